@@ -1,0 +1,262 @@
+"""Every fact of the path from a report to a closed case.
+
+A fact says what happened, in the past tense, and carries its version in its name. Fields are only
+ever added, with a default; a changed meaning is a new class beside the old one. Free text and
+contacts stand in `Sealed` alone.
+"""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from contracts.events import Fact
+
+Clock = Literal["calendar", "duty"]
+
+
+class Part(BaseModel):
+    """A part of a fact's body."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Sealed(Part):
+    """Personal data: each field encrypted with one data key, which travels wrapped beside them.
+
+    `fields` maps a field's name to base64(nonce | ciphertext | tag), AES-256-GCM with
+    `tenant|subject|name` as associated data; `key` is the data key, wrapped alike by the tenant's
+    key `kid`.
+    """
+
+    kid: str
+    key: str
+    fields: dict[str, str]
+
+
+class Location(Part):
+    """Where it is said to be, as the front end gave it. The address stands in `Sealed`."""
+
+    lat: float | None = Field(None, ge=-90, le=90)
+    lon: float | None = Field(None, ge=-180, le=180)
+    crs: Literal["wgs84"] | None = None
+    village: str | None = None
+    grid: str | None = None
+    household_id: str | None = None
+
+
+class Owner(Part):
+    """Who answers for the case: a role at a unit, and the person where one is rostered."""
+
+    unit: str
+    role: str
+    staff: str | None = None
+
+
+class Actor(Part):
+    """Who did it. `staff` is an opaque id; `system` acts by rule."""
+
+    staff: str
+    role: str
+    unit: str | None = None
+
+
+# --- intake.events ---------------------------------------------------------------------------
+
+
+class CaseReportedV1(Fact):
+    """Published by intake when it accepts a report.
+
+    Sealed: summary, description, address, name, phone, openid.
+    """
+
+    TYPE = "case.reported.v1"
+    front_end: str
+    category: str | None = None
+    severity: str | None = None
+    case_class: str | None = Field(None, alias="class")
+    occurred_at: AwareDatetime | None = None
+    anonymous: bool = False
+    location: Location = Location()
+    attachments: tuple[str, ...] = ()
+    sealed: Sealed
+
+
+# --- routing.events --------------------------------------------------------------------------
+
+
+class CaseOpenedV1(Fact):
+    """Published by routing when it registers a report: number, grid, owner, profile pinned.
+
+    `fallback` names why no grid could be told. `reporter` holds sealed contacts alone.
+    """
+
+    TYPE = "case.opened.v1"
+    number: str
+    front_end: str
+    category: str
+    severity: str
+    case_class: str = Field(alias="class")
+    flow: str
+    profile_version: int
+    state: str
+    grid: str | None = None
+    village: str | None = None
+    placed_by: Literal["household", "grid", "point", "village"] | None = None
+    fallback: str | None = None
+    owner: Owner
+    received_at: AwareDatetime
+    reporter: Sealed | None = None
+
+
+class CaseAssignedV1(Fact):
+    """Published by routing when the system chooses the owner."""
+
+    TYPE = "case.assigned.v1"
+    owner: Owner
+    rule: str
+
+
+class CaseAcceptedV1(Fact):
+    """Published by routing with the first person's step from the flow's start (受理)."""
+
+    TYPE = "case.accepted.v1"
+    by: Actor
+
+
+class CaseStepTakenV1(Fact):
+    """Published by routing for each step of the flow. Sealed: reason, result, instruction."""
+
+    TYPE = "case.step_taken.v1"
+    step: str
+    from_state: str
+    to_state: str
+    by: Actor
+    owner: Owner
+    satisfied: bool | None = None
+    proof: tuple[str, ...] = ()
+    sealed: Sealed | None = None
+
+
+class CaseDeadlineSetV1(Fact):
+    """Published by routing when a clock starts. `armed` is false while its clock cannot be told."""
+
+    TYPE = "case.deadline_set.v1"
+    deadline: str
+    clock: Clock
+    armed: bool
+    due_at: AwareDatetime | None = None
+    warn_at: AwareDatetime | None = None
+
+
+class CaseDeadlineWarnedV1(Fact):
+    """Published by routing once, when the warned share of the time has run."""
+
+    TYPE = "case.deadline_warned.v1"
+    deadline: str
+    due_at: AwareDatetime
+
+
+class CaseDeadlineMissedV1(Fact):
+    """Published by routing once, when all that was handed in before `due_at` has been read."""
+
+    TYPE = "case.deadline_missed.v1"
+    deadline: str
+    due_at: AwareDatetime
+
+
+class CaseResolvedV1(Fact):
+    """Published by routing with the step that settles the matter."""
+
+    TYPE = "case.resolved.v1"
+    by: Actor
+
+
+class CaseReturnVisitedV1(Fact):
+    """Published by routing with the step that asks the reporter (回访)."""
+
+    TYPE = "case.return_visited.v1"
+    by: Actor
+    satisfied: bool
+
+
+class CaseClosedV1(Fact):
+    """Published by routing when an end state is reached; `state` is that end."""
+
+    TYPE = "case.closed.v1"
+    by: Actor
+    state: str
+
+
+class CaseReopenedV1(Fact):
+    """Published by routing when a settled or closed case is taken up again; its number stays."""
+
+    TYPE = "case.reopened.v1"
+    by: Actor
+
+
+class CaseFollowUpKeptV1(Fact):
+    """Published by routing when it keeps more from the reporter.
+
+    `key_conflict`: the same idempotency key came with another body; the first body stands.
+    """
+
+    TYPE = "case.follow_up_kept.v1"
+    reason: Literal["key_conflict"]
+    front_end: str
+    sealed: Sealed
+
+
+# --- notify.events ---------------------------------------------------------------------------
+
+
+class Message(Part):
+    """One message to one person. `recipient` is a staff id or `reporter`; no contact."""
+
+    message_id: str
+    rule: str
+    recipient: str
+    channel: str
+
+
+class MessageAcceptedV1(Fact):
+    """Published by notify when a provider has taken the message."""
+
+    TYPE = "message.accepted.v1"
+    message: Message
+
+
+class MessageDeliveredV1(Fact):
+    """Published by notify when the provider's receipt says that it arrived."""
+
+    TYPE = "message.delivered.v1"
+    message: Message
+
+
+class MessageFailedV1(Fact):
+    """Published by notify when no channel is left."""
+
+    TYPE = "message.failed.v1"
+    message: Message
+    code: str
+
+
+def _by_type(*models: type[Fact]) -> dict[str, type[Fact]]:
+    return {model.TYPE: model for model in models}
+
+
+INTAKE_FACTS = _by_type(CaseReportedV1)
+ROUTING_FACTS = _by_type(
+    CaseOpenedV1,
+    CaseAssignedV1,
+    CaseAcceptedV1,
+    CaseStepTakenV1,
+    CaseDeadlineSetV1,
+    CaseDeadlineWarnedV1,
+    CaseDeadlineMissedV1,
+    CaseResolvedV1,
+    CaseReturnVisitedV1,
+    CaseClosedV1,
+    CaseReopenedV1,
+    CaseFollowUpKeptV1,
+)
+NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1)

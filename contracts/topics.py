@@ -1,0 +1,85 @@
+"""The topic manifest: every topic, before anything is written for it.
+
+Partition counts are fixed high at the start and never changed: a key would move, and with it the
+order of its facts. `chuishao topics apply` makes the broker equal to this list.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+from zlib import crc32
+
+DAY_MS = 24 * 3600 * 1000
+RECORD_BYTES_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `retention_ms` None keeps for ever (compacted topics).
+
+    With `log_append_time` the broker's time is the record's time: it decides punctuality.
+    """
+
+    name: str
+    owner: Literal["intake", "routing", "notify", "ledger"]
+    key: str
+    partitions: int
+    retention_ms: int | None
+    log_append_time: bool
+    what: str
+    cleanup: Literal["delete", "compact"] = "delete"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The broker's settings for this topic, by Kafka's own names."""
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(self.retention_ms or -1),
+            "message.timestamp.type": "LogAppendTime" if self.log_append_time else "CreateTime",
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+        }
+
+
+INTAKE_EVENTS = Topic(
+    "intake.events",
+    owner="intake",
+    key="tenant|case",
+    partitions=24,
+    retention_ms=30 * DAY_MS,
+    log_append_time=True,
+    what="what front ends handed in, as they gave it",
+)
+ROUTING_EVENTS = Topic(
+    "routing.events",
+    owner="routing",
+    key="tenant|case",
+    partitions=24,
+    retention_ms=30 * DAY_MS,
+    log_append_time=True,
+    what="what became of each case: opened, assigned, each step, each clock",
+)
+NOTIFY_EVENTS = Topic(
+    "notify.events",
+    owner="notify",
+    key="tenant|case",
+    partitions=24,
+    retention_ms=30 * DAY_MS,
+    log_append_time=True,
+    what="what became of each message to a person",
+)
+LEDGER_REGISTRY = Topic(
+    "ledger.registry",
+    owner="ledger",
+    key="tenant|kind|id",
+    partitions=12,
+    retention_ms=None,
+    log_append_time=True,
+    what="the registry's current state: units, staff, households, profiles, front ends",
+    cleanup="compact",
+)
+
+TOPICS = (INTAKE_EVENTS, ROUTING_EVENTS, NOTIFY_EVENTS, LEDGER_REGISTRY)
+
+
+def registry_partition(tenant_id: str) -> int:
+    """Return the one partition that holds all of a tenant's registry, so that sets stay whole."""
+    return crc32(tenant_id.encode()) % LEDGER_REGISTRY.partitions
