@@ -1,0 +1,86 @@
+"""Settling level by level, and the whistle that calls departments when a level cannot."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from contracts.profile.parts import (
+    ClassId,
+    Deadline,
+    DepartmentId,
+    Length,
+    LevelId,
+    Many,
+    Name,
+    Part,
+    RoleId,
+    Some,
+    Unique,
+)
+
+
+class ReturnVisit(Part):
+    """The reporter is asked before a case closes."""
+
+    required: bool = False
+    within: Length | None = None
+    by: Unique[RoleId] = ()
+
+
+class Settle(Part):
+    """Where a case is settled first, and the way up from there."""
+
+    ladder: Some[LevelId]
+    """From the bottom upward; each level stands above the one before it."""
+    skip_allowed: bool = False
+    """Whether a case may pass over a rung."""
+    per_level: Deadline | None = None
+    """The time each rung has."""
+    return_visit: ReturnVisit = ReturnVisit()
+
+
+class MissStep(Part):
+    """What is done so long after the due time, unless the department has reported in by then."""
+
+    after: Length
+    do: Literal["remind", "notify_head", "escalate", "score", "call_upward"]
+    to: LevelId | None = None
+    """The level to which `escalate` goes."""
+
+
+class CallUpward(Part):
+    """The town calls, the county answers (乡呼区应)."""
+
+    enabled: bool = False
+    zh: Name | None = None
+    from_level: LevelId | None = Field(None, alias="from")
+    to: LevelId | None = None
+    deadline: Deadline | None = None
+
+
+class Whistle(Part):
+    """Who calls which departments, by when they report in, and what a miss leads to."""
+
+    enabled: bool
+    zh: Name | None = None
+    named_in_source: bool = False
+    blowers: Unique[RoleId] = ()
+    """Each must hold the permission `whistle`."""
+    targets: Unique[DepartmentId] = ()
+    report_in: Mapping[ClassId, Deadline] = {}
+    """By case class; every class has one."""
+    report_in_means: Some[Literal["app_ack", "on_site", "remote"]] = (
+        "app_ack",
+        "on_site",
+        "remote",
+    )
+    lead: Literal["first_named", "blower_names", "center"] = "first_named"
+    """Which department's report-in lets the case go on."""
+    joint_consult: Name | None = None
+    on_miss: Many[MissStep] = ()
+    """Each runs from the due time and stops at the department's report-in."""
+    call_upward: CallUpward = CallUpward()
+    duplicate: Literal["merge", "reject"] = "merge"
+    """What becomes of a second whistle for the same case and department."""
+    withdrawable: bool = True

@@ -1,0 +1,109 @@
+"""One YAML file, read without the traps of YAML 1.1: nothing is guessed, nothing is overwritten."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from contracts.profile.problems import Problem, ProfileError
+
+FILE_BYTES_MAX = 512 * 1024
+
+# libyaml is five times faster; not every platform's PyYAML has it.
+_LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STRING = "tag:yaml.org,2002:str"
+_BOOLEAN = "tag:yaml.org,2002:bool"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read one file.
+
+    Raises:
+        ProfileError: it is not there, is no YAML, or falls into one of YAML's traps.
+    """
+    text = _text(path)
+    loader = _LOADER(text)
+    try:
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise _unreadable(path.name, "应为一组“键: 值”", "expected keys with values")
+        if problems := tuple(_traps(node, path.name)):
+            raise ProfileError(problems, path.name)
+        return dict(loader.construct_document(node))
+    except yaml.MarkedYAMLError as error:
+        at = f"{path.name}:{error.problem_mark.line + 1}" if error.problem_mark else path.name
+        zh, en = f"不是合法的 YAML：{error.problem}", f"is no valid YAML: {error.problem}"
+        raise _unreadable(at, zh, en) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a bare date such as 2025-13-01
+        raise _unreadable(path.name, f"YAML 读不懂：{error}", f"cannot be read: {error}") from error
+    finally:
+        loader.dispose()
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        zh, en = f"读不到：{error.strerror}", f"cannot be read: {error.strerror}"
+        raise _unreadable(path.name, zh, en) from error
+    if len(data) > FILE_BYTES_MAX:
+        raise _unreadable(path.name, "超过 512 KB", "is larger than 512 KB")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable(path.name, "不是 UTF-8 编码", "is not encoded in UTF-8") from error
+
+
+def _unreadable(path: str, zh: str, en: str) -> ProfileError:
+    return ProfileError((Problem(path, zh, en),), path)
+
+
+def _traps(root: yaml.Node, name: str) -> Iterator[Problem]:
+    """Yield keys that are no text, keys that stand twice, and anchors which are used again."""
+    seen: set[int] = set()
+    ahead = [root]
+    while ahead:
+        node = ahead.pop()
+        at = f"{name}:{node.start_mark.line + 1}"
+        if id(node) in seen:
+            yield Problem(
+                at,
+                "不支持锚点和别名（& 与 *），请写全，或用 extends",
+                "anchors and aliases (& and *) are not used — write it out, or use extends",
+            )
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield from _keys(node, name)
+            ahead += [value for _, value in reversed(node.value)]
+        elif isinstance(node, yaml.SequenceNode):
+            ahead += reversed(node.value)
+
+
+def _keys(node: yaml.MappingNode, name: str) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for key, _ in node.value:
+        line = key.start_mark.line + 1
+        if key.tag == _BOOLEAN:
+            yield Problem(
+                f"{name}:{line}",
+                f"YAML 把键 {key.value!r} 读成了真假值，请换一个键，或加引号",
+                f"YAML reads the key {key.value!r} as true or false — rename it, or quote it",
+            )
+        elif key.tag != _STRING:
+            shown = key.value if isinstance(key, yaml.ScalarNode) else "…"
+            yield Problem(
+                f"{name}:{line}",
+                f"键 {shown!r} 不是文字，请改名或加引号",
+                f"the key {shown!r} is no text — rename it, or quote it",
+            )
+        elif key.value in seen:
+            yield Problem(
+                f"{name}:{line}",
+                f"键 {key.value!r} 在第 {seen[key.value]} 行已经写过，请留一个",
+                f"the key {key.value!r} stands already on line {seen[key.value]} — keep one",
+            )
+        else:
+            seen[key.value] = line
