@@ -207,18 +207,3 @@ def read_change(headers: Mapping[str, bytes], body: bytes | None) -> Change | No
         raise
     except ValueError as error:
         raise Unreadable(f"{text['ce_type']}: a header has the wrong form") from error
-
-
-def complete_sets(changes: list[Change]) -> tuple[list[Change], list[Change]]:
-    """Split one tenant's changes, in order, into those of ended sets and the open tail.
-
-    A set ends with its `last` record, or where a record of another set follows: compaction may
-    have taken its end away.
-    """
-    ended = 0
-    for n, change in enumerate(changes):
-        if n and change.change_set != changes[n - 1].change_set:
-            ended = n
-        if change.last:
-            ended = n + 1
-    return changes[:ended], changes[ended:]

@@ -1,0 +1,217 @@
+"""One batch of records, one transaction: the effect, the inbox and the offsets together.
+
+An outage gives the whole batch back. A record whose handling fails is found by halving, set aside
+with its reason, and holds its subject alone. Too many of them halt the consumer. A cancelled
+handler commits nothing.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from services.chassis import inbox
+from services.chassis.crash import crash_point
+from services.chassis.inbox import Aside, Record
+from services.chassis.metrics import count, gauge, observe
+from services.chassis.postgres import Connection, Pool, is_outage
+from services.chassis.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+_COMMIT_WAIT_S = 10.0
+_random = random.Random()  # noqa: S311 - jitter, no secret
+Consumer: TypeAlias = Any  # aiokafka has no types
+Subscriber: TypeAlias = Any  # nor have FastStream's subscribers any that help here
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether waiting can help: an outage of the database, or a retriable broker error."""
+    return is_outage(error) or (isinstance(error, KafkaError) and bool(error.retriable))
+
+
+class Message(Protocol):
+    """What a parsed record must tell for the inbox."""
+
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def event_id(self) -> UUID: ...
+
+
+M = TypeVar("M", bound=Message)
+# None is a kind that this reader does not know; a ValueError is a bad record.
+Read: TypeAlias = tuple[Record, M | ValueError | None]
+Parse: TypeAlias = Callable[[Record], M | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[M]):
+    """A fresh, valid record: where and when it came, and what it says."""
+
+    record: Record
+    message: M
+
+
+Apply: TypeAlias = Callable[[Connection, Sequence[Heard[M]]], Awaitable[None]]
+
+
+class Halted(Exception):  # noqa: N818 - a state
+    """Too large a share of records was rejected: a person must look before it goes on."""
+
+
+class Subscription(Generic[M]):
+    """Consumes topics in batches, each batch in one transaction; see `subscribe`."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        pool: Pool,
+        topics: Sequence[str],
+        parse: Parse[M],
+        apply: Apply[M],
+    ) -> None:
+        self.halted = asyncio.Event()
+        self.subscriber: Subscriber = None
+        self._settings, self._pool, self._topic = settings, pool, ",".join(topics)
+        self._parse, self._apply = parse, apply
+        self._outages = 0
+        self._recent: deque[bool] = deque(maxlen=settings.reject_window_records)
+
+    async def on_batch(self, consumer: Consumer, records: Sequence[Record]) -> None:
+        """Handle one batch; nothing is raised, since FastStream would swallow it."""
+        if self.halted.is_set():
+            return
+        started = time.monotonic()
+        try:
+            await self._settle([self._read(record) for record in records])
+        except Halted as error:
+            _rewind(consumer, records, None)
+            self.halted.set()
+            gauge("chuishao_consumer_halted", 1, topic=self._topic)
+            log.critical("consumer_halted", topic=self._topic, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is left here: not now
+            delay_s = self._delay_s()
+            _rewind(consumer, records, delay_s)
+            count("chuishao_outages_total", topic=self._topic)
+            log.warning("batch_given_back", topic=self._topic, error=repr(error), delay_s=delay_s)
+        else:
+            self._outages = 0
+            crash_point("before_offsets")
+            await self._commit(consumer, records)
+            observe("chuishao_batch_seconds", time.monotonic() - started, topic=self._topic)
+
+    def _read(self, record: Record) -> Read[M]:
+        try:
+            return record, self._parse(record)
+        except ValueError as error:
+            return record, error
+
+    async def _settle(self, batch: Sequence[Read[M]]) -> None:
+        """Take the batch whole; if its handling fails, halve it until the culprit stands alone."""
+        try:
+            async with asyncio.timeout(self._settings.handler_deadline_s):
+                await self._transact(batch)
+        except Exception as error:
+            if is_passing(error) or isinstance(error, Halted):
+                raise
+            middle = len(batch) // 2
+            if middle:
+                await self._settle(batch[:middle])
+                await self._settle(batch[middle:])
+            else:
+                log.exception("handling_failed", topic=self._topic, offset=batch[0][0].offset)
+                fault = ValueError(f"{type(error).__name__}: {error}")
+                await self._transact([(batch[0][0], fault)])
+
+    async def _transact(self, batch: Sequence[Read[M]]) -> None:
+        async with self._pool.acquire() as conn, conn.transaction():
+            asides, heard = await _sort(conn, batch)
+            places = [(one.message.tenant_id, one.message.event_id) for one in heard]
+            new = await inbox.claim(conn, places)
+            fresh = []
+            for one, place in zip(heard, places, strict=True):
+                if place in new:
+                    new.discard(place)  # a batch may hold the same event twice
+                    fresh.append(one)
+            if fresh:
+                await self._apply(conn, fresh)
+            await inbox.set_aside(conn, asides)
+            await inbox.mark_processed(conn, (record for record, _ in batch))
+            rejected = sum(aside.state == "rejected" for aside in asides)
+            recent = self._checked(len(batch) - rejected, rejected)
+            crash_point("before_commit")
+        crash_point("after_commit")
+        self._recent = recent
+        ends = {
+            "applied": len(fresh),
+            "known": len(heard) - len(fresh),
+            "foreign": len(batch) - len(heard) - len(asides),
+            "rejected": rejected,
+            "parked": len(asides) - rejected,
+        }
+        for end, amount in ends.items():
+            count("chuishao_records_total", amount, topic=self._topic, end=end)
+        log.info("batch_applied", topic=self._topic, **{k: n for k, n in ends.items() if n})
+
+    def _checked(self, good: int, rejected: int) -> deque[bool]:
+        window, share = self._settings.reject_window_records, self._settings.reject_share_max
+        recent = deque([*self._recent, *[False] * good, *[True] * rejected], maxlen=window)
+        if rejected and sum(recent) > window * share:
+            raise Halted(f"more than {share:.0%} of the last {window} records were rejected")
+        return recent
+
+    def _delay_s(self) -> float:
+        self._outages = min(self._outages + 1, 16)
+        ceiling = min(0.2 * 2**self._outages, self._settings.outage_wait_s_max)
+        return round(_random.uniform(ceiling / 2, ceiling), 2)
+
+    async def _commit(self, consumer: Consumer, records: Sequence[Record]) -> None:
+        """Commit this batch, for partitions still ours; a failure means repeats, no loss."""
+        ends = {TopicPartition(one.topic, one.partition): one.offset + 1 for one in records}
+        try:
+            async with asyncio.timeout(_COMMIT_WAIT_S):
+                await consumer.commit({p: ends[p] for p in ends.keys() & consumer.assignment()})
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
+            count("chuishao_commit_failures_total", topic=self._topic)
+            log.warning("offsets_not_committed", topic=self._topic, error=repr(error))
+
+
+async def _sort(conn: Connection, batch: Sequence[Read[M]]) -> tuple[list[Aside], list[Heard[M]]]:
+    """Part a batch: what is bad or stands behind something bad, and what can be handled."""
+    held = await inbox.held_keys(conn, {one.key for one, _ in batch if one.key is not None})
+    asides: list[Aside] = []
+    heard: list[Heard[M]] = []
+    for record, message in batch:
+        if record.key in held:
+            asides.append(Aside(record, "parked", "an earlier record of its subject is held"))
+        elif isinstance(message, ValueError):
+            asides.append(Aside(record, "rejected", str(message)))
+            if record.key is not None:
+                held.add(record.key)
+        elif message is not None:
+            heard.append(Heard(record, message))
+    return asides, heard
+
+
+def _rewind(consumer: Consumer, records: Sequence[Record], delay_s: float | None) -> None:
+    """Seek to the batch's first records and pause every partition; resume later, or never."""
+    first: dict[TopicPartition, int] = {}
+    for record in records:
+        first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+    held = consumer.assignment()
+    for partition in first.keys() & held:
+        consumer.seek(partition, first[partition])
+    consumer.pause(*held)
+    if delay_s is not None:
+        asyncio.get_running_loop().call_later(
+            delay_s, lambda: consumer.resume(*(held & consumer.assignment()))
+        )

@@ -1,0 +1,53 @@
+"""Time is the database's clock plus the tenant's virtual offset; nobody else's clock decides.
+
+Rules, deadlines and quiet hours use the tenant's time. Time-outs, leases, expiry and back-off
+use the real clock. Outside development every offset is zero.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from services.chassis.postgres import Connection
+
+_ZERO = timedelta(0)
+DATABASE_NOW = "SELECT clock_timestamp()"
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """A tenant's offsets: (from this real instant on, this far ahead), in ascending order."""
+
+    entries: Sequence[tuple[datetime, timedelta]] = ()
+
+    def at(self, real: datetime) -> timedelta:
+        """Return the offset in force at a real instant; before the first entry, none."""
+        current = _ZERO
+        for start, offset in self.entries:
+            if start > real:
+                break
+            current = offset
+        return current
+
+    def tenant_time(self, real: datetime) -> datetime:
+        return real + self.at(real)
+
+    def reached_at(self, moment: datetime) -> datetime:
+        """Return the real instant at which the tenant's time last came to `moment` or beyond."""
+        segments = [(datetime.min.replace(tzinfo=UTC), _ZERO), *self.entries]
+        for n in range(len(segments) - 1, 0, -1):
+            start, offset = segments[n]
+            if moment >= start + offset:
+                return moment - offset
+            if start + segments[n - 1][1] < moment:  # the jump went across it
+                return start
+        return moment
+
+
+REAL = Offsets()
+
+
+async def database_now(conn: Connection) -> datetime:
+    """Read the database's clock: real time, UTC."""
+    now: datetime = await conn.fetchval(DATABASE_NOW)
+    return now.astimezone(UTC)

@@ -1,0 +1,126 @@
+"""A reader's own copy of a compacted topic whose changes come in sets.
+
+A set takes effect whole or not at all: until it has ended, its records wait in `registry_staged`.
+It ends with its record marked `last`, or where a record of another set of the same tenant follows
+(compaction may have taken its end away).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from services.chassis.postgres import Connection
+
+
+class Change(Protocol):
+    """One change of one record; `body` is None where the record is removed."""
+
+    tenant_id: str
+    kind: str
+    record_id: str
+    change_set: str
+    last: bool
+    valid_from: datetime
+
+    @property
+    def body(self) -> bytes | None: ...
+
+
+C = TypeVar("C", bound=Change)
+
+
+def complete_sets(changes: Sequence[C]) -> tuple[Sequence[C], Sequence[C]]:
+    """Split one tenant's changes, in order, into those of ended sets and the open tail."""
+    ended = 0
+    for n, change in enumerate(changes):
+        if n and change.change_set != changes[n - 1].change_set:
+            ended = n
+        if change.last:
+            ended = n + 1
+    return changes[:ended], changes[ended:]
+
+
+STAGE = """
+INSERT INTO registry_staged (tenant_id, kind, record_id, change_set, last, valid_from, body)
+SELECT tenant_id, kind, record_id, change_set, last, valid_from, body::jsonb
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::timestamptz[], $7::text[]
+) WITH ORDINALITY AS given(tenant_id, kind, record_id, change_set, last, valid_from, body, n)
+ORDER BY n
+"""
+
+# The same rule as `complete_sets`, for all tenants at once.
+APPLY_ENDED = """
+WITH tail AS (
+    SELECT tenant_id,
+        coalesce(max(n) FILTER (WHERE last), 0) AS last_n,
+        (array_agg(change_set ORDER BY n DESC))[1] AS newest
+    FROM registry_staged
+    WHERE tenant_id = ANY($1::text[])
+    GROUP BY tenant_id
+), ended AS (
+    DELETE FROM registry_staged
+    USING tail
+    WHERE registry_staged.tenant_id = tail.tenant_id
+        AND (n <= tail.last_n OR change_set <> tail.newest)
+    RETURNING registry_staged.*
+), final AS (
+    SELECT DISTINCT ON (tenant_id, kind, record_id) *
+    FROM ended
+    ORDER BY tenant_id, kind, record_id, n DESC
+), removed AS (
+    DELETE FROM registry_copy
+    USING final
+    WHERE registry_copy.tenant_id = final.tenant_id
+        AND registry_copy.kind = final.kind
+        AND registry_copy.record_id = final.record_id
+        AND final.body IS NULL
+), put AS (
+    INSERT INTO registry_copy (tenant_id, kind, record_id, body, valid_from)
+    SELECT tenant_id, kind, record_id, body, valid_from
+    FROM final
+    WHERE body IS NOT NULL
+    ON CONFLICT (tenant_id, kind, record_id) DO UPDATE
+    SET body = excluded.body, valid_from = excluded.valid_from
+)
+INSERT INTO registry_version AS kept (tenant_id, version)
+SELECT DISTINCT tenant_id, 1
+FROM final
+ON CONFLICT (tenant_id) DO UPDATE
+SET version = kept.version + 1
+"""
+
+
+async def apply_changes(conn: Connection, changes: Sequence[Change]) -> None:
+    """Take in changes, in order: ended sets take effect, the open tail waits; one transaction."""
+    names = ("tenant_id", "kind", "record_id", "change_set", "last", "valid_from")
+    columns: list[list[Any]] = [[getattr(change, name) for change in changes] for name in names]
+    bodies = [None if change.body is None else change.body.decode() for change in changes]
+    await conn.execute(STAGE, *columns, bodies)
+    await conn.execute(APPLY_ENDED, sorted(set(columns[0])))
+
+
+VERSIONS = """
+SELECT tenant_id, version
+FROM registry_version
+WHERE tenant_id = ANY($1::text[])
+"""
+
+
+async def versions(conn: Connection, tenant_ids: Sequence[str]) -> dict[str, int]:
+    """Return how many times each tenant's copy has changed; an unknown tenant is missing."""
+    return {r["tenant_id"]: r["version"] for r in await conn.fetch(VERSIONS, tenant_ids)}
+
+
+RECORDS = """
+SELECT record_id, body
+FROM registry_copy
+WHERE tenant_id = $1 AND kind = $2
+ORDER BY record_id
+LIMIT 100000
+"""
+
+
+async def records(conn: Connection, tenant_id: str, kind: str) -> dict[str, dict[str, Any]]:
+    """Return all of a tenant's records of one kind, by id."""
+    return {r["record_id"]: r["body"] for r in await conn.fetch(RECORDS, tenant_id, kind)}

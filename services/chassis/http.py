@@ -1,0 +1,178 @@
+"""HTTP: probes, one error body (RFC 9457), strict JSON, and how a service runs and ends."""
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from services.chassis.settings import ServiceSettings
+
+Check = Callable[[], Awaitable[str | None]]  # None: well; else what is missing
+_READY_WAIT_S = 2.0
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+    """An answer that is no success: a stable code, what happened, and what to do."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        zh: str,
+        en: str,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,  # noqa: ANN401 - extension members of the body
+    ) -> None:
+        super().__init__(code)
+        self.status, self.headers = status, headers
+        self.body = {
+            "type": f"urn:chuishao:problem:{code}",
+            "status": status,
+            "code": code,
+            "title": zh,
+            "detail": en,
+            **more,
+        }
+
+    def response(self) -> Response:
+        kind = "application/problem+json"
+        return JSONResponse(self.body, self.status, self.headers, media_type=kind)
+
+
+async def _on_problem(_request: Request, error: Exception) -> Response:
+    if isinstance(error, Problem):
+        return error.response()
+    if isinstance(error, RequestValidationError):
+        return invalid(error.errors()).response()
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    zh, en = ("没有这个地址。", "No such path.") if status == 404 else ("出错了。", "It failed.")  # noqa: PLR2004
+    return Problem(status, f"http_{status}", zh, en).response()
+
+
+def invalid(errors: Any) -> Problem:  # noqa: ANN401 - pydantic's list of faults
+    """Name each faulty field and what was expected; never repeat the value."""
+    faults = [
+        {"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]}
+        for one in errors
+    ]
+    named = ", ".join(fault["field"] or "body" for fault in faults)
+    return Problem(
+        422,
+        "invalid_fields",
+        f"字段有误：{named}。请按 errors 修改后重发。",
+        f"Invalid fields: {named}. Mend what `errors` names and send again.",
+        errors=faults,
+    )
+
+
+def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Parse strictly: UTF-8, no duplicate key, no NaN, no endless nesting.
+
+    Raises:
+        Problem: 400 with the fault by name.
+    """
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            names = [name for name, _ in items]
+            twice = next(name for name in names if names.count(name) > 1)
+            _refuse(
+                "json_duplicate_key", f"键“{twice[:64]}”出现了两次", f"duplicate key {twice[:64]!r}"
+            )
+        return found
+
+    def constant(name: str) -> NoReturn:
+        _refuse("json_not_a_number", f"{name} 不是 JSON 数字", f"{name} is no JSON number")
+
+    try:
+        return json.loads(body.decode(), object_pairs_hook=pairs, parse_constant=constant)
+    except UnicodeDecodeError:
+        _refuse("json_not_utf8", "正文不是 UTF-8 编码", "the body is not UTF-8")
+    except RecursionError:
+        _refuse("json_too_deep", "嵌套太深", "it is nested too deeply")
+    except ValueError:
+        _refuse("json_malformed", "正文不是合法的 JSON", "the body is not JSON")
+
+
+def _refuse(code: str, zh: str, en: str) -> NoReturn:
+    raise Problem(
+        400, code, f"{zh}。请改正后重发。", f"Not accepted: {en}. Mend it and send again."
+    )
+
+
+def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
+    """Make the app with `/live`, `/ready` and `/metrics`; `checks` say what readiness needs."""
+    app = FastAPI(title=title, docs_url=None, redoc_url=None)
+    for kind in (Problem, RequestValidationError, HTTPException, 500):
+        app.add_exception_handler(kind, _on_problem)
+
+    async def answer(check: Check) -> str | None:
+        try:
+            return await asyncio.wait_for(check(), _READY_WAIT_S)
+        except Exception as error:  # noqa: BLE001 - a check that fails is an answer
+            return repr(error)
+
+    @app.get("/live", tags=["operations"])
+    async def live() -> dict[str, str]:
+        return {"status": "live"}
+
+    @app.get("/ready", tags=["operations"])
+    async def ready() -> Response:
+        names = list(checks)
+        answers = await asyncio.gather(*(answer(checks[name]) for name in names))
+        waiting = {name: text for name, text in zip(names, answers, strict=True) if text}
+        status = "waiting" if waiting else "ready"
+        return JSONResponse({"status": status, "waiting": waiting}, 503 if waiting else 200)
+
+    @app.get("/metrics", tags=["operations"])
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+def run(
+    settings: ServiceSettings, app: FastAPI, work: Callable[[asyncio.Event], Awaitable[None]]
+) -> None:
+    """Serve HTTP beside `work` until SIGTERM, then let `work` end; if it fails, all ends."""
+
+    async def both() -> None:
+        stopping = asyncio.Event()
+        config = uvicorn.Config(
+            app,
+            settings.host,
+            settings.port,
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            worker = tasks.create_task(_finish(work, stopping))
+            await uvicorn.Server(config).serve()
+            # producer.stop() was seen to hang: the process ends in any case.
+            deadline = threading.Timer(settings.shutdown_grace_s, os._exit, [1])
+            deadline.daemon = True
+            deadline.start()
+            stopping.set()
+            await worker
+
+    asyncio.run(both())
+
+
+async def _finish(
+    work: Callable[[asyncio.Event], Awaitable[None]], stopping: asyncio.Event
+) -> None:
+    await work(stopping)
+    if not stopping.is_set():
+        raise RuntimeError("the service's work ended before the service")

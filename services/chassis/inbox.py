@@ -1,0 +1,124 @@
+"""What has been read: one row per event, one per record set aside, one per partition.
+
+All of it is written in the transaction of the effect, so a record has taken effect exactly if
+its row is there. A record whose handling fails is set aside with its reason, and its subject (the
+record's key) is held: later records of that subject are parked behind it, in order.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from services.chassis.postgres import Connection, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record as it came: neither body nor headers have been touched.
+
+    `at` is the record's time: the broker's, where the topic says LogAppendTime.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A record that does not take effect now: `rejected` with its reason, or `parked` behind."""
+
+    record: Record
+    state: Literal["rejected", "parked"]
+    reason: str
+
+
+HELD_KEYS = """
+SELECT DISTINCT record_key
+FROM quarantine
+WHERE record_key = ANY($1::bytea[])
+LIMIT $2
+"""
+
+
+async def held_keys(conn: Connection, keys: Iterable[bytes]) -> set[bytes]:
+    """Return those keys behind which something is set aside."""
+    wanted = list(keys)
+    return {row["record_key"] for row in await conn.fetch(HELD_KEYS, wanted, len(wanted))}
+
+
+CLAIM = """
+INSERT INTO inbox (tenant_id, event_id)
+SELECT DISTINCT tenant_id, event_id
+FROM unnest($1::text[], $2::uuid[]) AS given(tenant_id, event_id)
+ORDER BY tenant_id, event_id
+ON CONFLICT DO NOTHING
+RETURNING tenant_id, event_id
+"""
+
+
+async def claim(conn: Connection, events: Sequence[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
+    """Enter events into the inbox; return those that were not there."""
+    tenants, ids = [tenant for tenant, _ in events], [event for _, event in events]
+    return {(row["tenant_id"], row["event_id"]) for row in await conn.fetch(CLAIM, tenants, ids)}
+
+
+SET_ASIDE = """
+INSERT INTO quarantine (topic, partition, record_offset, at, record_key, headers, body, state, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT DO NOTHING
+"""  # noqa: E501
+
+
+async def set_aside(conn: Connection, asides: Sequence[Aside]) -> None:
+    """Keep records with their reason; one that is kept already stays as it is."""
+    for aside in asides:  # rare, or the consumer halts
+        one = aside.record
+        headers = {name: b64encode(value).decode() for name, value in one.headers.items()}
+        reason = aside.reason[:500].replace("\0", "")
+        place = (one.topic, one.partition, one.offset, one.at, one.key)
+        await conn.execute(SET_ASIDE, *place, headers, one.value, aside.state, reason)
+
+
+MARK_PROCESSED = """
+INSERT INTO processed_offset AS kept (topic, partition, next_offset)
+SELECT topic, partition, next_offset
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS given(topic, partition, next_offset)
+ORDER BY topic, partition
+ON CONFLICT (topic, partition) DO UPDATE
+SET next_offset = GREATEST(kept.next_offset, excluded.next_offset)
+"""
+
+
+async def mark_processed(conn: Connection, records: Iterable[Record]) -> None:
+    """Note how far each partition has been read, in the transaction of the effect."""
+    ends: dict[tuple[str, int], int] = {}
+    for record in records:
+        place = (record.topic, record.partition)
+        ends[place] = max(ends.get(place, 0), record.offset + 1)
+    await conn.execute(
+        MARK_PROCESSED,
+        [topic for topic, _ in ends],
+        [partition for _, partition in ends],
+        list(ends.values()),
+    )
+
+
+PROCESSED = """
+SELECT partition, next_offset
+FROM processed_offset
+WHERE topic = $1
+LIMIT 10000
+"""
+
+
+async def processed(pool: Pool | Connection, topic: str) -> dict[int, int]:
+    """Return the next offset to be read of each partition that anything was read of."""
+    return {row["partition"]: row["next_offset"] for row in await pool.fetch(PROCESSED, topic)}

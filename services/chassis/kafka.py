@@ -1,0 +1,202 @@
+"""Kafka: the broker, and the only way to subscribe.
+
+FastStream parses a whole batch before its handler, commits what failed, and forgets the keys of a
+batch it publishes; so here its parser and decoder are replaced by ones that touch nothing, offsets
+are committed by hand after the database has committed, and records are published one by one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import TopicPartition as FastTopicPartition
+
+from services.chassis import inbox
+from services.chassis.batch import (
+    Apply,
+    Consumer,
+    M,
+    Parse,
+    Subscriber,
+    Subscription,
+    is_passing,
+)
+from services.chassis.inbox import Record
+from services.chassis.metrics import count
+from services.chassis.postgres import Pool
+from services.chassis.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+SESSION_TIMEOUT_MS = 15_000
+
+
+def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
+    """Make the broker: every write is acknowledged by all replicas and never doubled by a retry."""
+    return KafkaBroker(
+        settings.kafka_bootstrap,
+        client_id=f"chuishao-{service}",
+        acks="all",
+        enable_idempotence=True,
+        allow_auto_create_topics=False,
+        max_batch_size=256 * 1024,
+        graceful_timeout=settings.shutdown_grace_s / 2,
+        apply_types=False,
+        logger=None,
+    )
+
+
+async def until_reached(start: Callable[[], Awaitable[object]], what: str) -> None:
+    """Start, however long that takes: a broker that is down stops nobody from starting."""
+    delay_s = 0.2
+    while True:
+        try:
+            await start()
+        except (OSError, KafkaError) as error:
+            log.warning("not_reached", name=what, error=repr(error), delay_s=delay_s)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, 5.0)
+        else:
+            return
+
+
+async def missing_topics(settings: ServiceSettings, names: Iterable[str]) -> list[str]:
+    """Return those topics that the broker does not have."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        there = await admin.list_topics()
+    finally:
+        await admin.close()
+    return sorted(set(names) - set(there))
+
+
+def _subscriber(
+    broker: KafkaBroker,
+    settings: ServiceSettings,
+    handle: Callable[[Consumer, Sequence[Record]], Awaitable[None]],
+    *topics: str,
+    **where: Any,  # noqa: ANN401 - as FastStream takes them
+) -> Subscriber:
+    async def parse(raw: Sequence[ConsumerRecord]) -> KafkaMessage:
+        return KafkaMessage(b"", tuple(raw), headers={}, consumer=subscriber.consumer)
+
+    async def undecoded(message: KafkaMessage) -> object:
+        return message.raw_message
+
+    async def on_records(raw: Sequence[ConsumerRecord]) -> None:
+        await handle(subscriber.consumer, [_record(one) for one in raw])
+
+    subscriber = broker.subscriber(
+        *topics,
+        **where,
+        ack_policy=AckPolicy.MANUAL,
+        auto_offset_reset="earliest",
+        batch=True,
+        batch_timeout_ms=settings.consume_wait_ms,
+        max_records=settings.consume_batch_max,
+        session_timeout_ms=SESSION_TIMEOUT_MS,
+        max_poll_interval_ms=120_000,
+        fetch_max_bytes=16 * 1024 * 1024,
+        parser=parse,
+        decoder=undecoded,
+    )
+    subscriber(on_records)
+    return subscriber
+
+
+def _record(raw: ConsumerRecord) -> Record:
+    at = datetime.fromtimestamp(raw.timestamp / 1000, UTC)
+    where = (raw.topic, raw.partition, raw.offset)
+    return Record(*where, at, raw.key, raw.value, dict(raw.headers))
+
+
+async def subscribe(  # noqa: PLR0913 - the one place where a subscription is spelled out
+    broker: KafkaBroker,
+    settings: ServiceSettings,
+    pool: Pool,
+    *,
+    topics: Sequence[str],
+    group: str,
+    parse: Parse[M],
+    apply: Apply[M],
+) -> Subscription[M]:
+    """Consume topics as a group, from the beginning, each batch in one transaction.
+
+    `parse` reads one record; `apply` gets what is fresh and valid, in order, inside the
+    transaction that also holds the inbox. An outage gives the batch back; a record whose handling
+    fails is set aside and holds its subject alone; too many of them halt the consumer.
+    """
+    subscription = Subscription(settings, pool, topics, parse, apply)
+    # A fixed seat in the group is taken up again at once after a crash.
+    seat = None if settings.replica is None else f"{group}-{settings.replica}"
+    subscriber = _subscriber(
+        broker, settings, subscription.on_batch, *topics, group_id=group, group_instance_id=seat
+    )
+    await until_reached(subscriber.start, ",".join(topics))
+    subscription.subscriber = subscriber
+    return subscription
+
+
+async def follow(
+    broker: KafkaBroker,
+    settings: ServiceSettings,
+    topic: str,
+    partitions: int,
+    take: Callable[[Record], None],
+) -> asyncio.Event:
+    """Read a topic from its beginning into memory, for ever, without a group.
+
+    The event is set once all has been read that was there at the start. A record that `take`
+    refuses (ValueError) is skipped and counted: what was known before stays.
+    """
+    caught_up = asyncio.Event()
+    read: dict[int, int] = {}
+    ends: dict[int, int] = dict.fromkeys(range(partitions), 1 << 62)  # unknown yet
+
+    async def on_batch(_consumer: Consumer, records: Sequence[Record]) -> None:
+        for record in records:
+            try:
+                take(record)
+            except ValueError as error:
+                count("chuishao_records_total", topic=topic, end="rejected")
+                log.warning("record_skipped", topic=topic, offset=record.offset, error=str(error))
+            read[record.partition] = record.offset + 1
+        check()
+
+    def check() -> None:
+        if all(read.get(n, 0) >= end for n, end in ends.items()):
+            caught_up.set()
+
+    places = [FastTopicPartition(topic, n) for n in range(partitions)]
+    subscriber = _subscriber(broker, settings, on_batch, partitions=places)
+    await until_reached(subscriber.start, topic)
+    ends.update(await end_offsets(subscriber.consumer, topic, partitions))
+    check()
+    return caught_up
+
+
+async def end_offsets(consumer: Consumer, topic: str, partitions: int) -> dict[int, int]:
+    """Return the end of each partition as the broker has it now."""
+    places = [TopicPartition(topic, n) for n in range(partitions)]
+    return {p.partition: end for p, end in (await consumer.end_offsets(places)).items()}
+
+
+async def wait_until_processed(consumer: Consumer, pool: Pool, topic: str, partitions: int) -> None:
+    """Wait until this database holds all that the topic held when the wait began."""
+    ends = await end_offsets(consumer, topic, partitions)
+    done: dict[int, int] = {}
+    while any(done.get(n, 0) < end for n, end in ends.items()):
+        try:
+            done = await inbox.processed(pool, topic)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        await asyncio.sleep(0.1)

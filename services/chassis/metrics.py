@@ -1,0 +1,44 @@
+"""Every metric that a service counts, by one list of names: a name outside it does not type."""
+
+from typing import Literal, TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
+
+Name = Literal[
+    # Counter: records read, by topic and end (applied, known, foreign, rejected, parked).
+    "chuishao_records_total",
+    # Counter: batches given back because something was down, by topic.
+    "chuishao_outages_total",
+    # Counter: offsets that could not be committed, by topic.
+    "chuishao_commit_failures_total",
+    # Counter: outbox rows published and deleted.
+    "chuishao_relay_sent_total",
+    # Counter: relay rounds that ended in an outage.
+    "chuishao_relay_failures_total",
+    # Counter: outbox rows that can never be sent: an operator must look.
+    "chuishao_outbox_parked_total",
+    # Gauge: 1 while a consumer has stopped itself, by topic.
+    "chuishao_consumer_halted",
+    # Histogram: one batch, from read to committed, by topic.
+    "chuishao_batch_seconds",
+]
+_made: dict[str, Counter | Gauge | Histogram] = {}
+K = TypeVar("K", Counter, Gauge, Histogram)
+
+
+def _metric(kind: type[K], name: Name, labels: dict[str, str]) -> K:
+    metric = _made.get(name) or _made.setdefault(name, kind(name, name, tuple(labels)))
+    assert isinstance(metric, kind)  # noqa: S101 - one name, one kind
+    return metric.labels(**labels) if labels else metric
+
+
+def count(name: Name, amount: float = 1, **labels: str) -> None:
+    _metric(Counter, name, labels).inc(amount)
+
+
+def gauge(name: Name, value: float, **labels: str) -> None:
+    _metric(Gauge, name, labels).set(value)
+
+
+def observe(name: Name, value: float, **labels: str) -> None:
+    _metric(Histogram, name, labels).observe(value)

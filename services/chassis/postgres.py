@@ -1,0 +1,59 @@
+"""PostgreSQL: the pool, and which errors mean "not now"."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from services.chassis.settings import ServiceSettings
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
+
+IDLE_IN_TRANSACTION_S = 15
+_OUTAGE_CLASSES = ("08", "40", "53", "57", "58")
+_OUTAGE_CODES = ("55P03",)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell "not now" (the world is at fault) from "never" (the record is at fault).
+
+    A wrong argument is an `InterfaceError` too, but of the record's making.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        code = error.sqlstate or ""
+        return code.startswith(_OUTAGE_CLASSES) or code in _OUTAGE_CODES
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)
+    return isinstance(error, OSError)
+
+
+async def _prepare(conn: Connection) -> None:
+    def encode(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    await conn.set_type_codec("jsonb", encoder=encode, decoder=json.loads, schema="pg_catalog")
+
+
+@asynccontextmanager
+async def open_pool(settings: ServiceSettings, service: str) -> AsyncIterator[Pool]:
+    """Open a pool that connects on demand: a database that is down stops nobody from starting."""
+    pool = asyncpg.create_pool(
+        str(settings.postgres_dsn),
+        min_size=0,
+        max_size=settings.postgres_pool_max,
+        timeout=5,
+        command_timeout=settings.statement_timeout_s + 5,
+        init=_prepare,
+        server_settings={
+            "application_name": f"chuishao-{service}",
+            "statement_timeout": f"{settings.statement_timeout_s:.0f}s",
+            "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
+            "timezone": "UTC",
+        },
+    )
+    async with pool:
+        yield pool
