@@ -212,11 +212,12 @@ def _call_upward(profile: Profile, call: CallUpward) -> Iterator[Problem]:
                 "启用上呼时要写明",
                 "is missing though call_upward is enabled — add it",
             )
-    if call.from_level not in profile.levels_by_id or call.to not in profile.levels_by_id:
+    lower, upper = call.from_level or "", call.to or ""
+    if lower not in profile.levels_above or upper not in profile.levels_above:
         return
-    if call.to not in {level.id for level in profile.levels_up(call.from_level)}:
+    if upper not in {level.id for level in profile.levels_up(lower)}:
         yield Problem(
             "whistle.call_upward.to",
-            f"{call.to!r} 不在 {call.from_level!r} 之上",
-            f"{call.to!r} is not above {call.from_level!r}",
+            f"{upper!r} 不在 {lower!r} 之上",
+            f"{upper!r} is not above {lower!r}",
         )
