@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.errors import LocalStackError
 from deploy.local.jars import Jar, cache_dir, ensure_jars, locked_jars
+from deploy.local.ports import unused_ports
 
 CONTENT = b"not really a jar"
 
@@ -36,16 +37,16 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     server.server_close()
 
 
-def offer(mirror: Path, content: bytes) -> Jar:
-    jar = Jar("town.example", "bell", "1.0", hashlib.sha256(CONTENT).hexdigest())
-    place = mirror / "town" / "example" / "bell" / "1.0"
+def offer(mirror: Path, artifact: str, content: bytes) -> Jar:
+    jar = Jar("town.example", artifact, "1.0", hashlib.sha256(CONTENT).hexdigest())
+    place = mirror / "town" / "example" / artifact / "1.0"
     place.mkdir(parents=True)
-    (place / "bell-1.0.jar").write_bytes(content)
+    (place / f"{artifact}-1.0.jar").write_bytes(content)
     return jar
 
 
 def test_a_jar_comes_from_the_mirror_and_only_once(mirror: Path) -> None:
-    jar = offer(mirror, CONTENT)
+    jar = offer(mirror, "bell", CONTENT)
     lines: list[str] = []
     ensure_jars([jar], lines.append)
     assert jar.path.read_bytes() == CONTENT
@@ -57,29 +58,34 @@ def test_a_jar_comes_from_the_mirror_and_only_once(mirror: Path) -> None:
 
 
 def test_a_damaged_jar_in_the_cache_is_replaced(mirror: Path) -> None:
-    jar = offer(mirror, CONTENT)
+    jar = offer(mirror, "bell", CONTENT)
     jar.path.parent.mkdir(parents=True)
     jar.path.write_bytes(CONTENT[:5])
     ensure_jars([jar], lambda _: None)
     assert jar.path.read_bytes() == CONTENT
 
 
-def test_a_jar_with_another_checksum_is_not_taken(mirror: Path) -> None:
-    jar = offer(mirror, b"something else")
+def test_a_jar_with_another_checksum_is_not_taken_and_the_others_are_kept(mirror: Path) -> None:
+    good = offer(mirror, "bell", CONTENT)
+    forged = offer(mirror, "drum", b"something else")
     with pytest.raises(LocalStackError, match="expected SHA-256"):
-        ensure_jars([jar], lambda _: None)
-    assert list(cache_dir().iterdir()) == []
+        ensure_jars([forged, good], lambda _: None)
+    assert list(cache_dir().iterdir()) == [good.path]
 
 
-def test_a_failed_download_names_the_jar_and_what_to_check(mirror: Path) -> None:
-    here = offer(mirror, CONTENT)
-    gone = Jar("town.example", "gone", "2.0", "0" * 64)
+def test_a_failed_download_names_the_jar_and_what_to_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "jgo.conf"
+    config.write_text(f"[repositories]\ncentral = http://127.0.0.1:{unused_ports(1)[0]}\n")
+    monkeypatch.setenv("JGO_CONFIG_FILE", str(config))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(LocalStackError) as raised:
-        ensure_jars([here, gone], lambda _: None)
+        ensure_jars([Jar("town.example", "bell", "1.0", "0" * 64)], lambda _: None)
     text = str(raised.value)
-    assert "town.example:gone:2.0" in text
-    for hint in ("HTTPS_PROXY", "[repositories]", "重新运行", str(cache_dir())):
-        assert hint in text
+    for part in ("town.example:bell:1.0", "HTTPS_PROXY", "[repositories]", "重新运行"):
+        assert part in text
+    assert str(cache_dir()) in text
 
 
 def test_the_lock_names_each_jar_once_with_a_checksum() -> None:
