@@ -6,13 +6,12 @@ from typing import Any, TypeAlias, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from contracts.profile.parts import item_key
-from contracts.profile.problems import Problem, did_you_mean, listed
+from contracts.profile.parts import ID_PATTERN, item_key
+from contracts.profile.problems import Problem, did_you_mean, listed, shown
 
 Loc: TypeAlias = tuple[int | str, ...]
 Texts: TypeAlias = tuple[str, str]
 
-INPUT_SHOWN_MAX = 60
 _QUOTES = (
     "（YAML 会把不带引号的 on、off、yes、no 读成真假，把 18:00、2025-01-01 读成别的值：请加引号）",
     " (bare on, off, yes, no, 18:00 and 2025-01-01 are not text to YAML: put it in quotes)",
@@ -23,9 +22,11 @@ def problems_of(
     error: ValidationError, model: type[BaseModel], mapping: Mapping[str, Any]
 ) -> tuple[Problem, ...]:
     """Turn what `model` found in `mapping` into problems."""
+    faults = error.errors(include_url=False)
     return tuple(
         Problem(path_of(fault["loc"], mapping), *_texts(fault, model))
-        for fault in error.errors(include_url=False)
+        for fault in faults
+        if not _follows_from_another(fault, faults)
     )
 
 
@@ -43,6 +44,14 @@ def path_of(loc: Loc, mapping: object) -> str:
     return ".".join(part for part in parts if part != "[key]") or "profile"
 
 
+def _follows_from_another(fault: ErrorDetails, faults: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is called too short only because its faulty items were not counted."""
+    loc = fault["loc"]
+    return fault["type"] == "too_short" and any(
+        len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in faults
+    )
+
+
 def _texts(fault: ErrorDetails, model: type[BaseModel]) -> Texts:
     context = fault.get("ctx", {})
     match fault["type"]:
@@ -56,7 +65,7 @@ def _texts(fault: ErrorDetails, model: type[BaseModel]) -> Texts:
             zh, en = _SIMPLE[known](context)
             if known == "missing":
                 return zh, en
-            found = _shown(fault["input"])
+            found = shown(fault["input"])
             hint = _QUOTES if known == "string_type" else ("", "")
             return f"{zh}，现在是 {found}{hint[0]}", f"{en}, found {found}{hint[1]}"
         case _:
@@ -67,9 +76,7 @@ def _unknown_key(key: str, known: Sequence[str]) -> Texts:
     zh, en = did_you_mean(key, known)
     return (
         f"没有 {key!r} 这个键{zh or '，'}可用的键：{listed(known)}",
-        f"unknown key {key!r}{en} Keys known here: {listed(known)}"
-        if en
-        else f"unknown key {key!r}; keys known here: {listed(known)}",
+        f"unknown key {key!r}{en or ';'} known here: {listed(known)}",
     )
 
 
@@ -77,16 +84,10 @@ def _not_a_choice(value: object, expected: str) -> Texts:
     choices = [choice.strip("'") for choice in expected.replace(" or ", ", ").split(", ")]
     zh, en = did_you_mean(value, choices)
     hint = _QUOTES if not isinstance(value, str) else ("", "")
-    shown = _shown(value)
     return (
-        f"{shown} 不在可选之列{zh or '，'}可选：{', '.join(choices)}{hint[0]}",
-        f"{shown} is none of the choices{en or ';'} choose from: {', '.join(choices)}{hint[1]}",
+        f"{shown(value)} 不在可选之列{zh or '，'}可选：{listed(choices)}{hint[0]}",
+        f"{shown(value)} is none of the choices{en or ';'} choose from: {listed(choices)}{hint[1]}",
     )
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= INPUT_SHOWN_MAX else text[: INPUT_SHOWN_MAX - 1] + "…"
 
 
 def _keys_at(model: type[BaseModel], loc: Loc) -> tuple[str, ...]:
@@ -113,7 +114,32 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def _bound(zh: str, en: str, name: str) -> Callable[[Mapping[str, Any]], Texts]:
-    return lambda context: (zh.format(context[name]), en.format(context[name]))
+    def texts(context: Mapping[str, Any]) -> Texts:
+        bound = str(context[name]).removesuffix(".0")
+        return zh.format(bound), en.format(bound)
+
+    return texts
+
+
+def _filled(zh: str, en: str) -> Callable[[Mapping[str, Any]], Texts]:
+    def texts(context: Mapping[str, Any]) -> Texts:
+        least = context["min_length"]
+        return (
+            ("不能为空", "must not be empty")
+            if least == 1
+            else (zh.format(least), en.format(least))
+        )
+
+    return texts
+
+
+def _pattern(context: Mapping[str, Any]) -> Texts:
+    if context["pattern"] == ID_PATTERN:
+        return (
+            "标识以小写字母开头，只用小写字母、数字和下划线",
+            "an id begins with a small letter and has small letters, digits and underscores alone",
+        )
+    return f"写法应合乎 {context['pattern']}", f"must match {context['pattern']}"
 
 
 def _said(zh: str, en: str) -> Callable[[Mapping[str, Any]], Texts]:
@@ -132,11 +158,12 @@ _SIMPLE: Mapping[str, Callable[[Mapping[str, Any]], Texts]] = {
     "mapping_type": _said("应为一组“键: 值”", "expected keys with values"),
     "dict_type": _said("应为一组“键: 值”", "expected keys with values"),
     "model_type": _said("应为一组“键: 值”", "expected keys with values"),
-    "string_pattern_mismatch": _bound("写法应合乎 {}", "must match {}", "pattern"),
-    "string_too_short": _bound("至少 {} 个字", "at least {} characters", "min_length"),
-    "string_too_long": _bound("至多 {} 个字", "at most {} characters", "max_length"),
-    "too_short": _bound("至少要有 {} 项", "at least {} items", "min_length"),
-    "too_long": _bound("至多 {} 项", "at most {} items", "max_length"),
+    "invalid_key": _said("键应为文字", "a key must be text"),
+    "string_pattern_mismatch": _pattern,
+    "string_too_short": _filled("至少 {} 个字", "needs at least {} characters"),
+    "string_too_long": _bound("至多 {} 个字", "takes at most {} characters", "max_length"),
+    "too_short": _filled("至少要有 {} 项", "needs at least {} items"),
+    "too_long": _bound("至多 {} 项", "takes at most {} items", "max_length"),
     "greater_than": _bound("应大于 {}", "must be greater than {}", "gt"),
     "greater_than_equal": _bound("应不小于 {}", "must be at least {}", "ge"),
     "less_than": _bound("应小于 {}", "must be less than {}", "lt"),

@@ -56,8 +56,8 @@ def parse(mapping: Mapping[str, Any], *, source: str = "") -> Profile:
         profile = Profile.model_validate(mapping)
     except ValidationError as error:
         raise ProfileError(problems_of(error, Profile, mapping), source) from None
-    if problems := tuple(_problems(profile, mapping)):
-        raise ProfileError(problems, source)
+    if problems := list(_problems(profile, mapping)):
+        raise ProfileError(tuple(sorted(problems, key=lambda problem: problem.path)), source)
     return profile
 
 
@@ -70,7 +70,7 @@ def _problems(profile: Profile, mapping: Mapping[str, Any]) -> Iterator[Problem]
         rules.tree,
         rules.roles,
         rules.duty,
-        rules.fallback,
+        rules.cases,
         rules.ladder,
         rules.quiet_hours,
         flow_rules.flows,

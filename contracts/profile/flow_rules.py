@@ -28,6 +28,7 @@ def _graph(path: str, flow: Flow) -> Iterator[Problem]:
             f"没有步骤从 {flow.start!r} 出发，流程无法开始",
             f"no step leaves {flow.start!r}, so that the flow cannot begin",
         )
+        return
     reached = _closure({flow.start}, edges)
     ending = _closure(set(flow.end), [(target, source) for source, target in edges])
     for state in flow.state_ids:

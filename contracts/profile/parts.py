@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from contracts.profile.duration import PATTERN, Duration
+from contracts.profile.problems import shown
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)
@@ -76,8 +77,8 @@ def _duration(value: Any) -> Duration:  # noqa: ANN401 - whatever the file holds
         return Duration.parse(value)
     except (TypeError, ValueError):
         raise _fault(
-            f"{value!r} 不是时长，应如 PT30M、PT8H、P7D、P1M",
-            f"{value!r} is no duration — write it like PT30M, PT8H, P7D, P1M",
+            f"{shown(value)} 不是时长，应如 PT30M、PT8H、P7D、P1M",
+            f"{shown(value)} is no duration — write it like PT30M, PT8H, P7D, P1M",
         ) from None
 
 
@@ -87,8 +88,8 @@ def _time(value: Any) -> time:  # noqa: ANN401 - whatever the file holds
     if isinstance(value, str) and re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
         return time.fromisoformat(value)
     raise _fault(
-        f'{value!r} 不是时刻，应写成带引号的 "08:30"（不带引号时 YAML 会读成数字）',
-        f'{value!r} is no time of day — write it in quotes, like "08:30"',
+        f'{shown(value)} 不是时刻，应写成带引号的 "08:30"（不带引号时 YAML 会读成数字）',
+        f'{shown(value)} is no time of day — write it in quotes, like "08:30"',
     )
 
 
@@ -101,8 +102,8 @@ def _day(value: Any) -> date:  # noqa: ANN401 - whatever the file holds
     except (TypeError, ValueError):
         pass
     raise _fault(
-        f'{value!r} 不是日期，应写成带引号的 "2025-10-01"',
-        f'{value!r} is no date — write it in quotes, like "2025-10-01"',
+        f'{shown(value)} 不是日期，应写成带引号的 "2025-10-01"',
+        f'{shown(value)} is no date — write it in quotes, like "2025-10-01"',
     )
 
 
@@ -112,8 +113,8 @@ def _day_mark(value: Any) -> str | int:  # noqa: ANN401 - whatever the file hold
     if type(value) is int and 1 <= value <= MONTH_DAY_MAX:
         return value
     raise _fault(
-        f"{value!r} 不是日子，应为 mon … sun（按周）或 1 … 31（按月）",
-        f"{value!r} is no day — expected mon … sun (of a week) or 1 … 31 (of a month)",
+        f"{shown(value)} 不是日子，应为 mon … sun（按周）或 1 … 31（按月）",
+        f"{shown(value)} is no day — expected mon … sun (of a week) or 1 … 31 (of a month)",
     )
 
 
@@ -125,7 +126,8 @@ def _hhmm(value: time) -> str:
     return value.isoformat(timespec="minutes")
 
 
-_ID = Field(pattern="^[a-z][a-z0-9_]*$", max_length=64)
+ID_PATTERN = "^[a-z][a-z0-9_]*$"
+_ID = Field(pattern=ID_PATTERN, max_length=64)
 
 Id: TypeAlias = Annotated[str, _ID]
 LevelId: TypeAlias = Annotated[str, _ID, Ref("level")]

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-SHOWN_MAX = 12
+LISTED_MAX = 20
+SHOWN_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +49,11 @@ def did_you_mean(word: object, known: Iterable[str]) -> tuple[str, str]:
 def listed(words: Iterable[str]) -> str:
     """Return the words in one line, cut where there are too many to read."""
     words = tuple(words)
-    text = ", ".join(words[:SHOWN_MAX])
-    return f"{text}, …" if len(words) > SHOWN_MAX else text
+    text = ", ".join(words[:LISTED_MAX])
+    return f"{text}, …" if len(words) > LISTED_MAX else text
+
+
+def shown(value: object) -> str:
+    """Return a value as it may stand in a sentence: quoted, and cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import time
 from itertools import pairwise
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from contracts.profile.parts import Deadline, Every, Span, item_key
 from contracts.profile.problems import Problem
-from contracts.profile.references import PSEUDO_ROLES, parts_of
+from contracts.profile.references import PSEUDO_ROLES
 from contracts.profile.town import Bounds, Link
+from contracts.profile.walking import parts_of
 from contracts.profile.whole import Profile, chain
 
 
@@ -59,7 +60,7 @@ def _bounds(path: str, bounds: Bounds | Link) -> Iterator[Problem]:
 def clock(profile: Profile) -> Iterator[Problem]:
     try:
         ZoneInfo(profile.clock.timezone)
-    except (OSError, ValueError):
+    except (ZoneInfoNotFoundError, OSError, ValueError):
         yield Problem(
             "clock.timezone",
             f"没有时区 {profile.clock.timezone!r}，应如 Asia/Shanghai",
@@ -125,8 +126,15 @@ def duty(profile: Profile) -> Iterator[Problem]:
         )
 
 
-def fallback(profile: Profile) -> Iterator[Problem]:
-    """Who owns unclear cases sits where such cases land."""
+def cases(profile: Profile) -> Iterator[Problem]:
+    """Cases take a flow for cases; who owns the unclear ones sits where these land."""
+    flow = profile.flows_by_id.get(profile.cases.default_flow)
+    if flow and flow.subject != "case":
+        yield Problem(
+            "cases.default_flow",
+            f"流程 {flow.id!r} 的 subject 是 {flow.subject}，这里要 case",
+            f"the flow {flow.id!r} is of subject {flow.subject}; expected one of subject case",
+        )
     owners = profile.cases.fallback
     for key, role_id, kind in (
         ("village_known", owners.village_known, "village"),
@@ -145,6 +153,8 @@ def fallback(profile: Profile) -> Iterator[Problem]:
 
 def ladder(profile: Profile) -> Iterator[Problem]:
     parents = {level.id: level.parent for level in profile.levels}
+    if not {parent for parent in parents.values() if parent} <= parents.keys():
+        return  # the unknown parent is reported; whatever follows from it is not
     for lower, upper in pairwise(profile.settle.ladder):
         if lower in parents and upper in parents and upper not in chain(parents, lower):
             yield Problem(

@@ -22,23 +22,40 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ProfileError: it is not there, is no YAML, or falls into one of YAML's traps.
     """
-    text = _text(path)
-    loader = _LOADER(text)
+    loader = _LOADER(_text(path))
     try:
-        node = loader.get_single_node()
-        if not isinstance(node, yaml.MappingNode):
-            raise _unreadable(path.name, "应为一组“键: 值”", "expected keys with values")
-        if problems := tuple(_traps(node, path.name)):
+        root = _root(loader, path.name)
+        if problems := tuple(_traps(root, path.name)):
             raise ProfileError(problems, path.name)
-        return dict(loader.construct_document(node))
-    except yaml.MarkedYAMLError as error:
-        at = f"{path.name}:{error.problem_mark.line + 1}" if error.problem_mark else path.name
-        zh, en = f"不是合法的 YAML：{error.problem}", f"is no valid YAML: {error.problem}"
-        raise _unreadable(at, zh, en) from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a bare date such as 2025-13-01
-        raise _unreadable(path.name, f"YAML 读不懂：{error}", f"cannot be read: {error}") from error
+        return dict(_content(loader, root, path.name))
     finally:
         loader.dispose()
+
+
+def _root(loader: yaml.SafeLoader | yaml.CSafeLoader, name: str) -> yaml.MappingNode:
+    try:
+        root = loader.get_single_node()
+    except yaml.YAMLError as error:
+        raise _invalid(error, name) from error
+    if not isinstance(root, yaml.MappingNode):
+        raise _unreadable(name, "应为一组“键: 值”", "expected keys with values")
+    return root
+
+
+def _content(loader: yaml.SafeLoader | yaml.CSafeLoader, root: yaml.Node, name: str) -> Any:  # noqa: ANN401 - whatever the file holds
+    try:
+        return loader.construct_document(root)
+    except yaml.YAMLError as error:
+        raise _invalid(error, name) from error
+    except ValueError as error:  # such as a bare date that does not exist
+        raise _unreadable(name, f"YAML 读不懂：{error}", f"cannot be read: {error}") from error
+
+
+def _invalid(error: yaml.YAMLError, name: str) -> ProfileError:
+    mark = getattr(error, "problem_mark", None)
+    at = f"{name}:{mark.line + 1}" if mark else name
+    why = getattr(error, "problem", None) or error
+    return _unreadable(at, f"不是合法的 YAML：{why}", f"is no valid YAML: {why}")
 
 
 def _text(path: Path) -> str:
