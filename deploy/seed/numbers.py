@@ -1,0 +1,65 @@
+"""Numbers that look right and belong to nobody.
+
+Place codes begin with 79. GB/T 2260 gives the seventies to Taiwan alone, as 71, so no county, no
+citizen number and no division code begins so. Mobile numbers begin with 160, which no operator
+is known to use.
+"""
+
+from collections import Counter
+from datetime import date
+from zlib import crc32
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECKS = "10X98765432"
+_ORDERS = 500  # odd or even three-digit numbers: people of one sex born on one day
+_STEP = 6_180_339  # without a common factor with the range, so no number comes twice
+_RANGE = 10_000_000
+
+MALE, FEMALE = "1", "2"  # GB/T 2261.1
+
+
+def division_code(tenant_id: str) -> str:
+    """Return nine digits for a tenant: an unreal county, then a town (100 to 199)."""
+    digits = crc32(tenant_id.encode())
+    return f"79{1 + digits % 20:02d}{1 + digits // 20 % 30:02d}1{digits // 600 % 100:02d}"
+
+
+def check_digit(body: str) -> str:
+    """Return the eighteenth character of a citizen number (GB 11643)."""
+    total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, body, strict=True))
+    return _CHECKS[total % len(_CHECKS)]
+
+
+class CitizenNumbers:
+    """Gives out citizen numbers of one county, each once."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._given: Counter[tuple[date, str]] = Counter()
+
+    def give(self, born: date, sex: str) -> str:
+        """Give the next number of that day.
+
+        Raises:
+            ValueError: the day has no number left.
+        """
+        nth = self._given[born, sex]
+        if nth >= _ORDERS - 1:
+            raise ValueError("too many people of one sex were born on one day")
+        self._given[born, sex] += 1
+        # 7 has no factor in common with 499, so the order looks drawn and never comes twice.
+        order = 2 * ((born.toordinal() + 7 * nth) % (_ORDERS - 1)) + (1 if sex == MALE else 2)
+        body = f"{self._place}{born:%Y%m%d}{order:03d}"
+        return body + check_digit(body)
+
+
+class PhoneNumbers:
+    """Gives out mobile numbers, each once; `digit` keeps two givers apart."""
+
+    def __init__(self, digit: int, start: int) -> None:
+        self._prefix = f"160{digit}"
+        self._next = start
+
+    def give(self) -> str:
+        self._next = (self._next + _STEP) % _RANGE
+        return f"{self._prefix}{self._next:07d}"
