@@ -78,11 +78,12 @@ class Subscription(Generic[M]):
         topics: Sequence[str],
         parse: Parse[M],
         apply: Apply[M],
+        committed: Callable[[], None],
     ) -> None:
         self.halted = asyncio.Event()
         self.subscriber: Subscriber = None
         self._settings, self._pool, self._topic = settings, pool, ",".join(topics)
-        self._parse, self._apply = parse, apply
+        self._parse, self._apply, self._committed = parse, apply, committed
         self._outages = 0
         self._recent: deque[bool] = deque(maxlen=settings.reject_window_records)
 
@@ -105,6 +106,7 @@ class Subscription(Generic[M]):
             log.warning("batch_given_back", topic=self._topic, error=repr(error), delay_s=delay_s)
         else:
             self._outages = 0
+            self._committed()
             crash_point("before_offsets")
             await self._commit(consumer, records)
             observe("chuishao_batch_seconds", time.monotonic() - started, topic=self._topic)

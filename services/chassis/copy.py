@@ -15,13 +15,18 @@ from services.chassis.postgres import Connection
 class Change(Protocol):
     """One change of one record; `body` is None where the record is removed."""
 
-    tenant_id: str
-    kind: str
-    record_id: str
-    change_set: str
-    last: bool
-    valid_from: datetime
-
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def record_id(self) -> str: ...
+    @property
+    def change_set(self) -> str: ...
+    @property
+    def last(self) -> bool: ...
+    @property
+    def valid_from(self) -> datetime: ...
     @property
     def body(self) -> bytes | None: ...
 
@@ -98,29 +103,3 @@ async def apply_changes(conn: Connection, changes: Sequence[Change]) -> None:
     bodies = [None if change.body is None else change.body.decode() for change in changes]
     await conn.execute(STAGE, *columns, bodies)
     await conn.execute(APPLY_ENDED, sorted(set(columns[0])))
-
-
-VERSIONS = """
-SELECT tenant_id, version
-FROM registry_version
-WHERE tenant_id = ANY($1::text[])
-"""
-
-
-async def versions(conn: Connection, tenant_ids: Sequence[str]) -> dict[str, int]:
-    """Return how many times each tenant's copy has changed; an unknown tenant is missing."""
-    return {r["tenant_id"]: r["version"] for r in await conn.fetch(VERSIONS, tenant_ids)}
-
-
-RECORDS = """
-SELECT record_id, body
-FROM registry_copy
-WHERE tenant_id = $1 AND kind = $2
-ORDER BY record_id
-LIMIT 100000
-"""
-
-
-async def records(conn: Connection, tenant_id: str, kind: str) -> dict[str, dict[str, Any]]:
-    """Return all of a tenant's records of one kind, by id."""
-    return {r["record_id"]: r["body"] for r in await conn.fetch(RECORDS, tenant_id, kind)}

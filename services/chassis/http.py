@@ -141,38 +141,43 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     return app
 
 
-def run(
-    settings: ServiceSettings, app: FastAPI, work: Callable[[asyncio.Event], Awaitable[None]]
+class Work:
+    """What a service does beside HTTP. `waiting_for` tells what it still needs to be ready."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self.waiting_for: str | None = "start"
+
+    async def check(self) -> str | None:
+        return self.waiting_for
+
+
+async def serve(
+    settings: ServiceSettings, app: FastAPI, work: Work, run: Callable[[], Awaitable[None]]
 ) -> None:
-    """Serve HTTP beside `work` until SIGTERM, then let `work` end; if it fails, all ends."""
-
-    async def both() -> None:
-        stopping = asyncio.Event()
-        config = uvicorn.Config(
-            app,
-            settings.host,
-            settings.port,
-            access_log=False,
-            log_config=None,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-        async with asyncio.TaskGroup() as tasks:
-            worker = tasks.create_task(_finish(work, stopping))
-            await uvicorn.Server(config).serve()
-            # producer.stop() was seen to hang: the process ends in any case.
-            deadline = threading.Timer(settings.shutdown_grace_s, os._exit, [1])
-            deadline.daemon = True
-            deadline.start()
-            stopping.set()
-            await worker
-
-    asyncio.run(both())
+    """Serve HTTP beside `run` until SIGTERM, then let `run` end; if it fails, all ends."""
+    config = uvicorn.Config(
+        app,
+        settings.host,
+        settings.port,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(_run_until_stopped(work, run))
+        await uvicorn.Server(config).serve()
+        # Stopping a producer was seen to hang: the process ends in any case.
+        deadline = threading.Timer(settings.shutdown_grace_s, os._exit, [1])
+        deadline.daemon = True
+        deadline.start()
+        work.stopping.set()
+        if work.waiting_for is not None:
+            running.cancel()
 
 
-async def _finish(
-    work: Callable[[asyncio.Event], Awaitable[None]], stopping: asyncio.Event
-) -> None:
-    await work(stopping)
-    if not stopping.is_set():
+async def _run_until_stopped(work: Work, run: Callable[[], Awaitable[None]]) -> None:
+    await run()
+    if not work.stopping.is_set():
         raise RuntimeError("the service's work ended before the service")

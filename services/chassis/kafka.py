@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.partitioner import murmur2
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka import TopicPartition as FastTopicPartition
@@ -28,6 +29,7 @@ from services.chassis.batch import (
     Subscription,
     is_passing,
 )
+from services.chassis.http import Work
 from services.chassis.inbox import Record
 from services.chassis.metrics import count
 from services.chassis.postgres import Pool
@@ -67,15 +69,25 @@ async def until_reached(start: Callable[[], Awaitable[object]], what: str) -> No
             return
 
 
-async def missing_topics(settings: ServiceSettings, names: Iterable[str]) -> list[str]:
-    """Return those topics that the broker does not have."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
-    await admin.start()
-    try:
-        there = await admin.list_topics()
-    finally:
-        await admin.close()
-    return sorted(set(names) - set(there))
+async def start_broker(
+    broker: KafkaBroker, settings: ServiceSettings, topics: Iterable[str], work: Work
+) -> None:
+    """Connect once every topic is there; until then readiness says what is missing."""
+
+    async def connect() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        try:
+            await admin.start()
+            missing = sorted(set(topics) - set(await admin.list_topics()))
+        finally:
+            await admin.close()
+        if missing:
+            work.waiting_for = f"missing topics: {', '.join(missing)}: run `chuishao topics apply`"
+            raise UnknownTopicOrPartitionError(work.waiting_for)
+        await broker.start()
+
+    work.waiting_for = "Kafka"
+    await until_reached(connect, "broker")
 
 
 def _subscriber(
@@ -127,14 +139,16 @@ async def subscribe(  # noqa: PLR0913 - the one place where a subscription is sp
     group: str,
     parse: Parse[M],
     apply: Apply[M],
+    committed: Callable[[], None] = lambda: None,
 ) -> Subscription[M]:
     """Consume topics as a group, from the beginning, each batch in one transaction.
 
     `parse` reads one record; `apply` gets what is fresh and valid, in order, inside the
-    transaction that also holds the inbox. An outage gives the batch back; a record whose handling
-    fails is set aside and holds its subject alone; too many of them halt the consumer.
+    transaction that also holds the inbox; `committed` is called after it. An outage gives the
+    batch back; a record whose handling fails is set aside and holds its subject alone; too many
+    of them halt the consumer.
     """
-    subscription = Subscription(settings, pool, topics, parse, apply)
+    subscription = Subscription(settings, pool, topics, parse, apply, committed)
     # A fixed seat in the group is taken up again at once after a crash.
     seat = None if settings.replica is None else f"{group}-{settings.replica}"
     subscriber = _subscriber(
@@ -183,15 +197,23 @@ async def follow(
     return caught_up
 
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return where a key lands: equal to the broker's own partitioner."""
+    place: int = murmur2(key) & 0x7FFFFFFF
+    return place % partitions
+
+
 async def end_offsets(consumer: Consumer, topic: str, partitions: int) -> dict[int, int]:
     """Return the end of each partition as the broker has it now."""
     places = [TopicPartition(topic, n) for n in range(partitions)]
     return {p.partition: end for p, end in (await consumer.end_offsets(places)).items()}
 
 
-async def wait_until_processed(consumer: Consumer, pool: Pool, topic: str, partitions: int) -> None:
+async def wait_until_processed(
+    subscription: Subscription[M], pool: Pool, topic: str, partitions: int
+) -> None:
     """Wait until this database holds all that the topic held when the wait began."""
-    ends = await end_offsets(consumer, topic, partitions)
+    ends = await end_offsets(subscription.subscriber.consumer, topic, partitions)
     done: dict[int, int] = {}
     while any(done.get(n, 0) < end for n, end in ends.items()):
         try:
@@ -200,3 +222,21 @@ async def wait_until_processed(consumer: Consumer, pool: Pool, topic: str, parti
             if not is_passing(error):
                 raise
         await asyncio.sleep(0.1)
+
+
+async def consume_until_stopped(work: Work, subscriptions: Iterable[Subscription[Any]]) -> None:
+    """Let consumers run; one that halts is stopped and makes the service unready."""
+
+    async def keep(one: Subscription[Any]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            ends = [tasks.create_task(event.wait()) for event in (work.stopping, one.halted)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if one.halted.is_set():
+                work.waiting_for = "a halted consumer: look into its quarantine, then restart"
+            await one.subscriber.stop()
+            for end in ends:
+                end.cancel()
+
+    async with asyncio.TaskGroup() as tasks:
+        for one in subscriptions:
+            tasks.create_task(keep(one))

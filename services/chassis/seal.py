@@ -78,16 +78,30 @@ class KeyRing:
         except KeyError as error:
             raise CannotOpen(f"the key file has no keys for tenant {tenant_id}") from error
 
-    def seal(self, tenant_id: str, subject: str, texts: Mapping[str, str]) -> SealedFields:
-        """Seal texts under a fresh data key."""
+    def seal(
+        self,
+        tenant_id: str,
+        subject: str,
+        texts: Mapping[str, str],
+        like: SealedFields | None = None,
+    ) -> SealedFields:
+        """Seal texts under the subject's data key, taken from `like`, or under a fresh one.
+
+        Raises:
+            CannotOpen: the data key of `like` does not open.
+        """
         tenant = self.tenant(tenant_id)
-        data_key = os.urandom(32)
-        wrapped = _encrypt(tenant.keys[tenant.kid], data_key, f"{tenant_id}|{subject}")
+        if like is None:
+            kid, data_key = tenant.kid, os.urandom(32)
+            wrapped = _encrypt(tenant.keys[kid], data_key, f"{tenant_id}|{subject}")
+        else:
+            kid, wrapped = like.kid, like.key
+            data_key = self._data_key(tenant_id, subject, like)
         fields = {
             name: _encrypt(data_key, text.encode(), f"{tenant_id}|{subject}|{name}")
             for name, text in texts.items()
         }
-        return SealedFields(tenant.kid, wrapped, fields)
+        return SealedFields(kid, wrapped, fields)
 
     def open(
         self, tenant_id: str, subject: str, sealed: SealedFields, names: set[str]
@@ -97,16 +111,22 @@ class KeyRing:
         Raises:
             CannotOpen: wrong key, wrong place, or altered.
         """
-        tenant = self.tenant(tenant_id)
+        data_key = self._data_key(tenant_id, subject, sealed)
         try:
-            data_key = _decrypt(tenant.keys[sealed.kid], sealed.key, f"{tenant_id}|{subject}")
             return {
                 name: _decrypt(data_key, token, f"{tenant_id}|{subject}|{name}").decode()
                 for name, token in sealed.fields.items()
                 if name in names
             }
-        except (KeyError, ValueError, InvalidTag) as error:
+        except (ValueError, InvalidTag) as error:
             raise CannotOpen(f"a sealed text of {subject} does not open") from error
+
+    def _data_key(self, tenant_id: str, subject: str, sealed: SealedFields) -> bytes:
+        keys = self.tenant(tenant_id).keys
+        try:
+            return _decrypt(keys[sealed.kid], sealed.key, f"{tenant_id}|{subject}")
+        except (KeyError, ValueError, InvalidTag) as error:
+            raise CannotOpen(f"the data key of {subject} does not open") from error
 
     def body_mac(self, tenant_id: str, body: bytes) -> str:
         """Return a digest which tells two bodies apart and tells nothing of either."""

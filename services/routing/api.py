@@ -1,0 +1,252 @@
+"""HTTP in: what a case is, what happened to it and why, whose turn it is, and the next step."""
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.events import effect_id
+from services.chassis.clock import database_now
+from services.chassis.crash import crash_point
+from services.chassis.http import Problem
+from services.chassis.postgres import Connection, Pool
+from services.chassis.seal import KeyRing, SealedFields
+from services.chassis.token import BadToken, Identity, TokenCheck
+from services.routing import views
+from services.routing.domain.steps import allowed_steps, take_step
+from services.routing.domain.town import Setting
+from services.routing.domain.values import Act, Actor, Refused
+from services.routing.record import Announced, record_act
+from services.routing.store import cases, timers
+from services.routing.store.cases import Kept
+from services.routing.towns import Towns
+
+_OPAQUE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_NOT_KEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_TEXT_MAX = 2_000
+_PROOFS_MAX = 20
+_PAGE_MAX = 200
+_HISTORY_MAX = 1_000
+_WORDS = {"summary", "description"}
+
+Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
+
+
+class StepBody(BaseModel):
+    """A step, with what it needs: `reason`, `result`, `proof`, `satisfied` … as the flow says."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+    step: Annotated[str, Field(max_length=64)]
+    expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the endpoints need."""
+
+    pool: Pool
+    towns: Towns
+    keys: KeyRing
+    tokens: TokenCheck
+    announced: Callable[[], None]
+
+    def who(self, authorization: str | None) -> Identity:
+        try:
+            return self.tokens.identity(authorization)
+        except BadToken as error:
+            raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
+
+    async def seen(
+        self, conn: Connection, who: Identity, case_id: UUID, *, for_update: bool = False
+    ) -> tuple[Kept, Setting]:
+        """Read a case that this person may see.
+
+        Raises:
+            Problem: 404 where there is none in the tenant, 403 where it is another unit's.
+        """
+        kept = await cases.get(conn, who.tenant_id, case_id, for_update=for_update)
+        if kept is None:
+            raise views.NOT_FOUND
+        setting = await self.towns.setting(conn, who.tenant_id, kept.profile_version)
+        case = kept.case
+        path = setting.town.path(setting.lowest(case.grid, case.village))
+        if not who.units.intersection((*path, case.owner.unit)):
+            raise views.refusal(Refused("unit_not_allowed", path), kept)
+        return kept, setting
+
+    async def view(
+        self, conn: Connection, who: Identity, kept: Kept, setting: Setting
+    ) -> views.CaseView:
+        clocks = await timers.clocks(conn, kept.tenant_id, kept.case.case_id)
+        steps = allowed_steps(kept.case, _actor(who), setting)
+        return views.case_view(kept, clocks, steps, self._words(kept))
+
+    def _words(self, kept: Kept) -> Mapping[str, str]:
+        sealed = SealedFields(**kept.sealed)
+        return self.keys.open(kept.tenant_id, str(kept.case.case_id), sealed, _WORDS)
+
+    def sealed_words(self, kept: Kept, texts: Mapping[str, str]) -> Mapping[str, object]:
+        like = SealedFields(**kept.sealed)
+        sealed = self.keys.seal(kept.tenant_id, str(kept.case.case_id), texts, like)
+        return {"kid": sealed.kid, "key": sealed.key, "fields": sealed.fields}
+
+
+def make_router(door: Door) -> APIRouter:
+    """Make the endpoints of routing."""
+    router = APIRouter(prefix="/v1", tags=["cases"])
+
+    @router.get("/cases/{case_id}")
+    async def get_case(case_id: UUID, authorization: Authorization = None) -> views.CaseView:
+        who = door.who(authorization)
+        async with door.pool.acquire() as conn:
+            kept, setting = await door.seen(conn, who, case_id)
+            return await door.view(conn, who, kept, setting)
+
+    @router.get("/cases/{case_id}/history")
+    async def get_history(case_id: UUID, authorization: Authorization = None) -> views.History:
+        who = door.who(authorization)
+        async with door.pool.acquire() as conn:
+            await door.seen(conn, who, case_id)
+            facts = await cases.history(conn, who.tenant_id, case_id, _HISTORY_MAX)
+        return views.History(case_id=case_id, facts=[_history_entry(fact) for fact in facts])
+
+    @router.get("/cases/{case_id}/why")
+    async def get_why(case_id: UUID, authorization: Authorization = None) -> views.Why:
+        who = door.who(authorization)
+        async with door.pool.acquire() as conn:
+            kept, _ = await door.seen(conn, who, case_id)
+        tried = [views.WhyEntry.model_validate(one) for one in kept.why]
+        return views.Why(case_id=case_id, number=kept.number, tried=tried)
+
+    @router.get("/queues/{unit}")
+    async def get_queue(
+        unit: str,
+        authorization: Authorization = None,
+        limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = _PAGE_MAX,
+    ) -> views.Queue:
+        who = door.who(authorization)
+        async with door.pool.acquire() as conn:
+            known = (await door.towns.known(conn, [who.tenant_id])).get(who.tenant_id)
+            if known is None or not who.units.intersection(known.town.path(unit)):
+                raise Problem(404, "unit_not_found", "没有这个单位。", "There is no such unit.")
+            found = await cases.queue(conn, who.tenant_id, unit, limit + 1)
+        entries = [views.queue_entry(kept) for kept in found[:limit]]
+        return views.Queue(unit=unit, cases=entries, more=len(found) > limit)
+
+    @router.post("/cases/{case_id}/steps")
+    async def post_step(
+        case_id: UUID, body: StepBody, authorization: Authorization = None
+    ) -> views.CaseView:
+        arrived = time.monotonic()
+        who = door.who(authorization)
+        async with door.pool.acquire() as conn:
+            async with conn.transaction():
+                kept, setting = await door.seen(conn, who, case_id, for_update=True)
+                now = await _handed_in(conn, door.towns, who.tenant_id, arrived)
+                await _step(conn, door, kept, setting, who, body, now)
+                crash_point("before_commit")
+            crash_point("after_commit")
+            door.announced()
+            kept, setting = await door.seen(conn, who, case_id)
+            return await door.view(conn, who, kept, setting)
+
+    return router
+
+
+async def _step(
+    conn: Connection,
+    door: Door,
+    kept: Kept,
+    setting: Setting,
+    who: Identity,
+    body: StepBody,
+    now: datetime,
+) -> None:
+    step = setting.rules.flows[kept.case.flow].step(body.step)
+    texts, given = _given(body.model_extra or {}, step.needs if step else ())
+    if texts:
+        given["sealed"] = door.sealed_words(kept, texts)
+    act = Act(body.step, _actor(who), {**texts, **given}, body.expected_seq)
+    decision = take_step(kept.case, act, now, setting)
+    if isinstance(decision, Refused):
+        raise views.refusal(decision, kept)
+    cause = effect_id(kept.case.case_id, f"act/{kept.case.seq}")
+    place = (kept.tenant_id, kept.case.case_id, cause, now)
+    announced = Announced(*place, decision.facts, decision.case.seq)
+    await record_act(conn, announced, decision)
+
+
+def _given(
+    extra: Mapping[str, Any], needs: tuple[str, ...]
+) -> tuple[dict[str, str], dict[str, object]]:
+    """Part what came with a step into words, which will be sealed, and the rest.
+
+    Raises:
+        Problem: 422 naming each field that the step does not take or that has the wrong form.
+    """
+    texts: dict[str, str] = {}
+    given: dict[str, object] = {}
+    faults = []
+    for name, value in extra.items():
+        if name not in (*needs, "note"):
+            faults.append({"field": name, "message": "this step takes no such field"})
+        elif name == "satisfied" and isinstance(value, bool):
+            given[name] = value
+        elif name == "proof" and _is_proof(value):
+            given[name] = tuple(value)
+        elif name not in ("satisfied", "proof") and _is_text(value):
+            texts[name] = value
+        else:
+            faults.append({"field": name, "message": _EXPECTED.get(name, _EXPECTED_TEXT)})
+    if faults:
+        named = ", ".join(fault["field"] for fault in faults)
+        zh, en = f"字段有误：{named}。", f"Invalid fields: {named}. See `errors`."
+        raise Problem(422, "invalid_fields", zh, en, errors=faults)
+    return texts, given
+
+
+_EXPECTED = {
+    "satisfied": "expected true or false",
+    "proof": f"expected a list of 1 to {_PROOFS_MAX} attachment ids",
+}
+_EXPECTED_TEXT = f"expected 1 to {_TEXT_MAX} characters of plain text"
+
+
+def _is_proof(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and 1 <= len(value) <= _PROOFS_MAX
+        and all(isinstance(one, str) and _OPAQUE.fullmatch(one) for one in value)
+    )
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether it is text that can be kept: no control characters, no half characters."""
+    if not isinstance(value, str) or not 1 <= len(value.strip()) <= len(value) <= _TEXT_MAX:
+        return False
+    return _NOT_KEPT.search(value) is None
+
+
+def _actor(who: Identity) -> Actor:
+    return Actor(who.staff, who.roles, who.units)
+
+
+async def _handed_in(conn: Connection, towns: Towns, tenant_id: str, arrived: float) -> datetime:
+    """Return the tenant's time at which the request came: our own slowness makes nobody late."""
+    waited = timedelta(seconds=time.monotonic() - arrived)
+    real = await database_now(conn) - waited
+    known = await towns.known(conn, [tenant_id])
+    return known[tenant_id].offsets.tenant_time(real)
+
+
+def _history_entry(fact: Mapping[str, Any]) -> views.HistoryEntry:
+    data = {
+        name: value for name, value in fact["body"].items() if name not in ("sealed", "reporter")
+    }
+    return views.HistoryEntry(**{**fact, "data": data})

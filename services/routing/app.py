@@ -1,0 +1,75 @@
+"""Routing, wired: decides who answers for a case, and keeps its clocks."""
+
+import asyncio
+
+from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, ROUTING_EVENTS
+from services.chassis import crash, kafka, log
+from services.chassis.http import Work, make_app, serve
+from services.chassis.outbox import Relay, lag_s
+from services.chassis.postgres import open_pool
+from services.chassis.seal import KeyRing
+from services.chassis.token import TokenCheck
+from services.routing.api import Door, make_router
+from services.routing.clockwork import Clockwork
+from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
+from services.routing.settings import RoutingSettings
+from services.routing.towns import Towns, until_any_town
+
+NAME = "routing"
+TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
+_RELAY_LAG_S_MAX = 30.0
+
+
+async def main() -> None:
+    settings = RoutingSettings()
+    log.configure(NAME, json=settings.log_json)
+    crash.arm(settings.mode)
+    work, towns = Work(), Towns()
+    broker = kafka.make_broker(settings, NAME)
+    async with open_pool(settings, NAME) as pool:
+        relay = Relay(
+            pool, broker, rows_max=settings.relay_rows_max, deadline_s=settings.relay_deadline_s
+        )
+
+        async def relayed() -> str | None:
+            lag = await lag_s(pool)
+            return f"the outbox waits for {lag:.0f} s" if lag > _RELAY_LAG_S_MAX else None
+
+        async def run() -> None:
+            await kafka.start_broker(broker, settings, TOPICS, work)
+            work.waiting_for = "the registry"
+            subscription = await kafka.subscribe(
+                broker,
+                settings,
+                pool,
+                topics=[LEDGER_REGISTRY.name],
+                group="routing.registry",
+                parse=parse_registry,
+                apply=on_registry,
+            )
+            await kafka.wait_until_processed(
+                subscription, pool, LEDGER_REGISTRY.name, LEDGER_REGISTRY.partitions
+            )
+            await until_any_town(pool)
+            reports = await kafka.subscribe(
+                broker,
+                settings,
+                pool,
+                topics=[INTAKE_EVENTS.name],
+                group="routing",
+                parse=parse_intake,
+                apply=IntakeEvents(towns).apply,
+                committed=relay.wake,
+            )
+            clockwork = Clockwork(settings, pool, towns, reports.subscriber.consumer, relay.wake)
+            work.waiting_for = None
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(relay.run(work.stopping))
+                tasks.create_task(clockwork.run(work.stopping))
+                tasks.create_task(kafka.consume_until_stopped(work, [subscription, reports]))
+            await broker.stop()
+
+        app = make_app("Chuishao routing", {"work": work.check, "outbox": relayed})
+        keys, tokens = KeyRing(settings.key_file), TokenCheck(settings.token_key_file)
+        app.include_router(make_router(Door(pool, towns, keys, tokens, relay.wake)))
+        await serve(settings, app, work, run)

@@ -1,0 +1,126 @@
+"""The clocks: what has come due is fired in order, each once, and never by our own slowness.
+
+A timer fires only when everything handed in before its moment has been read, so that a backlog of
+ours makes nobody late. The database's clock decides; nothing is kept in memory but what has been
+read of the topic's ends.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Literal
+
+import structlog
+
+from contracts.events import effect_id
+from contracts.topics import INTAKE_EVENTS
+from services.chassis import inbox
+from services.chassis.batch import Consumer, is_passing
+from services.chassis.clock import database_now
+from services.chassis.crash import crash_point
+from services.chassis.kafka import end_offsets
+from services.chassis.postgres import Connection, Pool
+from services.routing.domain.timers import fire
+from services.routing.record import Announced, announce
+from services.routing.settings import RoutingSettings
+from services.routing.store import cases, timers
+from services.routing.store.timers import Due
+from services.routing.towns import Towns
+
+log = structlog.get_logger()
+
+_SEEN_MAX = 10_000
+Outcome = tuple[Due, Literal["fired", "void"]]
+
+
+class Gate:
+    """Tells up to when each partition has been read, by the broker's ends at known moments."""
+
+    def __init__(self, margin: timedelta) -> None:
+        self._margin = margin
+        self._seen: dict[int, deque[tuple[int, datetime]]] = {}
+        self._cleared: dict[int, datetime] = {}
+
+    def saw(self, ends: Mapping[int, int], at: datetime) -> None:
+        """Note the ends, as they were at `at` or later (real time)."""
+        for partition, end in ends.items():
+            seen = self._seen.setdefault(partition, deque(maxlen=_SEEN_MAX))
+            if seen and seen[-1][0] == end:
+                seen.pop()
+            seen.append((end, at))
+
+    def cleared(self, processed: Mapping[int, int]) -> dict[int, datetime]:
+        """Return the real time up to which all that was handed in has been processed."""
+        for partition, seen in self._seen.items():
+            while seen and processed.get(partition, 0) >= seen[0][0]:
+                self._cleared[partition] = seen.popleft()[1] - self._margin
+        return self._cleared
+
+
+class Clockwork:
+    """Fires timers until told to stop."""
+
+    def __init__(
+        self,
+        settings: RoutingSettings,
+        pool: Pool,
+        towns: Towns,
+        consumer: Consumer,
+        announced: Callable[[], None],
+    ) -> None:
+        self._settings, self._pool, self._towns = settings, pool, towns
+        self._consumer, self._announced = consumer, announced
+        self._gate = Gate(timedelta(seconds=settings.timer_margin_s))
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            fired = 0
+            try:
+                fired = await self.tick()
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("timers_waited", error=repr(error))
+            if fired < self._settings.timer_batch_max:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), self._settings.timer_wait_s)
+
+    async def tick(self) -> int:
+        """Fire one batch of what has come due; return how many timers got their outcome."""
+        async with self._pool.acquire() as conn:
+            now = await database_now(conn)  # before the ends are read: they are at least as new
+            ends = await end_offsets(self._consumer, INTAKE_EVENTS.name, INTAKE_EVENTS.partitions)
+            self._gate.saw(ends, now)
+            cleared = self._gate.cleared(await inbox.processed(conn, INTAKE_EVENTS.name))
+            async with conn.transaction():
+                due = await timers.due(conn, now, cleared, self._settings.timer_batch_max)
+                if due:
+                    await self._fire(conn, due, now)
+        if due:
+            crash_point("after_timers")
+            self._announced()
+            log.info("timers_decided", timers=len(due))
+        return len(due)
+
+    async def _fire(self, conn: Connection, due: list[Due], now: datetime) -> None:
+        known = await self._towns.known(conn, {one.tenant_id for one in due})
+        kept = await cases.get_locked(conn, [(one.tenant_id, one.case_id) for one in due])
+        still_open = await timers.still_open(conn, due)
+        moved = {key: one.case for key, one in kept.items()}
+        outcomes: list[Outcome] = []
+        announced: list[Announced] = []
+        for one in due:
+            if (one.tenant_id, one.timer_id) not in still_open:
+                continue  # a person met it while we waited for the case
+            key = (one.tenant_id, one.case_id)
+            at = known[one.tenant_id].offsets.tenant_time(now)
+            moved[key], fact = fire(moved[key], one.deadline, one.kind, one.due_at, at)
+            outcomes.append((one, "fired" if fact else "void"))
+            if fact:
+                cause = effect_id(one.case_id, f"timer/{one.timer_id}")
+                announced.append(Announced(*key, cause, at, [fact], moved[key].seq))
+        await timers.decide(conn, outcomes, now)
+        await cases.advance(conn, moved)
+        await announce(conn, announced)

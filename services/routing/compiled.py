@@ -1,0 +1,142 @@
+"""From contracts to rules: a published profile and registry become frozen values of the domain."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from itertools import chain
+
+from contracts import profile as town_profile
+from contracts.profile import Deadline, Duration, Profile
+from contracts.registry import Staff, TenantClock
+from contracts.registry import Unit as UnitRecord
+from services.chassis.clock import Offsets
+from services.routing.domain.rules import Category, DeadlineRule, Flow, Rules, Span, Step
+from services.routing.domain.town import GridMap, Town, Unit
+from services.routing.domain.values import CLASS_DEADLINE, FIRST_ACTION
+
+_PSEUDO = ("handler", "system", "reporter")
+_MONTHS = 12
+
+
+def rules_from(version: int, body: Mapping[str, object]) -> Rules:
+    """Compile one version of a profile.
+
+    Raises:
+        ProfileError: the profile has faults; each is named by its path.
+    """
+    profile = town_profile.parse(body)
+    cases = profile.cases
+    return Rules(
+        version=version,
+        timezone=profile.clock.timezone,
+        month_is_30_days=profile.clock.month_rule == "30_days",
+        default_category=cases.default_category,
+        default_severity=cases.default_severity,
+        default_flow=cases.default_flow,
+        fallback_village=cases.fallback.village_known,
+        fallback_town=cases.fallback.otherwise,
+        categories={
+            one.id: Category(
+                one.default_class,
+                one.flow,
+                next(iter(_clocks((CLASS_DEADLINE, one.deadline))), None),
+            )
+            for one in cases.categories
+        },
+        severities=frozenset(one.id for one in cases.severities),
+        classes={
+            one.id: _clocks((CLASS_DEADLINE, one.deadline), (FIRST_ACTION, one.first_action))
+            for one in cases.classes
+        },
+        flows={flow.id: _flow(flow, profile) for flow in profile.flows if flow.subject == "case"},
+        role_levels={role.id: role.level for role in profile.roles},
+        ladder=tuple(profile.settle.ladder),
+        levels={one.kind: one.id for one in reversed(profile.levels) if not one.outside_town},
+    )
+
+
+def _span(duration: Duration) -> Span:
+    return Span(duration.years * _MONTHS + duration.months, duration.days, duration.seconds)
+
+
+def _clocks(
+    *named: tuple[str, Deadline | None], states: frozenset[str] = frozenset()
+) -> tuple[DeadlineRule, ...]:
+    """Compile deadlines, but for those that count from a whistle: they are not the case's."""
+    return tuple(
+        DeadlineRule(
+            id=id_,
+            within=_span(one.within),
+            clock=one.clock,
+            starts="state" if one.counts_from == "step_entered" else one.counts_from,
+            warn_share=one.warn_at,
+            states=states,
+        )
+        for id_, one in named
+        if one is not None and one.counts_from != "blown"
+    )
+
+
+def _flow(flow: town_profile.Flow, profile: Profile) -> Flow:
+    scope = flow.scope
+    return Flow(
+        id=flow.id,
+        start=flow.start,
+        end=frozenset(flow.end),
+        steps=tuple(
+            Step(
+                id=step.id,
+                from_states=frozenset(step.from_states),
+                to=step.to,
+                roles=tuple(role for role in step.by if role not in _PSEUDO),
+                by_handler="handler" in step.by,
+                by_system="system" in step.by,
+                means=step.means,
+                needs=tuple(step.needs),
+            )
+            for step in flow.steps
+        ),
+        distinct=tuple(frozenset(group) for group in flow.distinct),
+        villages=frozenset(scope.villages if scope else ()),
+        categories=frozenset(scope.categories if scope else ()),
+        narrowed=bool(scope and (scope.reported_by or scope.level)),
+        deadlines=tuple(chain.from_iterable(_step_deadlines(step, profile) for step in flow.steps)),
+    )
+
+
+def _step_deadlines(step: town_profile.Step, profile: Profile) -> Iterable[DeadlineRule]:
+    """Give a step its clock; a return visit without one of its own has the one for settling."""
+    states = frozenset(step.from_states)
+    visit = profile.settle.return_visit
+    if step.deadline is None and step.means == "return_visit" and visit.required and visit.within:
+        within = _span(visit.within)
+        return (DeadlineRule(f"step.{step.id}", within, "calendar", "state", states=states),)
+    return _clocks((f"step.{step.id}", step.deadline), states=states)
+
+
+def town_from(
+    units: Mapping[str, UnitRecord], staff: Mapping[str, Staff], levels: Mapping[str, str]
+) -> Town:
+    """Compile the registry's units and rosters."""
+    rosters: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    for staff_id, one in staff.items():
+        for post in one.posts:
+            rosters[post.unit, post.role].append((post.rank, staff_id))
+    of_domain = {
+        unit_id: Unit(unit_id, unit.level, unit.zh, unit.parent, unit.polygon)
+        for unit_id, unit in units.items()
+    }
+    grids = [unit for unit in of_domain.values() if unit.level == levels["grid"]]
+    return Town(
+        units=of_domain,
+        posts={post: tuple(id_ for _, id_ in sorted(held)) for post, held in rosters.items()},
+        grid_level=levels["grid"],
+        village_level=levels["village"],
+        town_level=levels["town"],
+        grid_map=GridMap(grids),
+    )
+
+
+def offsets_from(clock: TenantClock) -> Offsets:
+    """Compile the tenant's virtual time."""
+    return Offsets(tuple((one.from_at, timedelta(seconds=one.seconds)) for one in clock.offsets))

@@ -1,0 +1,120 @@
+"""A town's way of working, compiled once per version of its profile: steps, clocks, ladders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A length of time; a month has no fixed number of days."""
+
+    months: int = 0
+    days: int = 0
+    seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineRule:
+    """A clock. `starts` is a moment of the case, or `state` for the states named in `states`.
+
+    Only calendar clocks can be told yet; those on duty time are kept unarmed.
+    """
+
+    id: str
+    within: Span
+    clock: Literal["calendar", "duty"]
+    starts: Literal["reported", "accepted", "assigned", "state"]
+    warn_share: float | None = None
+    states: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a flow. `roles` are real roles; the other three tell who may else take it."""
+
+    id: str
+    from_states: frozenset[str]
+    to: str
+    roles: tuple[str, ...]
+    by_handler: bool = False
+    by_system: bool = False
+    means: str | None = None
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A way through states; steps stand in the profile's order."""
+
+    id: str
+    start: str
+    end: frozenset[str]
+    steps: tuple[Step, ...]
+    distinct: tuple[frozenset[str], ...] = ()
+    villages: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+    narrowed: bool = False  # by who reported it, which is not known when a case is opened
+    deadlines: tuple[DeadlineRule, ...] = ()
+
+    def step(self, step_id: str) -> Step | None:
+        return next((step for step in self.steps if step.id == step_id), None)
+
+    def onward(self, state: str) -> tuple[Step, ...]:
+        """Return the steps out of a state, in the profile's order."""
+        return tuple(step for step in self.steps if state in step.from_states)
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What a case is about. Its own deadline takes the place of the class's."""
+
+    case_class: str
+    flow: str | None = None
+    deadline: DeadlineRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One version of a town's profile, as far as routing reads it.
+
+    `levels` maps a kind of level (grid, village, town …) to the town's own name for it.
+    """
+
+    version: int
+    timezone: str
+    month_is_30_days: bool
+    default_category: str
+    default_severity: str
+    default_flow: str
+    fallback_village: str
+    fallback_town: str
+    categories: Mapping[str, Category]
+    severities: frozenset[str]
+    classes: Mapping[str, tuple[DeadlineRule, ...]]
+    flows: Mapping[str, Flow]
+    role_levels: Mapping[str, str]
+    ladder: tuple[str, ...]
+    levels: Mapping[str, str]
+
+    def flow_for(self, category: str, village_name: str | None) -> Flow:
+        """Choose the flow: by category, by village, by the flow's categories, else the default."""
+        named = self.categories[category].flow
+        if named is not None:
+            return self.flows[named]
+        open_flows = [flow for flow in self.flows.values() if not flow.narrowed]
+        for flow in open_flows:
+            if village_name in flow.villages:
+                return flow
+        for flow in open_flows:
+            if category in flow.categories:
+                return flow
+        return self.flows[self.default_flow]
+
+    def deadlines_of(self, category: str, case_class: str, flow: Flow) -> tuple[DeadlineRule, ...]:
+        """Return every clock that a case can have."""
+        own = self.categories[category].deadline
+        of_class = self.classes[case_class]
+        if own is not None:
+            of_class = (own, *(rule for rule in of_class if rule.id != own.id))
+        return (*of_class, *flow.deadlines)

@@ -1,0 +1,225 @@
+"""The steps of a flow: who may take one, and what follows from it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from services.routing.domain.deadlines import start_clocks
+from services.routing.domain.owners import owner_after, system_owner
+from services.routing.domain.rules import DeadlineRule, Flow, Step
+from services.routing.domain.town import Setting
+from services.routing.domain.values import (
+    CLASS_DEADLINE,
+    FIRST_ACTION,
+    SYSTEM,
+    Act,
+    Actor,
+    Case,
+    Decision,
+    Fact,
+    Owner,
+    Refused,
+)
+
+_SYSTEM_STEPS_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A step being taken: by whom, in which role, from which case, and whether it is the first."""
+
+    case: Case
+    flow: Flow
+    step: Step
+    by: Owner
+    given: Mapping[str, object]
+
+    @property
+    def first(self) -> bool:
+        """Whether it is the first person's step, which accepts the case."""
+        fresh = not self.case.accepted and self.case.state == self.flow.start
+        return fresh and self.step.means != "cancel"
+
+    @property
+    def actor(self) -> Mapping[str, object]:
+        return asdict(self.by)
+
+
+def allowed_steps(case: Case, actor: Actor, setting: Setting) -> tuple[str, ...]:
+    """Return the steps that this person may take now."""
+    flow = setting.rules.flows[case.flow]
+    steps = flow.onward(case.state)
+    return tuple(s.id for s in steps if isinstance(_mover(case, s, actor, setting), Owner))
+
+
+def take_step(case: Case, act: Act, now: datetime, setting: Setting) -> Decision | Refused:
+    """Take a step, or tell why not."""
+    flow = setting.rules.flows[case.flow]
+    step = flow.step(act.step_id)
+    if step is None:
+        return Refused("unknown_step", tuple(one.id for one in flow.steps))
+    if not case.human_seq <= act.expected_seq <= case.seq:
+        return Refused("stale", (str(case.seq),))
+    if case.state not in step.from_states:
+        return Refused("step_not_allowed", allowed_steps(case, act.actor, setting))
+    mover = _mover(case, step, act.actor, setting)
+    if isinstance(mover, Refused):
+        return mover
+    missing = tuple(name for name in step.needs if not _handed_in(act.given, name))
+    if missing:
+        return Refused("needs_missing", missing)
+    return _taken(_Move(case, flow, step, mover, act.given), now, setting)
+
+
+def _handed_in(given: Mapping[str, object], name: str) -> bool:
+    value = given.get(name)
+    return isinstance(value, bool) if name == "satisfied" else bool(value)
+
+
+def _mover(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | Refused:
+    """Return the role, unit and person as which the actor may take the step."""
+    others = _done_by_others_needed(case, step, setting.rules.flows[case.flow])
+    if actor.staff in others:
+        return Refused("same_person", tuple(sorted(others[actor.staff])))
+    if step.by_handler and _is_handler(case, actor):
+        return replace(case.owner, staff=actor.staff)
+    role = next((role for role in step.roles if role in actor.roles), None)
+    if role is None:
+        by_handler_alone = step.by_handler and not step.roles
+        return Refused("not_the_handler" if by_handler_alone else "role_not_allowed", step.roles)
+    path = setting.town.path(setting.lowest(case.grid, case.village))
+    if not actor.units.intersection(path):
+        return Refused("unit_not_allowed", path)
+    return Owner(setting.unit_for(role, case.grid, case.village) or path[-1], role, actor.staff)
+
+
+def _done_by_others_needed(case: Case, step: Step, flow: Flow) -> Mapping[str, set[str]]:
+    """Return who took a step that must not be taken by the same person, and which."""
+    apart = {other for group in flow.distinct if step.id in group for other in group - {step.id}}
+    found: dict[str, set[str]] = {}
+    for done, staff in case.done:
+        if done in apart:
+            found.setdefault(staff, set()).add(done)
+    return found
+
+
+def _is_handler(case: Case, actor: Actor) -> bool:
+    """Tell whether the actor is the owner; an owner who is only a role is anyone who holds it."""
+    owner = case.owner
+    if owner.staff is not None:
+        return actor.staff == owner.staff
+    return owner.role in actor.roles and owner.unit in actor.units
+
+
+def _taken(move: _Move, now: datetime, setting: Setting) -> Decision:
+    case, step = move.case, move.step
+    owner = owner_after(case, move.by, step.to, setting)
+    after = replace(
+        case,
+        state=step.to,
+        owner=owner or case.owner,
+        accepted=case.accepted or move.first,
+        closed=step.to in move.flow.end,
+        done=(*case.done, (step.id, move.by.staff or "")),
+    )
+    facts = [_step_taken(move, after), *_meanings(move, after)]
+    if owner is None:
+        after, more = _system_steps(after, moved_up=step.means == "move_up", setting=setting)
+        facts += more
+    elif owner.staff != move.by.staff and not after.closed:
+        facts.append(Fact("case.assigned.v1", {"owner": asdict(owner), "rule": "next_step"}))
+    return _with_clocks(move, after, facts, now, setting)
+
+
+def _step_taken(move: _Move, after: Case) -> Fact:
+    more = {
+        name: move.given[name] for name in ("satisfied", "proof", "sealed") if name in move.given
+    }
+    data = {
+        "step": move.step.id,
+        "from_state": move.case.state,
+        "to_state": move.step.to,
+        "by": move.actor,
+        "owner": asdict(after.owner),
+        **more,
+    }
+    return Fact("case.step_taken.v1", data)
+
+
+def _meanings(move: _Move, after: Case) -> list[Fact]:
+    """Announce what the step means, whatever the town calls it."""
+    by = {"by": move.actor}
+    facts = []
+    if move.first:
+        facts.append(Fact("case.accepted.v1", by))
+    match move.step.means:
+        case "resolve":
+            facts.append(Fact("case.resolved.v1", by))
+        case "return_visit":
+            visited = {**by, "satisfied": move.given["satisfied"]}
+            facts.append(Fact("case.return_visited.v1", visited))
+        case "reopen":
+            facts.append(Fact("case.reopened.v1", by))
+        case _:
+            pass
+    if after.closed:
+        facts.append(Fact("case.closed.v1", {**by, "state": after.state}))
+    return facts
+
+
+def _system_steps(case: Case, *, moved_up: bool, setting: Setting) -> tuple[Case, list[Fact]]:
+    """Take the steps which the flow leaves to the system, one after the other."""
+    facts: list[Fact] = []
+    flow = setting.rules.flows[case.flow]
+    for _ in range(_SYSTEM_STEPS_MAX):
+        step = next((s for s in flow.onward(case.state) if s.by_system and s.means is None), None)
+        if step is None:
+            break
+        owner = system_owner(case, moved_up=moved_up, setting=setting)
+        after = replace(case, state=step.to, owner=owner, closed=step.to in flow.end)
+        by = Owner(owner.unit, SYSTEM, SYSTEM)
+        facts.append(_step_taken(_Move(case, flow, step, by, {}), after))
+        rule = "next_rung" if moved_up else "roster"
+        facts.append(Fact("case.assigned.v1", {"owner": asdict(owner), "rule": rule}))
+        case = after
+    return case, facts
+
+
+def _with_clocks(
+    move: _Move, after: Case, facts: list[Fact], now: datetime, setting: Setting
+) -> Decision:
+    """End the clocks that the step has met, start those that begin with it, count the facts."""
+    case = move.case
+    every = setting.rules.deadlines_of(case.category, case.case_class, move.flow)
+    ended = frozenset(r.id for r in every if r.id in case.running and _is_met(r, move, after))
+    running = case.running - ended
+    started = [
+        rule
+        for rule in every
+        if not after.closed and rule.id not in running and _begins(rule, move, after)
+    ]
+    clocks, timers = start_clocks(started, now, setting.rules)
+    seq = case.seq + len(facts) + len(clocks)
+    running |= {rule.id for rule in started}
+    after = replace(after, seq=seq, human_seq=seq, running=running)
+    return Decision(after, (*facts, *clocks), timers, ended)
+
+
+def _is_met(rule: DeadlineRule, move: _Move, after: Case) -> bool:
+    if after.closed:
+        return True
+    if rule.id == CLASS_DEADLINE:
+        return move.step.means in ("resolve", "reopen")
+    if rule.id == FIRST_ACTION:
+        return move.first
+    left = bool(rule.states) and after.state not in rule.states
+    return left or rule.id == f"step.{move.step.id}"
+
+
+def _begins(rule: DeadlineRule, move: _Move, after: Case) -> bool:
+    """Tell which clocks begin; a case taken up again has its class's time anew."""
+    if rule.id == CLASS_DEADLINE and move.step.means == "reopen":
+        return True
+    if rule.starts == "accepted":
+        return move.first
+    return rule.starts == "state" and after.state in rule.states and after.state != move.case.state

@@ -1,0 +1,157 @@
+"""What the rules speak of: cases, their owners and clocks, and the facts that a decision makes.
+
+Frozen values only. A decision never changes anything: it says what is to be recorded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+SYSTEM = "system"
+CLASS_DEADLINE = "class"
+FIRST_ACTION = "first_action"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who answers: a role at a unit, and the person where one is rostered."""
+
+    unit: str
+    role: str
+    staff: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: a person with roles and units; `system` acts by rule."""
+
+    staff: str
+    roles: frozenset[str] = frozenset()
+    units: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a front end handed in, without the words and without the contacts.
+
+    `household_grid` is where the registry has the household; None if it knows none of that id.
+    """
+
+    front_end: str
+    category: str | None = None
+    severity: str | None = None
+    case_class: str | None = None
+    household_id: str | None = None
+    household_grid: str | None = None
+    grid: str | None = None
+    village: str | None = None
+    point: tuple[float, float] | None = None  # lon, lat; WGS-84
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One rule that was tried, and what came of it: the answer to "why"."""
+
+    rule: str
+    held: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case as the rules see it.
+
+    `placed_by` is the clue that named the grid, `fallback` the reason why none could, or why
+    nobody there could take it. `seq` counts all its facts; `human_seq` is that of the last act
+    by a person. `done` lists which person took which step. `running` names the deadlines whose
+    clocks run.
+    """
+
+    case_id: UUID
+    flow: str
+    category: str
+    severity: str
+    case_class: str
+    grid: str | None
+    village: str | None
+    state: str
+    owner: Owner
+    received_at: datetime
+    placed_by: str | None = None
+    fallback: str | None = None
+    seq: int = 0
+    human_seq: int = 0
+    closed: bool = False
+    accepted: bool = False
+    done: tuple[tuple[str, str], ...] = ()
+    running: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something to be announced; `data` has the fields of the contract of that name."""
+
+    type: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class NewTimer:
+    """A moment to be kept; `due_at` is the deadline's own, also for a warning before it.
+
+    Without them it is stored unarmed: its clock cannot be told yet.
+    """
+
+    deadline: str
+    kind: Literal["warn", "miss"]
+    fires_at: datetime | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be recorded: the case as it is now, its facts, its clocks.
+
+    `ended` names the deadlines whose open timers no longer matter.
+    """
+
+    case: Case
+    facts: tuple[Fact, ...]
+    timers: tuple[NewTimer, ...] = ()
+    ended: frozenset[str] = frozenset()
+    why: tuple[Tried, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A step that somebody wants to take. `given` holds what the step needs; words come sealed.
+
+    `expected_seq` is the last fact that the actor has seen: a person may have acted since.
+    """
+
+    step_id: str
+    actor: Actor
+    given: Mapping[str, object]
+    expected_seq: int
+
+
+RefusalCode = Literal[
+    "unknown_step",
+    "step_not_allowed",
+    "role_not_allowed",
+    "unit_not_allowed",
+    "not_the_handler",
+    "same_person",
+    "needs_missing",
+    "stale",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An act that the rules do not allow. `names` says what would be, or what is missing."""
+
+    code: RefusalCode
+    names: tuple[str, ...] = ()

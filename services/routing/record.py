@@ -1,0 +1,93 @@
+"""Record decisions together with the facts they announce, in the caller's transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from contracts.events import Event, effect_id, subject_key
+from contracts.facts import ROUTING_FACTS
+from contracts.topics import INTAKE_EVENTS, ROUTING_EVENTS
+from services.chassis import outbox
+from services.chassis.kafka import partition_of
+from services.chassis.outbox import Outgoing
+from services.chassis.postgres import Connection
+from services.routing.domain.values import Decision, Fact, NewTimer
+from services.routing.store import cases, timers
+from services.routing.store.cases import KeptFact
+
+SOURCE = "/routing"
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Facts of one case with one cause, at one moment of the tenant's time.
+
+    `last_seq` is the sequence of the last of them; `more` is added to the first one's data.
+    """
+
+    tenant_id: str
+    case_id: UUID
+    cause: UUID
+    at: datetime
+    facts: Sequence[Fact]
+    last_seq: int
+    more: Mapping[str, object] = field(default_factory=dict)
+    traceparent: str = ""
+
+    def events(self) -> Iterable[Event]:
+        first = self.last_seq - len(self.facts) + 1
+        for n, fact in enumerate(self.facts):
+            data = {**fact.data, **self.more} if n == 0 else fact.data
+            yield Event(
+                event_id=effect_id(self.cause, f"{fact.type}#{n}"),
+                tenant_id=self.tenant_id,
+                subject_id=self.case_id,
+                occurred_at=self.at,
+                source=SOURCE,
+                data=ROUTING_FACTS[fact.type].model_validate(data),
+                seq=first + n,
+                traceparent=self.traceparent,
+            )
+
+
+async def announce(conn: Connection, announced: Iterable[Announced]) -> None:
+    """Keep facts in the cases' histories and put them into the outbox."""
+    events = [event for one in announced for event in one.events()]
+    bodies = [event.body for event in events]
+    facts = [
+        KeptFact(
+            event.tenant_id,
+            event.subject_id,
+            event.seq,
+            event.event_id,
+            event.data.TYPE,
+            event.occurred_at,
+            body.decode(),
+        )
+        for event, body in zip(events, bodies, strict=True)
+    ]
+    await cases.put_facts(conn, facts)
+    rows = [
+        Outgoing(ROUTING_EVENTS.name, event.key, event.headers, body, lane_key=event.key)
+        for event, body in zip(events, bodies, strict=True)
+    ]
+    await outbox.write(conn, rows)
+
+
+async def arm(conn: Connection, given: Iterable[tuple[str, UUID, Sequence[NewTimer]]]) -> None:
+    """Arm the timers of cases, each behind the partition on which its case is handed in."""
+    rows = []
+    for tenant_id, case_id, new in given:
+        key = subject_key(tenant_id, case_id)
+        partition = partition_of(key, INTAKE_EVENTS.partitions)
+        rows += [(tenant_id, case_id, timer, partition) for timer in new]
+    await timers.arm(conn, rows)
+
+
+async def record_act(conn: Connection, one: Announced, decision: Decision) -> None:
+    """Record what a person did to a case whose lock the caller holds."""
+    await cases.update(conn, one.tenant_id, decision.case)
+    await timers.void(conn, one.tenant_id, one.case_id, decision.ended)
+    await arm(conn, [(one.tenant_id, one.case_id, decision.timers)])
+    await announce(conn, [one])

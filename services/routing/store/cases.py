@@ -1,0 +1,313 @@
+"""Cases with their facts and numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from services.chassis.postgres import Connection
+from services.routing.domain.values import Case, Owner
+
+Key = tuple[str, UUID]  # tenant, case
+
+
+@dataclass(frozen=True, slots=True)
+class NewCase:
+    """A case to be inserted, with what the rules do not need to see."""
+
+    tenant_id: str
+    number: str
+    profile_version: int
+    case: Case
+    front_end: str
+    location: Mapping[str, object]
+    sealed: Mapping[str, object]
+    why: Sequence[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A case as it is kept."""
+
+    tenant_id: str
+    number: str
+    profile_version: int
+    case: Case
+    front_end: str
+    sealed: Mapping[str, Any]
+    why: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFact:
+    """One fact of a case, as it was announced."""
+
+    tenant_id: str
+    case_id: UUID
+    seq: int
+    event_id: UUID
+    type: str
+    occurred_at: datetime
+    body: str  # JSON
+
+
+LOCK = """
+SELECT cases.tenant_id, cases.case_id, cases.seq
+FROM cases
+JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
+ORDER BY cases.tenant_id, cases.case_id
+FOR UPDATE OF cases
+"""
+
+
+async def lock(conn: Connection, keys: Iterable[Key]) -> dict[Key, int]:
+    """Lock those cases that exist, in key order; return the sequence of each."""
+    wanted = list(set(keys))
+    rows = await conn.fetch(LOCK, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
+    return {(row["tenant_id"], row["case_id"]): row["seq"] for row in rows}
+
+
+DRAW_NUMBERS = """
+INSERT INTO case_counter AS kept (tenant_id, day, last)
+SELECT tenant_id, day, amount
+FROM unnest($1::text[], $2::date[], $3::integer[]) AS given(tenant_id, day, amount)
+ORDER BY tenant_id, day
+ON CONFLICT (tenant_id, day) DO UPDATE
+SET last = kept.last + excluded.last
+RETURNING tenant_id, day, last
+"""
+
+
+async def draw_numbers(
+    conn: Connection, amounts: Mapping[tuple[str, date], int]
+) -> dict[tuple[str, date], int]:
+    """Reserve numbers per tenant and local day; return the last of each reserved run.
+
+    The counter's row is locked until the transaction ends: draw last.
+    """
+    tenants, days = [tenant for tenant, _ in amounts], [day for _, day in amounts]
+    rows = await conn.fetch(DRAW_NUMBERS, tenants, days, list(amounts.values()))
+    return {(row["tenant_id"], row["day"]): row["last"] for row in rows}
+
+
+INSERT = """
+INSERT INTO cases (
+    tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
+    placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
+    seq, human_seq, closed, accepted, done, running, location, sealed, why
+)
+SELECT
+    tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
+    placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
+    seq, 0, false, false, '[]', running, location, sealed, why
+FROM unnest(
+    $1::text[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
+    $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::integer[], $20::jsonb[],
+    $21::jsonb[], $22::jsonb[], $23::jsonb[]
+) AS given(
+    tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
+    placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
+    seq, running, location, sealed, why
+)
+ORDER BY tenant_id, case_id
+"""
+
+
+async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
+    """Insert cases. Another writer of the same case makes this fail: the batch comes again."""
+    rows = [
+        (
+            one.tenant_id, one.case.case_id, one.number, one.profile_version, one.case.flow,
+            one.case.category, one.case.severity, one.case.case_class, one.case.grid,
+            one.case.village, one.case.placed_by, one.case.fallback, one.front_end, one.case.state,
+            one.case.owner.unit, one.case.owner.role, one.case.owner.staff, one.case.received_at,
+            one.case.seq, sorted(one.case.running), one.location, one.sealed, list(one.why),
+        )
+        for one in new
+    ]  # fmt: skip
+    await conn.execute(INSERT, *(list(column) for column in zip(*rows, strict=True)))
+
+
+PUT_FACTS = """
+INSERT INTO case_fact (tenant_id, case_id, seq, event_id, type, occurred_at, body)
+SELECT tenant_id, case_id, seq, event_id, type, occurred_at, body::jsonb
+FROM unnest(
+    $1::text[], $2::uuid[], $3::integer[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[]
+) AS given(tenant_id, case_id, seq, event_id, type, occurred_at, body)
+"""
+
+
+async def put_facts(conn: Connection, facts: Sequence[KeptFact]) -> None:
+    """Keep facts as they were announced."""
+    names = ("tenant_id", "case_id", "seq", "event_id", "type", "occurred_at", "body")
+    await conn.execute(PUT_FACTS, *([getattr(fact, name) for fact in facts] for name in names))
+
+
+UPDATE = """
+UPDATE cases
+SET state = $3, owner_unit = $4, owner_role = $5, owner_staff = $6, seq = $7, human_seq = $8,
+    closed = $9, accepted = $10, done = $11, running = $12
+WHERE tenant_id = $1 AND case_id = $2
+"""
+
+
+async def update(conn: Connection, tenant_id: str, case: Case) -> None:
+    """Record what a case has become; the caller holds its lock."""
+    await conn.execute(
+        UPDATE,
+        tenant_id,
+        case.case_id,
+        case.state,
+        case.owner.unit,
+        case.owner.role,
+        case.owner.staff,
+        case.seq,
+        case.human_seq,
+        case.closed,
+        case.accepted,
+        [list(one) for one in case.done],
+        sorted(case.running),
+    )
+
+
+ADVANCE = """
+UPDATE cases
+SET seq = given.seq, running = given.running
+FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[])
+    AS given(tenant_id, case_id, seq, running)
+WHERE cases.tenant_id = given.tenant_id AND cases.case_id = given.case_id
+"""
+
+
+async def advance(conn: Connection, moved: Mapping[Key, Case]) -> None:
+    """Record that clocks have struck; the caller holds the cases' locks."""
+    tenants, ids = [tenant for tenant, _ in moved], [id_ for _, id_ in moved]
+    running = [sorted(case.running) for case in moved.values()]
+    await conn.execute(ADVANCE, tenants, ids, [case.seq for case in moved.values()], running)
+
+
+CASE = """
+SELECT *
+FROM cases
+WHERE tenant_id = $1 AND case_id = $2
+"""
+CASE_FOR_UPDATE = CASE + "FOR UPDATE\n"
+
+
+async def get(
+    conn: Connection, tenant_id: str, case_id: UUID, *, for_update: bool = False
+) -> Kept | None:
+    """Read one case, or nothing."""
+    query = CASE_FOR_UPDATE if for_update else CASE
+    row = await conn.fetchrow(query, tenant_id, case_id)
+    return _kept(row) if row else None
+
+
+CASES_FOR_UPDATE = """
+SELECT cases.*
+FROM cases
+JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
+ORDER BY cases.tenant_id, cases.case_id
+FOR UPDATE OF cases
+"""
+
+
+async def get_locked(conn: Connection, keys: Iterable[Key]) -> dict[Key, Kept]:
+    """Lock and read cases, in key order."""
+    wanted = list(set(keys))
+    tenants, ids = [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted]
+    rows = await conn.fetch(CASES_FOR_UPDATE, tenants, ids)
+    return {(row["tenant_id"], row["case_id"]): _kept(row) for row in rows}
+
+
+QUEUE = """
+SELECT *
+FROM cases
+WHERE tenant_id = $1 AND owner_unit = $2 AND NOT closed
+ORDER BY received_at, case_id
+LIMIT $3
+"""
+
+
+async def queue(conn: Connection, tenant_id: str, unit: str, limit: int) -> list[Kept]:
+    """Read a unit's open cases, the oldest first."""
+    return [_kept(row) for row in await conn.fetch(QUEUE, tenant_id, unit, limit)]
+
+
+HISTORY = """
+SELECT seq, type, occurred_at, body
+FROM case_fact
+WHERE tenant_id = $1 AND case_id = $2
+ORDER BY seq
+LIMIT $3
+"""
+
+
+async def history(
+    conn: Connection, tenant_id: str, case_id: UUID, limit: int
+) -> list[Mapping[str, Any]]:
+    """Read what happened to a case, in order."""
+    return [dict(row) for row in await conn.fetch(HISTORY, tenant_id, case_id, limit)]
+
+
+KEEP_FOLLOW_UP = """
+INSERT INTO follow_up (tenant_id, follow_up_id, case_id, reason, received_at, sealed)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+NEXT_SEQ = """
+UPDATE cases
+SET seq = seq + 1
+WHERE tenant_id = $1 AND case_id = $2
+RETURNING seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """More from the reporter, kept beside the case."""
+
+    tenant_id: str
+    follow_up_id: UUID
+    case_id: UUID
+    reason: str
+    received_at: datetime
+    sealed: Mapping[str, object]
+
+
+async def keep_follow_up(conn: Connection, one: FollowUp) -> int:
+    """Keep a follow-up; return the sequence of the fact that announces it."""
+    key = (one.tenant_id, one.case_id)
+    what = (one.reason, one.received_at, one.sealed)
+    await conn.execute(KEEP_FOLLOW_UP, one.tenant_id, one.follow_up_id, one.case_id, *what)
+    seq: int = await conn.fetchval(NEXT_SEQ, *key)
+    return seq
+
+
+def _kept(row: Record) -> Kept:
+    case = Case(
+        case_id=row["case_id"],
+        flow=row["flow"],
+        category=row["category"],
+        severity=row["severity"],
+        case_class=row["class"],
+        grid=row["grid"],
+        village=row["village"],
+        state=row["state"],
+        owner=Owner(row["owner_unit"], row["owner_role"], row["owner_staff"]),
+        received_at=row["received_at"],
+        placed_by=row["placed_by"],
+        fallback=row["fallback"],
+        seq=row["seq"],
+        human_seq=row["human_seq"],
+        closed=row["closed"],
+        accepted=row["accepted"],
+        done=tuple((step, staff) for step, staff in row["done"]),
+        running=frozenset(row["running"]),
+    )
+    names = ("number", "profile_version", "front_end", "sealed", "why")
+    return Kept(tenant_id=row["tenant_id"], case=case, **{name: row[name] for name in names})

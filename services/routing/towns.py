@@ -1,0 +1,85 @@
+"""The towns as routing knows them, compiled from its own copy of the registry.
+
+What is kept in memory is frozen and named by the version it was compiled from; the version is
+read in the deciding transaction, so memory is never older than the database.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from contracts.registry import ProfileVersion, Staff, TenantClock, Unit
+from services.chassis.clock import REAL, Offsets
+from services.chassis.postgres import Connection, Pool
+from services.routing.compiled import offsets_from, rules_from, town_from
+from services.routing.domain.rules import Rules
+from services.routing.domain.town import Setting, Town
+from services.routing.store import registry
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTown:
+    """One town at one version of its registry: structure, current rules, clock."""
+
+    version: int
+    town: Town
+    rules: Rules
+    offsets: Offsets
+
+    @property
+    def setting(self) -> Setting:
+        return Setting(self.town, self.rules)
+
+
+async def until_any_town(pool: Pool) -> None:
+    """Wait for the first town: no case may fall back because a copy was empty."""
+    while not await registry.any_town(pool):  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.2)
+
+
+class Towns:
+    """Compiles what is asked for and keeps it while its version stands."""
+
+    def __init__(self) -> None:
+        self._towns: dict[str, KnownTown] = {}
+        self._rules: dict[tuple[str, int], Rules] = {}
+
+    async def known(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, KnownTown]:
+        """Return the towns whose registry has come, profile and units included."""
+        found: dict[str, KnownTown] = {}
+        for tenant_id, version in (await registry.versions(conn, list(tenant_ids))).items():
+            known = self._towns.get(tenant_id)
+            if known is None or known.version != version:
+                known = await self._compile(conn, tenant_id, version)
+            if known is not None:
+                found[tenant_id] = self._towns[tenant_id] = known
+        return found
+
+    async def setting(self, conn: Connection, tenant_id: str, profile_version: int) -> Setting:
+        """Return the town as it is now with the rules that a case is pinned to."""
+        known = (await self.known(conn, [tenant_id]))[tenant_id]
+        return Setting(known.town, await self._rules_of(conn, tenant_id, profile_version))
+
+    async def _rules_of(self, conn: Connection, tenant_id: str, version: int) -> Rules:
+        key = (tenant_id, version)
+        if key not in self._rules:
+            body = await registry.record(conn, tenant_id, "profile", str(version))
+            record = ProfileVersion.model_validate(body)
+            self._rules[key] = rules_from(record.version, record.body)
+        return self._rules[key]
+
+    async def _compile(self, conn: Connection, tenant_id: str, version: int) -> KnownTown | None:
+        profiles = await registry.record_ids(conn, tenant_id, "profile")
+        units = await registry.records(conn, tenant_id, "unit")
+        if not profiles or not units:
+            return None
+        rules = await self._rules_of(conn, tenant_id, max(int(one) for one in profiles))
+        staff = await registry.records(conn, tenant_id, "staff")
+        clock = await registry.record(conn, tenant_id, "clock", "clock")
+        town = town_from(
+            {one: Unit.model_validate(body) for one, body in units.items()},
+            {one: Staff.model_validate(body) for one, body in staff.items()},
+            rules.levels,
+        )
+        offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
+        return KnownTown(version, town, rules, offsets)
