@@ -71,8 +71,6 @@ def _all_different(items: tuple[H, ...]) -> tuple[H, ...]:
 
 
 def _duration(value: Any) -> Duration:  # noqa: ANN401 - whatever the file holds
-    if isinstance(value, Duration):
-        return value
     try:
         return Duration.parse(value)
     except (TypeError, ValueError):
@@ -83,8 +81,6 @@ def _duration(value: Any) -> Duration:  # noqa: ANN401 - whatever the file holds
 
 
 def _time(value: Any) -> time:  # noqa: ANN401 - whatever the file holds
-    if isinstance(value, time):
-        return value
     if isinstance(value, str) and re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
         return time.fromisoformat(value)
     raise _fault(
@@ -94,13 +90,11 @@ def _time(value: Any) -> time:  # noqa: ANN401 - whatever the file holds
 
 
 def _day(value: Any) -> date:  # noqa: ANN401 - whatever the file holds
-    if type(value) is date:
-        return value
     try:
         if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
             return date.fromisoformat(value)
     except (TypeError, ValueError):
-        pass
+        pass  # no text (a bare date of YAML, which JSON does not know), or no day
     raise _fault(
         f'{shown(value)} 不是日期，应写成带引号的 "2025-10-01"',
         f'{shown(value)} is no date — write it in quotes, like "2025-10-01"',

@@ -3,9 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from reprlib import Repr
 
 LISTED_MAX = 20
 SHOWN_MAX = 60
+
+_SHORT = Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxstring = _SHORT.maxother = SHOWN_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,6 @@ def listed(words: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as it may stand in a sentence: quoted, and cut where it is long."""
-    text = repr(value)
+    """Return a value as it may stand in a sentence: quoted, and cut where it is long or deep."""
+    text = _SHORT.repr(value)
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"

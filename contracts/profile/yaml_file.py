@@ -9,6 +9,7 @@ import yaml
 from contracts.profile.problems import Problem, ProfileError
 
 FILE_BYTES_MAX = 512 * 1024
+DEPTH_MAX = 20
 
 # libyaml is five times faster; not every platform's PyYAML has it.
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -22,40 +23,43 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         ProfileError: it is not there, is no YAML, or falls into one of YAML's traps.
     """
-    loader = _LOADER(_text(path))
+    name = path.name
+    text = _text(path)
     try:
-        root = _root(loader, path.name)
-        if problems := tuple(_traps(root, path.name)):
-            raise ProfileError(problems, path.name)
-        return dict(_content(loader, root, path.name))
-    finally:
-        loader.dispose()
-
-
-def _root(loader: yaml.SafeLoader | yaml.CSafeLoader, name: str) -> yaml.MappingNode:
-    try:
-        root = loader.get_single_node()
+        return _content(text, name)
+    except ProfileError:
+        raise
     except yaml.YAMLError as error:
-        raise _invalid(error, name) from error
-    if not isinstance(root, yaml.MappingNode):
-        raise _unreadable(name, "应为一组“键: 值”", "expected keys with values")
-    return root
-
-
-def _content(loader: yaml.SafeLoader | yaml.CSafeLoader, root: yaml.Node, name: str) -> Any:  # noqa: ANN401 - whatever the file holds
-    try:
-        return loader.construct_document(root)
-    except yaml.YAMLError as error:
-        raise _invalid(error, name) from error
+        at = _at(name, getattr(error, "problem_mark", None))
+        why = getattr(error, "problem", None) or error
+        raise _unreadable(at, f"不是合法的 YAML：{why}", f"is no valid YAML: {why}") from error
     except ValueError as error:  # such as a bare date that does not exist
         raise _unreadable(name, f"YAML 读不懂：{error}", f"cannot be read: {error}") from error
 
 
-def _invalid(error: yaml.YAMLError, name: str) -> ProfileError:
-    mark = getattr(error, "problem_mark", None)
-    at = f"{name}:{mark.line + 1}" if mark else name
-    why = getattr(error, "problem", None) or error
-    return _unreadable(at, f"不是合法的 YAML：{why}", f"is no valid YAML: {why}")
+def _content(text: str, name: str) -> dict[str, Any]:
+    _refuse_depth(text, name)
+    loader = _LOADER(text)
+    try:
+        root = loader.get_single_node()
+        if not isinstance(root, yaml.MappingNode):
+            raise _unreadable(name, "应为一组“键: 值”", "expected keys with values")
+        if problems := tuple(_traps(root, name)):
+            raise ProfileError(problems)
+        return dict(loader.construct_document(root))
+    finally:
+        loader.dispose()
+
+
+def _refuse_depth(text: str, name: str) -> None:
+    """Composing recurses: libyaml would end the process rather than raise."""
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH_MAX:
+            at = _at(name, event.start_mark)
+            raise _unreadable(at, f"嵌套超过 {DEPTH_MAX} 层", f"is nested deeper than {DEPTH_MAX}")
 
 
 def _text(path: Path) -> str:
@@ -74,7 +78,11 @@ def _text(path: Path) -> str:
 
 
 def _unreadable(path: str, zh: str, en: str) -> ProfileError:
-    return ProfileError((Problem(path, zh, en),), path)
+    return ProfileError((Problem(path, zh, en),))
+
+
+def _at(name: str, mark: Any) -> str:  # noqa: ANN401 - libyaml's marks are no kind of PyYAML's
+    return f"{name}:{mark.line + 1}" if mark else name
 
 
 def _traps(root: yaml.Node, name: str) -> Iterator[Problem]:
@@ -83,10 +91,9 @@ def _traps(root: yaml.Node, name: str) -> Iterator[Problem]:
     ahead = [root]
     while ahead:
         node = ahead.pop()
-        at = f"{name}:{node.start_mark.line + 1}"
         if id(node) in seen:
             yield Problem(
-                at,
+                _at(name, node.start_mark),
                 "不支持锚点和别名（& 与 *），请写全，或用 extends",
                 "anchors and aliases (& and *) are not used — write it out, or use extends",
             )
@@ -102,25 +109,25 @@ def _traps(root: yaml.Node, name: str) -> Iterator[Problem]:
 def _keys(node: yaml.MappingNode, name: str) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for key, _ in node.value:
-        line = key.start_mark.line + 1
+        at = _at(name, key.start_mark)
         if key.tag == _BOOLEAN:
             yield Problem(
-                f"{name}:{line}",
+                at,
                 f"YAML 把键 {key.value!r} 读成了真假值，请换一个键，或加引号",
                 f"YAML reads the key {key.value!r} as true or false — rename it, or quote it",
             )
         elif key.tag != _STRING:
             shown = key.value if isinstance(key, yaml.ScalarNode) else "…"
             yield Problem(
-                f"{name}:{line}",
+                at,
                 f"键 {shown!r} 不是文字，请改名或加引号",
                 f"the key {shown!r} is no text — rename it, or quote it",
             )
         elif key.value in seen:
             yield Problem(
-                f"{name}:{line}",
+                at,
                 f"键 {key.value!r} 在第 {seen[key.value]} 行已经写过，请留一个",
                 f"the key {key.value!r} stands already on line {seen[key.value]} — keep one",
             )
         else:
-            seen[key.value] = line
+            seen[key.value] = key.start_mark.line + 1

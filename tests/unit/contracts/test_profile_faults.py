@@ -76,6 +76,14 @@ def test_a_key_that_is_no_text_is_refused() -> None:
         parse(body)
 
 
+def test_a_value_too_deep_to_be_printed_is_reported_all_the_same() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+
+    assert [problem.path for problem in problems({"levels": deep})] == ["levels.0"]
+
+
 def test_levels_in_a_circle_are_reported_at_each_of_them() -> None:
     found = problems({"levels.town.parent": "grid"})
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.profile import ProfileError, load, load_dict, merge
 
+PROFILES = Path(__file__).parents[3] / "contracts" / "profiles"
+
 IDS = st.sampled_from(["a", "b", "c", "d"])
 VALUES = st.recursive(
     st.integers() | st.text(max_size=3),
@@ -93,7 +95,7 @@ def test_merging(base: dict[str, Any], own: dict[str, Any], merged: dict[str, An
     assert (base, own) == before
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(base=MAPS, own=MAPS)
 def test_merging_again_changes_nothing_and_what_was_said_is_kept(
     base: dict[str, Any], own: dict[str, Any]
@@ -148,6 +150,7 @@ def test_files_that_extend_each_other_are_refused(tmp_path: Path) -> None:
         pytest.param("- a\n", "town.yaml", "expected keys", id="list"),
         pytest.param("extends: 5\n", "town.yaml.extends", "a file's name", id="extends-a-number"),
         pytest.param("extends: no.yaml\n", "no.yaml", "cannot be read", id="extends-nothing"),
+        pytest.param("a: " + "[" * 200_000, "town.yaml:1", "nested deeper", id="too-deep"),
         pytest.param("a: " + "x" * 600_000, "town.yaml", "larger than", id="too-large"),
     ],
 )
@@ -171,13 +174,39 @@ def test_a_file_which_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     assert problems_in(path) == [("town.yaml", "is not encoded in UTF-8")]
 
 
-def test_a_bare_off_is_told_from_a_quoted_one(tmp_path: Path) -> None:
-    base = Path(__file__).parents[3] / "contracts" / "profiles" / "base.yaml"
-    link = "{id: l, zh: 联, from_role: grid_worker, to: grid, check: %s}"
-    text = f"extends: {base}\ntown: {{id: t, zh: 镇}}\nlinks: [{link}]\n"
+@pytest.mark.parametrize(
+    ("text", "quoted", "bare", "at"),
+    [
+        pytest.param(
+            "links: [{id: l, zh: 联, from_role: grid_worker, to: grid, check: %s}]",
+            '"off"',
+            "off",
+            "links.l.check",
+            id="off",
+        ),
+        pytest.param(
+            "clock: {holidays: [%s]}", '"2025-10-01"', "2025-10-01", "clock.holidays.0", id="date"
+        ),
+        pytest.param(
+            "notifications: {quiet_hours: {from: %s}}",
+            '"21:00"',
+            "21:00",
+            "notifications.quiet_hours.from",
+            id="time",
+        ),
+        pytest.param(
+            "town: {published: %s}", '"2025-10-01"', "2025-10-01", "town.published", id="day"
+        ),
+    ],
+)
+def test_what_must_be_quoted_is_refused_bare(
+    tmp_path: Path, text: str, quoted: str, bare: str, at: str
+) -> None:
+    base = f"extends: {PROFILES / 'base.yaml'}\n"
+    load(written(tmp_path, base + text % quoted))
 
-    quoted = load(written(tmp_path, text % '"off"'))
-    with pytest.raises(ProfileError, match="put it in quotes"):
-        load(written(tmp_path, text % "off"))
+    with pytest.raises(ProfileError) as refused:
+        load(written(tmp_path, base + text % bare))
 
-    assert quoted.links[0].check == "off"
+    assert [problem.path for problem in refused.value.problems] == [at]
+    assert "in quotes" in refused.value.problems[0].en
