@@ -17,6 +17,8 @@ Name = Literal[
     "chuishao_relay_failures_total",
     # Counter: outbox rows that can never be sent: an operator must look.
     "chuishao_outbox_parked_total",
+    # Counter: requests answered with 202.
+    "chuishao_accepted_total",
     # Gauge: 1 while a consumer has stopped itself, by topic.
     "chuishao_consumer_halted",
     # Histogram: one batch, from read to committed, by topic.

@@ -1,0 +1,268 @@
+"""Taking a report in: limits first, then who, then what; 202 only once Kafka has it.
+
+This path touches nothing but memory and Kafka. A report that was not confirmed in time may still
+arrive: sent again with the same key it is the same case.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import NoReturn
+from uuid import UUID
+
+import structlog
+from aiokafka.errors import KafkaError
+from faststream.exceptions import FastStreamException
+from faststream.kafka import KafkaBroker
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from contracts.events import Event, case_id, effect_id
+from contracts.facts import CaseReportedV1, Location, Sealed
+from contracts.registry import FrontEnd
+from contracts.topics import INTAKE_EVENTS
+from services.chassis.batch import is_passing
+from services.chassis.crash import crash_point
+from services.chassis.http import Problem, invalid, read_json
+from services.chassis.metrics import count
+from services.chassis.seal import KeyRing
+from services.intake.domain.quota import Bucket, take
+from services.intake.domain.tracking import shown_code
+from services.intake.registry import Registry, TownKnown
+from services.intake.report import Report
+from services.intake.settings import IntakeSettings
+
+log = structlog.get_logger()
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Acceptor:
+    """Accepts reports. Quotas and the number in flight are this process's own."""
+
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        broker: KafkaBroker,
+        registry: Registry,
+        keys: KeyRing,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._settings, self._broker, self._registry, self._keys = settings, broker, registry, keys
+        self._on_fatal = on_fatal
+        self._in_flight = 0
+        self._buckets: dict[str, Bucket] = {}
+
+    async def post_case(self, request: Request) -> Response:
+        try:
+            return await self._bounded(request, self._post_case)
+        except Problem as problem:
+            return problem.response()
+
+    async def _bounded(
+        self, request: Request, handle: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        if self._in_flight >= self._settings.in_flight_max:
+            zh, en = "此刻太忙，请稍后用同一幂等键重发。", "Too busy: send again with the same key."
+            raise Problem(429, "overloaded", zh, en, {"Retry-After": "1"})
+        self._in_flight += 1
+        try:
+            return await handle(request)
+        finally:
+            self._in_flight -= 1
+
+    async def _post_case(self, request: Request) -> Response:
+        granted = self._who(request)
+        key = _idempotency_key(request)
+        report = _validated(await self._body(request))
+        tenant_id, source, town = self._town(report, granted)
+        _check_kind(report, town, granted[tenant_id][1])
+        reported_id = case_id(tenant_id, source, key)
+        event = self._event(reported_id, tenant_id, source, report, town, request)
+        at = await self._publish(event)
+        crash_point("after_ack")
+        count("chuishao_accepted_total")
+        accepted = {
+            "case_id": str(reported_id),
+            "tracking_code": shown_code(self._keys.tracking_code(tenant_id, str(reported_id))),
+            "received_at": town.offsets.tenant_time(at).isoformat(timespec="milliseconds"),
+        }
+        return JSONResponse(accepted, 202)
+
+    def _who(self, request: Request) -> dict[str, tuple[str, FrontEnd]]:
+        """Tell which front end posts, and for which towns; count it against its quota."""
+        if not self._registry.complete:
+            zh, en = "正在启动，请稍后用同一幂等键重发。", "Starting: send again with the same key."
+            raise Problem(503, "starting", zh, en, {"Retry-After": "2"})
+        digest = self._keys.api_key_digest(request.headers.get("x-api-key", ""))
+        granted = self._registry.granted(digest)
+        if not granted:
+            zh, en = "接入密钥无效。", "Unknown API key: send it in the X-Api-Key header."
+            raise Problem(401, "api_key_unknown", zh, en)
+        now = datetime.now(UTC)
+        valid = {tenant: one for tenant, one in granted.items() if not _lapsed(one[1], now)}
+        if not valid:
+            raise _lapsed(next(iter(granted.values()))[1], now) or AssertionError
+        front_end = next(iter(valid.values()))[1]
+        self._buckets[digest], wait_s = take(
+            self._buckets.get(digest), time.monotonic(), front_end.quota_per_s, front_end.burst
+        )
+        if wait_s is not None:
+            zh, en = "发送太快，请稍后重发。", "Over this front end's quota: send again later."
+            headers = {"Retry-After": str(max(1, round(wait_s)))}
+            raise Problem(429, "quota_exceeded", zh, en, headers)
+        return valid
+
+    async def _body(self, request: Request) -> bytes:
+        limit = self._settings.body_bytes_max
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            _too_large(limit)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._settings.body_deadline_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > limit:
+                        _too_large(limit)
+        except (TimeoutError, ClientDisconnect) as error:
+            zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
+            raise Problem(408, "body_incomplete", zh, en) from error
+        return bytes(body)
+
+    def _town(
+        self, report: Report, granted: dict[str, tuple[str, FrontEnd]]
+    ) -> tuple[str, str, TownKnown]:
+        """Resolve the town. One that the key is not for looks like one that is not there."""
+        tenant_id = self._registry.tenant_id(report.tenant, datetime.now(UTC))
+        if tenant_id is None or tenant_id not in granted:
+            zh = "没有这个镇，或者这个密钥不能为它上报。"
+            en = "No such tenant, or this key is not for it: check `tenant`."
+            raise Problem(404, "tenant_unknown", zh, en, field="tenant")
+        return tenant_id, granted[tenant_id][0], self._registry.towns[tenant_id]
+
+    def _event(
+        self,
+        reported_id: UUID,
+        tenant_id: str,
+        source: str,
+        report: Report,
+        town: TownKnown,
+        request: Request,
+    ) -> Event:
+        subject = str(reported_id)
+        sealed = Sealed(**asdict(self._keys.seal(tenant_id, subject, report.words)))
+        mac = self._keys.body_mac(tenant_id, report.model_dump_json().encode())
+        trace = request.headers.get("traceparent", "")
+        where = report.location.model_dump(exclude={"address"})
+        return Event(
+            event_id=effect_id(reported_id, f"{CaseReportedV1.TYPE}|{mac}"),
+            tenant_id=tenant_id,
+            subject_id=reported_id,
+            occurred_at=town.offsets.tenant_time(datetime.now(UTC)),
+            source=f"/intake/{source}",
+            data=CaseReportedV1(
+                front_end=source,
+                category=report.category,
+                severity=report.severity,
+                case_class=report.case_class,
+                occurred_at=report.occurred_at,
+                anonymous=report.reporter.anonymous,
+                location=Location(**where),
+                attachments=report.attachments,
+                sealed=sealed,
+            ),
+            body_mac=mac,
+            traceparent=trace if _TRACEPARENT.fullmatch(trace) else "",
+        )
+
+    async def _publish(self, event: Event) -> datetime:
+        """Publish and wait for the acknowledgement; return the broker's time, real.
+
+        Raises:
+            Problem: 503 when it was not confirmed in time.
+        """
+        try:
+            async with asyncio.timeout(self._settings.accept_deadline_s):
+                future = await self._broker.publish(
+                    event.body,
+                    INTAKE_EVENTS.name,
+                    key=event.key,
+                    headers=event.headers,
+                    no_confirm=True,
+                )
+                meta = await asyncio.shield(future)
+        except (OSError, KafkaError, FastStreamException) as error:
+            if isinstance(error, KafkaError) and not is_passing(error):
+                self._on_fatal(error)
+            log.warning("report_not_confirmed", tenant_id=event.tenant_id, error=repr(error))
+            zh = "没有确认收到，请用同一个 Idempotency-Key 重发。"
+            en = "Not confirmed: send again with the same Idempotency-Key."
+            raise Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"}) from error
+        if meta.timestamp_type != 1:  # a repeat which the broker had already: its time is lost
+            return datetime.now(UTC)
+        return datetime.fromtimestamp(meta.timestamp / 1000, UTC)
+
+
+def _lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
+    if front_end.revoked_at is not None and front_end.revoked_at <= now:
+        return Problem(401, "api_key_revoked", "接入密钥已被撤销。", "This API key is revoked.")
+    if front_end.expires_at is not None and front_end.expires_at <= now:
+        zh, en = "接入密钥已过期，请换新密钥。", "This API key has expired: ask for a new one."
+        return Problem(401, "api_key_expired", zh, en)
+    return None
+
+
+def _too_large(limit: int) -> NoReturn:
+    zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
+    raise Problem(413, "body_too_large", zh, en)
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "")
+    if not key:
+        zh = "缺少 Idempotency-Key：每件事给一个自己的编号，重发时用同一个。"
+        en = "Missing Idempotency-Key: give each report an id of its own, the same when resent."
+        raise Problem(400, "idempotency_key_missing", zh, en, field="Idempotency-Key")
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        zh = "Idempotency-Key 应为 1–128 个可见 ASCII 字符。"
+        en = "Idempotency-Key: expected 1 to 128 visible ASCII characters."
+        raise Problem(400, "idempotency_key_invalid", zh, en, field="Idempotency-Key")
+    return key
+
+
+def _validated(body: bytes) -> Report:
+    try:
+        return Report.model_validate(read_json(body))
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_input=False)) from error
+
+
+def _check_kind(report: Report, town: TownKnown, front_end: FrontEnd) -> None:
+    """Refuse what the town's profile does not know, naming what it does."""
+    profile = town.profile
+    if profile is None:
+        zh, en = "这个镇还没有就绪，请稍后重发。", "This town is not ready yet: send again later."
+        raise Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
+    asked = (
+        ("category", report.category, profile.categories_by_id),
+        ("severity", report.severity, profile.severities_by_id),
+        ("class", report.case_class, profile.classes_by_id),
+    )
+    for name, value, known in asked:
+        if value is not None and value not in known:
+            names = ", ".join(known)
+            zh, en = f"{name} 应为：{names}。", f"{name}: expected one of {names}."
+            raise Problem(422, f"{name}_unknown", zh, en, field=name, expected=list(known))
+    if front_end.categories and (report.category or "") not in front_end.categories:
+        names = ", ".join(front_end.categories)
+        zh, en = f"这个密钥只能上报：{names}。", f"This key may only report: {names}."
+        raise Problem(403, "category_not_granted", zh, en, field="category")
+    if report.reporter.anonymous and not profile.cases.anonymous:
+        zh, en = "这个镇不收匿名上报。", "This town takes no anonymous reports."
+        raise Problem(422, "anonymous_not_taken", zh, en, field="reporter.anonymous")

@@ -1,0 +1,178 @@
+"""HTTP in: reports, and what their reporters may follow."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
+
+from contracts.profile import Profile, Words
+from services.chassis.batch import is_passing
+from services.chassis.http import Problem
+from services.chassis.postgres import Pool
+from services.intake import store
+from services.intake.accept import Acceptor
+from services.intake.domain.tracking import normal_code, shown_code
+from services.intake.registry import Registry, TownKnown
+from services.intake.report import Accepted, Report
+from services.intake.store import Tracked, TrackedStep
+
+
+class WordsView(BaseModel):
+    """A name in both languages; where English is missing, the Chinese stands for it."""
+
+    zh: str
+    en: str
+
+
+class StageView(WordsView):
+    state: str
+
+
+class HandlerView(BaseModel):
+    """Who has it: a role at a unit, never a person."""
+
+    role: WordsView
+    unit: WordsView
+
+
+class StepView(WordsView):
+    at: datetime
+    role: WordsView
+
+
+class TrackView(BaseModel):
+    """What a reporter may know: the stage, who has it, by when. No personal data."""
+
+    tracking_code: str
+    number: str
+    town: WordsView
+    stage: StageView
+    handler: HandlerView
+    due_at: datetime | None
+    received_at: datetime
+    changed_at: datetime
+    steps: list[StepView]
+
+
+def make_router(pool: Pool, registry: Registry) -> APIRouter:
+    """Make the endpoints for those who follow a report."""
+    router = APIRouter(prefix="/v1", tags=["track"])
+
+    @router.get("/track/{code}")
+    async def get_track(code: str) -> TrackView:
+        wanted = normal_code(code)
+        try:
+            async with pool.acquire() as conn:
+                case = await store.by_code(conn, wanted) if wanted else None
+                steps = await store.steps(conn, case) if case else []
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            zh, en = "暂时查不到，请稍后再试。", "Cannot look it up just now: try again later."
+            raise Problem(503, "track_unavailable", zh, en, {"Retry-After": "10"}) from error
+        if case is None:
+            zh = "没有这个查询码。刚刚上报的，请一分钟后再查。"
+            en = "No such tracking code. If you have just reported, try again in a minute."
+            raise Problem(404, "tracking_code_unknown", zh, en)
+        return track_view(case, steps, registry.towns[case.tenant_id])
+
+    return router
+
+
+def track_view(case: Tracked, steps: list[TrackedStep], town: TownKnown) -> TrackView:
+    """Put a case into words that its reporter understands."""
+    profile = town.profile
+    flow = profile.flows_by_id.get(case.flow) if profile else None
+    names = {step.id: step for step in flow.steps} if flow else {}
+    stage = flow.states.get(case.state) if flow else None
+    shown = steps if flow and flow.public_steps else []
+    unit = town.units.get(case.owner_unit)
+    return TrackView(
+        tracking_code=shown_code(case.tracking_code),
+        number=case.number,
+        town=_words(profile and profile.town, case.tenant_id),
+        stage=StageView(state=case.state, **_words(stage, case.state).model_dump()),
+        handler=HandlerView(
+            role=_role(profile, case.owner_role),
+            unit=_words(unit, case.owner_unit),
+        ),
+        due_at=case.due_at,
+        received_at=case.received_at,
+        changed_at=case.changed_at,
+        steps=[
+            StepView(
+                at=step.at,
+                role=_role(profile, step.role),
+                **_words(names.get(step.step), step.step).model_dump(),
+            )
+            for step in shown
+        ],
+    )
+
+
+def _role(profile: Profile | None, role: str) -> WordsView:
+    return _words(profile and profile.roles_by_id.get(role), role)
+
+
+def _words(named: Any, fallback: str) -> WordsView:  # noqa: ANN401 - whatever has `zh` and `en`
+    words = Words(zh=getattr(named, "zh", None) or fallback, en=getattr(named, "en", None))
+    return WordsView(zh=words.zh, en=words.en or words.zh)
+
+
+def add_hot_routes(app: FastAPI, acceptor: Acceptor) -> None:
+    """Add `POST /v1/cases` as a plain route, and document it from the same models."""
+    app.router.add_route("/v1/cases", acceptor.post_case, methods=["POST"])
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = plain()
+            parts = schema.setdefault("components", {}).setdefault("schemas", {})
+            for model in (Report, Accepted):
+                made = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                parts |= {**made.pop("$defs", {}), model.__name__: made}
+            schema["paths"]["/v1/cases"] = {"post": _POST_CASE}
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+def _problem(what: str) -> dict[str, Any]:
+    return {"description": what, "content": {"application/problem+json": {}}}
+
+
+_POST_CASE: dict[str, Any] = {
+    "tags": ["cases"],
+    "summary": "Report a case; 202 means that it will never be lost",
+    "operationId": "post_case",
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": True,
+            "description": "Your own id of this report. The same key is the same case, for ever.",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+        },
+    ],
+    "security": [{"api_key": []}],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Report"}}},
+    },
+    "responses": {
+        "202": {
+            "description": "Accepted",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+        },
+        "400": _problem("No idempotency key, or a body that is not JSON"),
+        "401": _problem("The API key is unknown, expired or revoked"),
+        "403": _problem("The key may not report this category"),
+        "404": _problem("No such tenant for this key"),
+        "408": _problem("The body did not arrive whole"),
+        "413": _problem("The body is too large"),
+        "422": _problem("A field is wrong; `errors` or `field` names it"),
+        "429": _problem("Too fast or too much: Retry-After"),
+        "503": _problem("Not confirmed: send again with the same key"),
+    },
+}

@@ -1,0 +1,71 @@
+"""Intake, wired: takes reports in over HTTP and puts them on Kafka."""
+
+import asyncio
+
+import structlog
+
+from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, ROUTING_EVENTS
+from services.chassis import crash, kafka, log
+from services.chassis.http import Work, make_app, serve
+from services.chassis.postgres import open_pool
+from services.chassis.seal import KeyRing
+from services.intake.accept import Acceptor
+from services.intake.api import add_hot_routes, make_router
+from services.intake.handlers import Tracking, parse
+from services.intake.registry import Registry
+from services.intake.settings import IntakeSettings
+
+NAME = "intake"
+TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
+
+logger = structlog.get_logger()
+
+
+async def main() -> None:
+    settings = IntakeSettings()
+    log.configure(NAME, json=settings.log_json)
+    crash.arm(settings.mode)
+    work, registry, keys = Work(), Registry(), KeyRing(settings.key_file)
+    broker = kafka.make_broker(settings, NAME)
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_fatal(error: BaseException) -> None:
+        if not lost.done():
+            lost.set_exception(error)  # the producer cannot go on: start anew
+
+    async with open_pool(settings, NAME) as pool:
+
+        async def run() -> None:
+            await kafka.start_broker(broker, settings, TOPICS, work)
+            work.waiting_for = "the registry"
+            caught_up = await kafka.follow(
+                broker, settings, LEDGER_REGISTRY.name, LEDGER_REGISTRY.partitions, registry.take
+            )
+            await caught_up.wait()
+            await registry.any_town.wait()
+            registry.complete = True
+            tracked = await kafka.subscribe(
+                broker,
+                settings,
+                pool,
+                topics=[ROUTING_EVENTS.name],
+                group="intake.track",
+                parse=parse,
+                apply=Tracking(keys).apply,
+            )
+            work.waiting_for = None
+            async with asyncio.TaskGroup() as tasks:
+                failing = tasks.create_task(_raise_when(lost))
+                await kafka.consume_until_stopped(work, [tracked])
+                failing.cancel()
+            await broker.stop()
+
+        # The database is not part of readiness: reports are accepted without it.
+        app = make_app("Chuishao intake", {"work": work.check})
+        app.include_router(make_router(pool, registry))
+        add_hot_routes(app, Acceptor(settings, broker, registry, keys, on_fatal))
+        await serve(settings, app, work, run)
+
+
+async def _raise_when(lost: "asyncio.Future[None]") -> None:
+    await lost

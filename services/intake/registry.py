@@ -1,0 +1,117 @@
+"""What intake knows of the towns: read from `ledger.registry` into memory, nothing else.
+
+A change set takes effect whole: what is read here is what was whole at the last look.
+"""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from contracts import profile as town_profile
+from contracts.profile import Profile, ProfileError
+from contracts.registry import (
+    Change,
+    FrontEnd,
+    ProfileVersion,
+    Tenant,
+    TenantClock,
+    Unit,
+    read_change,
+)
+from services.chassis.clock import REAL, Offsets
+from services.chassis.copy import complete_sets
+from services.chassis.inbox import Record
+
+log = structlog.get_logger()
+
+Granted = dict[str, tuple[str, FrontEnd]]  # by tenant: the front end's id, and its record
+
+
+@dataclass
+class TownKnown:
+    """One town, as far as intake and its public pages need it."""
+
+    tenant: Tenant | None = None
+    version: int = 0
+    profile: Profile | None = None
+    offsets: Offsets = REAL
+    front_ends: dict[str, FrontEnd] = field(default_factory=dict)
+    units: dict[str, Unit] = field(default_factory=dict)
+
+
+class Registry:
+    """The towns, by id; front ends are found by the digest of their key."""
+
+    def __init__(self) -> None:
+        self.towns: dict[str, TownKnown] = defaultdict(TownKnown)
+        self._open_sets: dict[str, list[Change]] = defaultdict(list)
+        self._by_digest: dict[str, Granted] = {}
+        self.any_town = asyncio.Event()
+        self.complete = False  # nobody is refused before everybody is known
+
+    def take(self, record: Record) -> None:
+        """Take in one record.
+
+        Raises:
+            ValueError: it cannot be read; what was known before stays.
+        """
+        change = read_change(record.headers, record.value)
+        if change is None:
+            return
+        waiting = self._open_sets[change.tenant_id]
+        waiting.append(change)
+        ended, tail = complete_sets(waiting)
+        self._open_sets[change.tenant_id] = list(tail)
+        for one in ended:
+            self._apply(self.towns[one.tenant_id], one)
+        if any(one.kind == "front_end" for one in ended):
+            self._index_keys()
+        if any(town.profile for town in self.towns.values()):
+            self.any_town.set()
+
+    def _apply(self, town: TownKnown, change: Change) -> None:
+        match change.data:
+            case Tenant() as tenant:
+                town.tenant = tenant
+            case ProfileVersion() as version if version.version >= town.version:
+                try:
+                    town.profile = town_profile.parse(version.body)
+                    town.version = version.version
+                except ProfileError as error:
+                    log.error("profile_refused", tenant_id=change.tenant_id, error=str(error))  # noqa: TRY400 - the text names each fault
+            case FrontEnd() as front_end:
+                town.front_ends[change.record_id] = front_end
+            case Unit() as unit:
+                town.units[change.record_id] = unit
+            case TenantClock() as clock:
+                entries = ((o.from_at, timedelta(seconds=o.seconds)) for o in clock.offsets)
+                town.offsets = Offsets(tuple(entries))
+            case None:
+                town.front_ends.pop(change.record_id, None)
+                town.units.pop(change.record_id, None)
+            case _:
+                pass  # staff and households are none of intake's business
+
+    def granted(self, digest: str) -> Granted:
+        """Return for each town the front end that holds the key."""
+        return self._by_digest.get(digest, {})
+
+    def _index_keys(self) -> None:
+        self._by_digest = defaultdict(dict)
+        for tenant_id, town in self.towns.items():
+            for front_end_id, front_end in town.front_ends.items():
+                self._by_digest[front_end.key_digest][tenant_id] = (front_end_id, front_end)
+
+    def tenant_id(self, name: str, at: datetime) -> str | None:
+        """Resolve a town's id, or a division code that is its alias at that moment."""
+        if name in self.towns:
+            return name
+        for tenant_id, town in self.towns.items():
+            for alias in town.tenant.aliases if town.tenant else ():
+                ended = alias.valid_to is not None and alias.valid_to <= at
+                if alias.code == name and alias.valid_from <= at and not ended:
+                    return tenant_id
+        return None

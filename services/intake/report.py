@@ -1,0 +1,106 @@
+"""The body of `POST /v1/cases`, and the checks that need no town."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+# Control characters but for line breaks and tabs, and halves of characters.
+_NOT_KEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_MOBILE = re.compile(r"(?:\+?86)?(1[3-9]\d{9})")
+_OTHER_PHONE = re.compile(r"\+?\d{5,15}")
+_FULL_WIDTH = str.maketrans("０１２３４５６７８９＋－", "0123456789+-")
+
+
+def _kept(text: str) -> str:
+    if _NOT_KEPT.search(text):
+        raise ValueError("control characters are not kept: remove them")
+    if not text.strip():
+        raise ValueError("this must not be blank")
+    return text
+
+
+def _phone(text: str) -> str:
+    """Bring a number to one form: mainland mobiles as +86…, others as digits."""
+    digits = re.sub(r"[\s()\-]", "", text.translate(_FULL_WIDTH))
+    mobile = _MOBILE.fullmatch(digits)
+    if mobile:
+        return f"+86{mobile[1]}"
+    if _OTHER_PHONE.fullmatch(digits):
+        return digits
+    raise ValueError("expected a phone number, such as 13800000000 or 0546-1234567")
+
+
+Text = Annotated[str, AfterValidator(_kept)]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Reporter(Part):
+    """Who reports. All of it is optional, and all of it is sealed."""
+
+    name: Annotated[Text, Field(max_length=50)] | None = None
+    phone: Annotated[str, Field(max_length=30), AfterValidator(_phone)] | None = None
+    openid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    anonymous: bool = False
+
+
+class Place(Part):
+    """Where it is: any clue helps. A point is in WGS-84."""
+
+    lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
+    lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
+    crs: Literal["wgs84"] | None = None
+    address: Annotated[Text, Field(max_length=200)] | None = None
+    village: Annotated[Text, Field(max_length=64)] | None = None
+    grid: Slug | None = None
+    household_id: Slug | None = None
+
+    @model_validator(mode="after")
+    def _point_is_whole(self) -> "Place":
+        if (self.lat is None) != (self.lon is None):
+            raise ValueError("lat and lon go together: send both or neither")
+        return self
+
+
+class Report(Part):
+    """One report. `tenant` is the town's id or a division code that is an alias of it."""
+
+    tenant: Slug
+    summary: Annotated[Text, Field(max_length=200)]
+    description: Annotated[Text, Field(max_length=10_000)] | None = None
+    category: Slug | None = None
+    severity: Slug | None = None
+    case_class: Annotated[Slug | None, Field(alias="class")] = None
+    occurred_at: AwareDatetime | None = None
+    reporter: Reporter = Reporter()
+    location: Place = Place()
+    attachments: Annotated[tuple[Slug, ...], Field(max_length=20)] = ()
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What must be sealed: free text and contacts."""
+        said = {
+            "summary": self.summary,
+            "description": self.description,
+            "address": self.location.address,
+            "name": self.reporter.name,
+            "phone": self.reporter.phone,
+            "openid": self.reporter.openid,
+        }
+        return {name: text for name, text in said.items() if text is not None}
+
+
+class Accepted(BaseModel):
+    """The answer to an accepted report: keep the tracking code."""
+
+    case_id: str
+    tracking_code: str
+    received_at: datetime
+
+
+Json = dict[str, Any]

@@ -1,0 +1,15 @@
+"""Settings of intake, from the environment, such as `INTAKE_PORT`."""
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.chassis.settings import ServiceSettings
+
+
+class IntakeSettings(ServiceSettings):
+    model_config = SettingsConfigDict(env_prefix="INTAKE_", frozen=True)
+
+    body_bytes_max: int = Field(256 * 1024, ge=1_024, le=900_000)
+    in_flight_max: int = Field(256, ge=1)
+    accept_deadline_s: float = Field(4.5, gt=0, lt=5)
+    body_deadline_s: float = Field(10, gt=0)
