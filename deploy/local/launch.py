@@ -2,6 +2,7 @@
 
 Run as a script, by path and with `-I -S`: a function between fork and exec would run in the copy
 of a process with threads, and the user of the program may not be able to reach this interpreter.
+To the kernel the parent is the thread that started us: it must last as long as the program.
 """
 
 import ctypes
