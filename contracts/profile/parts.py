@@ -61,8 +61,8 @@ def _fault(zh: str, en: str) -> PydanticCustomError:
 
 
 def _all_different(items: tuple[H, ...]) -> tuple[H, ...]:
-    twice = sorted({str(item) for item in items if items.count(item) > 1})
-    if twice:
+    if len(set(items)) < len(items):
+        twice = sorted({str(item) for item in items if items.count(item) > 1})
         names = ", ".join(twice)
         raise _fault(
             f"{names} 写了不止一次，留一个即可", f"{names} stands more than once — keep one"
