@@ -21,12 +21,14 @@ from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
+from services.chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
 
 LANES = 64
 _LOCK = 4711  # the first half of the advisory lock; the lane is the second
 _BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S = 0.005, 0.2, 1.0
+_LAG_S_MAX = 30.0
 _PUBLISH_WAIT_S = 2.0  # a missing topic must not hold up the others
 
 
@@ -101,18 +103,24 @@ JOIN unnest($1::smallint[], $2::bigint[]) AS given(lane, id) USING (lane, id)
 """
 
 
+OLDEST = "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox"
+
+
 class Relay:
     """Publishes the outbox until told to stop. `wake` saves it the wait after a local commit."""
 
-    def __init__(
-        self, pool: Pool, broker: KafkaBroker, *, rows_max: int, deadline_s: float
-    ) -> None:
+    def __init__(self, settings: ServiceSettings, pool: Pool, broker: KafkaBroker) -> None:
         self._pool, self._broker = pool, broker
-        self._rows_max, self._deadline_s = rows_max, deadline_s
+        self._rows_max, self._deadline_s = settings.relay_rows_max, settings.relay_deadline_s
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
         self._woken.set()
+
+    async def check(self) -> str | None:
+        """Tell, for readiness, whether the oldest row has waited too long."""
+        lag_s = await self._pool.fetchval(OLDEST) or 0.0
+        return f"the outbox waits for {lag_s:.0f} s" if lag_s > _LAG_S_MAX else None
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Relay until `stopping`; the round under way is ended first."""
@@ -212,11 +220,3 @@ class Relay:
 
 def _places(rows: Sequence[asyncpg.Record]) -> tuple[list[int], list[int]]:
     return [row["lane"] for row in rows], [row["id"] for row in rows]
-
-
-OLDEST = "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox"
-
-
-async def lag_s(pool: Pool) -> float:
-    """Return the age of the oldest row, in seconds; 0 where none waits."""
-    return await pool.fetchval(OLDEST) or 0.0

@@ -5,7 +5,7 @@ import asyncio
 from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
 from services.chassis.http import Work, make_app, serve
-from services.chassis.outbox import Relay, lag_s
+from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
@@ -17,7 +17,6 @@ from services.routing.towns import Towns, until_any_town
 
 NAME = "routing"
 TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
-_RELAY_LAG_S_MAX = 30.0
 
 
 async def main() -> None:
@@ -27,13 +26,7 @@ async def main() -> None:
     work, towns = Work(), Towns()
     broker = kafka.make_broker(settings, NAME)
     async with open_pool(settings, NAME) as pool:
-        relay = Relay(
-            pool, broker, rows_max=settings.relay_rows_max, deadline_s=settings.relay_deadline_s
-        )
-
-        async def relayed() -> str | None:
-            lag = await lag_s(pool)
-            return f"the outbox waits for {lag:.0f} s" if lag > _RELAY_LAG_S_MAX else None
+        relay = Relay(settings, pool, broker)
 
         async def run() -> None:
             await kafka.start_broker(broker, settings, TOPICS, work)
@@ -69,7 +62,7 @@ async def main() -> None:
                 tasks.create_task(kafka.consume_until_stopped(work, [subscription, reports]))
             await broker.stop()
 
-        app = make_app("Chuishao routing", {"work": work.check, "outbox": relayed})
+        app = make_app("Chuishao routing", {"work": work.check, "outbox": relay.check})
         keys, tokens = KeyRing(settings.key_file), TokenCheck(settings.token_key_file)
         app.include_router(make_router(Door(pool, towns, keys, tokens, relay.wake)))
         await serve(settings, app, work, run)

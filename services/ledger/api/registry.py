@@ -1,0 +1,153 @@
+"""The registry's door: change sets go in whole or not at all; and development's virtual clocks."""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, BaseModel, Field
+
+from contracts.registry import ClockOffset, TenantClock
+from services.chassis.clock import database_now
+from services.chassis.http import Problem
+from services.chassis.postgres import Connection
+from services.chassis.seal import CannotOpen, KeyRing
+from services.ledger.api.door import Authorization, Door
+from services.ledger.changes import Faulty, read_lines, record_set, sealed_entries
+from services.ledger.domain.virtual_clock import Offset, Refused, moved, now_of
+from services.ledger.settings import LedgerSettings
+from services.ledger.store import registry
+from services.ledger.store.registry import ChangeSet, Entry
+
+_SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+class SetView(BaseModel):
+    """What became of a change set. `known`: it was recorded before, nothing has changed."""
+
+    change_set: str
+    entries: int
+    known: bool
+
+
+class ClockBody(BaseModel):
+    """Either `advance_s`, seconds forward, or `set_to`, a moment. Development alone."""
+
+    advance_s: Annotated[float, Field(ge=0)] | None = None
+    set_to: AwareDatetime | None = None
+
+
+class ClockView(BaseModel):
+    tenant: str
+    now: datetime
+    ahead_s: float
+
+
+def make_registry_router(door: Door) -> APIRouter:
+    """Make the endpoints that change and count the registry."""
+    router = APIRouter(prefix="/v1/registry", tags=["registry"])
+
+    @router.post("/change-sets/{change_set_id}")
+    async def post_change_set(
+        change_set_id: str,
+        request: Request,
+        authorization: Authorization = None,
+        valid_from: Annotated[AwareDatetime | None, Query()] = None,
+    ) -> SetView:
+        """Record a change set: NDJSON, a record per line, all or nothing. Repeatable by its id."""
+        who = door.operator(authorization)
+        if not _SET_ID.fullmatch(change_set_id):
+            zh, en = "变更集编号有误。", "change_set_id: expected letters, digits, . _ : -"
+            raise Problem(422, "change_set_id_invalid", zh, en, field="change_set_id")
+        body = await _body(request, door.settings)
+        one = ChangeSet(who.tenant_id, change_set_id, who.staff, valid_from or datetime.now(UTC))
+        try:
+            entries = await asyncio.to_thread(_entries, who.tenant_id, body, door.keys)
+        except Faulty as error:
+            zh, en = "变更集有误，一条也没有记入。", "The set has faults; nothing was recorded."
+            raise Problem(422, "change_set_faulty", zh, en, errors=error.faults) from error
+        except CannotOpen as error:
+            zh, en = "密钥文件里没有这个租户的密钥。", "The key file has no keys for this tenant."
+            raise Problem(422, "tenant_without_keys", zh, en) from error
+        async with door.pool.acquire() as conn, conn.transaction():
+            fresh = await record_set(conn, one, entries)
+        door.relay.wake()
+        return SetView(change_set=change_set_id, entries=len(entries), known=not fresh)
+
+    @router.get("/counts")
+    async def get_registry_counts(authorization: Authorization = None) -> dict[str, int]:
+        who = door.who(authorization)
+        async with door.pool.acquire() as conn:
+            return await registry.count_by_kind(conn, who.tenant_id)
+
+    return router
+
+
+def make_clock_router(door: Door) -> APIRouter:
+    """Make the door that moves virtual clocks; mounted in development alone."""
+    router = APIRouter(prefix="/v1/dev", tags=["development"])
+
+    @router.get("/clock")
+    async def get_clock(authorization: Authorization = None) -> ClockView:
+        who = door.operator(authorization)
+        async with door.pool.acquire() as conn:
+            offsets, real = await _clock(conn, who.tenant_id), await database_now(conn)
+        return _clock_view(who.tenant_id, offsets, real)
+
+    @router.post("/clock")
+    async def post_clock(body: ClockBody, authorization: Authorization = None) -> ClockView:
+        who = door.operator(authorization)
+        if (body.advance_s is None) == (body.set_to is None):
+            zh, en = "请给出 advance_s 或 set_to 之一。", "Give either advance_s or set_to."
+            raise Problem(422, "clock_body_invalid", zh, en, field="advance_s")
+        async with door.pool.acquire() as conn, conn.transaction():
+            await registry.take_turn(conn, who.tenant_id)
+            real = await database_now(conn)
+            offsets = await _clock(conn, who.tenant_id)
+            now = now_of(offsets, real)
+            to = body.set_to or now + timedelta(seconds=body.advance_s or 0)
+            after = moved(offsets, real, to)
+            if isinstance(after, Refused):
+                raise Problem(409, "clock_not_moved", f"{after.zh}。", f"{after.en}.")
+            set_id = f"clock-{len(after)}"
+            one = ChangeSet(who.tenant_id, set_id, who.staff, real)
+            await record_set(conn, one, [Entry("clock", "clock", _clock_body(after))])
+        door.relay.wake()
+        return _clock_view(who.tenant_id, after, real)
+
+    return router
+
+
+def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> list[Entry]:
+    return sealed_entries(tenant_id, read_lines(body), keys)
+
+
+async def _body(request: Request, settings: LedgerSettings) -> bytes:
+    body = bytearray()
+    async with asyncio.timeout(settings.change_set_deadline_s):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > settings.change_set_bytes_max:
+                limit = settings.change_set_bytes_max
+                zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
+                raise Problem(413, "body_too_large", zh, en)
+    return bytes(body)
+
+
+async def _clock(conn: Connection, tenant_id: str) -> tuple[Offset, ...]:
+    body: dict[str, Any] | None = await registry.current(conn, tenant_id, "clock", "clock")
+    offsets = TenantClock.model_validate(body).offsets if body else ()
+    return tuple(Offset(one.from_at, timedelta(seconds=one.seconds)) for one in offsets)
+
+
+def _clock_body(offsets: tuple[Offset, ...]) -> dict[str, Any]:
+    entries = tuple(
+        ClockOffset(from_at=one.from_at, seconds=one.ahead.total_seconds()) for one in offsets
+    )
+    return TenantClock(offsets=entries).model_dump(mode="json")
+
+
+def _clock_view(tenant_id: str, offsets: tuple[Offset, ...], real: datetime) -> ClockView:
+    now = now_of(offsets, real)
+    return ClockView(tenant=tenant_id, now=now, ahead_s=(now - real).total_seconds())

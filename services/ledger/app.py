@@ -1,0 +1,54 @@
+"""Ledger, wired: holds the registry, keeps every fact, counts cases."""
+
+import asyncio
+
+from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
+from services.chassis import crash, kafka, log
+from services.chassis.http import Work, make_app, serve
+from services.chassis.outbox import Relay
+from services.chassis.postgres import open_pool
+from services.chassis.seal import KeyRing
+from services.chassis.token import TokenCheck
+from services.ledger.api.cases import make_case_router
+from services.ledger.api.door import Door
+from services.ledger.api.registry import make_clock_router, make_registry_router
+from services.ledger.handlers import on_facts, parse
+from services.ledger.settings import LedgerSettings
+
+NAME = "ledger"
+FACTS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, NOTIFY_EVENTS.name)
+
+
+async def main() -> None:
+    settings = LedgerSettings()
+    log.configure(NAME, json=settings.log_json)
+    crash.arm(settings.mode)
+    work, broker = Work(), kafka.make_broker(settings, NAME)
+    async with open_pool(settings, NAME) as pool:
+        relay = Relay(settings, pool, broker)
+
+        async def run() -> None:
+            await kafka.start_broker(broker, settings, (*FACTS, LEDGER_REGISTRY.name), work)
+            facts = await kafka.subscribe(
+                broker,
+                settings,
+                pool,
+                topics=FACTS,
+                group=NAME,
+                parse=parse,
+                apply=on_facts,
+            )
+            work.waiting_for = None
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(relay.run(work.stopping))
+                tasks.create_task(kafka.consume_until_stopped(work, [facts]))
+            await broker.stop()
+
+        app = make_app("Chuishao ledger", {"work": work.check, "outbox": relay.check})
+        keys, tokens = KeyRing(settings.key_file), TokenCheck(settings.token_key_file)
+        door = Door(settings, pool, keys, tokens, relay)
+        app.include_router(make_registry_router(door))
+        app.include_router(make_case_router(door))
+        if settings.mode == "development":
+            app.include_router(make_clock_router(door))
+        await serve(settings, app, work, run)

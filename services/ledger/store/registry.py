@@ -1,0 +1,114 @@
+"""The registry: versions of records, appended set by set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.chassis.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record of a change set as it is kept; without a body the record is removed."""
+
+    kind: str
+    record_id: str
+    body: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """Who recorded which set, and from when it holds."""
+
+    tenant_id: str
+    change_set_id: str
+    recorded_by: str
+    valid_from: datetime
+
+
+OPEN_SET = """
+INSERT INTO change_set (tenant_id, change_set_id, recorded_by, valid_from, entries)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+RETURNING change_set_id
+"""
+
+# One writer per tenant at a time: versions count up, and sets do not mix on the topic.
+TAKE_TURN = "SELECT pg_advisory_xact_lock(4713, hashtext($1))"
+
+
+async def take_turn(conn: Connection, tenant_id: str) -> None:
+    """Wait for the tenant's turn; it lasts until the transaction ends."""
+    await conn.execute(TAKE_TURN, tenant_id)
+
+
+async def open_set(conn: Connection, one: ChangeSet, entries: int) -> bool:
+    """Enter a change set and take the tenant's turn; False if it is known already."""
+    await take_turn(conn, one.tenant_id)
+    columns = (one.tenant_id, one.change_set_id, one.recorded_by, one.valid_from, entries)
+    return await conn.fetchval(OPEN_SET, *columns) is not None
+
+
+APPEND = """
+INSERT INTO registry_record (tenant_id, kind, record_id, version, body, change_set_id, valid_from)
+SELECT $1, kind, record_id,
+    1 + coalesce(
+        (
+            SELECT max(version)
+            FROM registry_record kept
+            WHERE kept.tenant_id = $1
+                AND kept.kind = given.kind
+                AND kept.record_id = given.record_id
+        ),
+        0
+    ),
+    body, $2, $3
+FROM unnest($4::text[], $5::text[], $6::jsonb[]) AS given(kind, record_id, body)
+"""
+
+
+async def append(conn: Connection, one: ChangeSet, entries: Sequence[Entry]) -> None:
+    """Append the records' next versions; the caller holds the tenant's turn."""
+    kinds, ids = [entry.kind for entry in entries], [entry.record_id for entry in entries]
+    bodies = [entry.body for entry in entries]
+    what = (one.tenant_id, one.change_set_id, one.valid_from, kinds, ids, bodies)
+    await conn.execute(APPEND, *what)
+
+
+CURRENT = """
+SELECT body
+FROM registry_record
+WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
+ORDER BY version DESC
+LIMIT 1
+"""
+
+
+async def current(
+    conn: Connection, tenant_id: str, kind: str, record_id: str
+) -> dict[str, Any] | None:
+    """Return a record as it is now; None if there is none, or it was removed."""
+    body: dict[str, Any] | None = await conn.fetchval(CURRENT, tenant_id, kind, record_id)
+    return body
+
+
+COUNT_BY_KIND = """
+SELECT kind, count(*) AS records
+FROM (
+    SELECT DISTINCT ON (kind, record_id) kind, body
+    FROM registry_record
+    WHERE tenant_id = $1
+    ORDER BY kind, record_id, version DESC
+) AS latest
+WHERE body IS NOT NULL
+GROUP BY kind
+ORDER BY kind
+LIMIT 100
+"""
+
+
+async def count_by_kind(conn: Connection, tenant_id: str) -> dict[str, int]:
+    """Count the records that there are now, by kind."""
+    rows = await conn.fetch(COUNT_BY_KIND, tenant_id)
+    return {row["kind"]: row["records"] for row in rows}
