@@ -8,6 +8,7 @@ handler commits nothing.
 import asyncio
 import random
 import time
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,18 @@ Subscriber: TypeAlias = Any  # nor have FastStream's subscribers any that help h
 def is_passing(error: BaseException) -> bool:
     """Tell whether waiting can help: an outage of the database, or a retriable broker error."""
     return is_outage(error) or (isinstance(error, KafkaError) and bool(error.retriable))
+
+
+def told(error: BaseException) -> str:
+    """Tell an error by kind, message and place in our code, without any value of a row."""
+    message = str(error.args[0]) if error.args else ""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "/services/" in f.filename]
+    where = (
+        f" ({frames[-1].filename.rpartition('/services/')[2]}:{frames[-1].lineno})"
+        if frames
+        else ""
+    )
+    return f"{type(error).__name__}: {message}{where}"
 
 
 class Message(Protocol):
@@ -130,9 +143,11 @@ class Subscription(Generic[M]):
                 await self._settle(batch[:middle])
                 await self._settle(batch[middle:])
             else:
-                log.exception("handling_failed", topic=self._topic, offset=batch[0][0].offset)
-                fault = ValueError(f"{type(error).__name__}: {error}")
-                await self._transact([(batch[0][0], fault)])
+                culprit, what = batch[0][0], told(error)
+                log.error(  # noqa: TRY400 - a traceback may repeat what a row holds
+                    "handling_failed", topic=culprit.topic, offset=culprit.offset, error=what
+                )
+                await self._transact([(culprit, ValueError(what))])
 
     async def _transact(self, batch: Sequence[Read[M]]) -> None:
         async with self._pool.acquire() as conn, conn.transaction():

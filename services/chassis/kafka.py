@@ -6,6 +6,7 @@ are committed by hand after the database has committed, and records are publishe
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -98,13 +99,18 @@ def _subscriber(
     **where: Any,  # noqa: ANN401 - as FastStream takes them
 ) -> Subscriber:
     async def parse(raw: Sequence[ConsumerRecord]) -> KafkaMessage:
-        return KafkaMessage(b"", tuple(raw), headers={}, consumer=subscriber.consumer)
+        return KafkaMessage(tuple(raw), b"", consumer=subscriber.consumer)
 
     async def undecoded(message: KafkaMessage) -> object:
         return message.raw_message
 
     async def on_records(raw: Sequence[ConsumerRecord]) -> None:
-        await handle(subscriber.consumer, [_record(one) for one in raw])
+        try:
+            await handle(subscriber.consumer, [_record(one) for one in raw])
+        except Exception:
+            # FastStream would go on past these records. Nothing is committed: start anew.
+            log.critical("subscriber_broken", topic=raw[0].topic, exc_info=True)
+            os._exit(1)
 
     subscriber = broker.subscriber(
         *topics,

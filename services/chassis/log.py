@@ -13,11 +13,11 @@ import structlog
 
 # One name per meaning, in every service. Values are ids, names of ours, counts and durations.
 FIELDS = frozenset({
-    "assigned", "attempt", "case_id", "change_set", "channel", "code", "committed", "count",
-    "delay_s", "duration_ms", "entries", "error", "event_id", "fresh", "group", "kind", "lanes",
-    "missing", "name", "offset", "parked", "partition", "path", "port", "reason", "records",
-    "rejected", "seconds", "sent", "service", "share", "skipped", "status", "tenant_id", "timers",
-    "topic", "version", "waiting",
+    "applied", "assigned", "attempt", "case_id", "change_set", "channel", "code", "committed",
+    "count", "delay_s", "duration_ms", "entries", "error", "event_id", "foreign", "group", "kind",
+    "known", "lanes", "missing", "name", "offset", "parked", "partition", "path", "port", "reason",
+    "records", "rejected", "seconds", "sent", "service", "share", "skipped", "status", "tenant_id",
+    "timers", "topic", "version", "waiting",
 })  # fmt: skip
 _OWN = frozenset({"event", "level", "timestamp", "exc_info", "exception", "logger", "dropped"})
 

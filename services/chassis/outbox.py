@@ -66,9 +66,9 @@ async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
 FREE_LANES = """
 SELECT lane
 FROM (
-    SELECT lane
-    FROM generate_series(0, 63) AS lane
-    WHERE EXISTS (SELECT FROM outbox WHERE outbox.lane = lane)
+    SELECT every.lane
+    FROM generate_series(0, 63) AS every(lane)
+    WHERE EXISTS (SELECT FROM outbox WHERE outbox.lane = every.lane)
     OFFSET 0
 ) AS waiting
 WHERE pg_try_advisory_xact_lock($1, lane)

@@ -60,3 +60,6 @@ CREATE TABLE outbox_parked (
     PRIMARY KEY (lane, id)
 );
 CREATE INDEX outbox_parked_key ON outbox_parked (record_key);
+
+-- migrate:down
+-- Forward only.

@@ -28,3 +28,6 @@ CREATE TABLE registry_version (  -- counts the sets applied; what is compiled fr
     tenant_id text PRIMARY KEY,
     version   bigint NOT NULL
 );
+
+-- migrate:down
+-- Forward only.

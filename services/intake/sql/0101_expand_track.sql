@@ -28,3 +28,6 @@ CREATE TABLE track_step (
     at        timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, case_id, seq)
 );
+
+-- migrate:down
+-- Forward only.

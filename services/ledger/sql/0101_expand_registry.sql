@@ -60,3 +60,6 @@ CREATE TABLE case_now (  -- for counts: a projection of the facts
     late       boolean NOT NULL,
     PRIMARY KEY (tenant_id, case_id)
 );
+
+-- migrate:down
+-- Forward only.

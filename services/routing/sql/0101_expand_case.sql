@@ -88,3 +88,6 @@ CREATE INDEX follow_up_case ON follow_up (tenant_id, case_id);
 
 -- Only development has virtual clocks: the timers' query asks for them each time.
 CREATE INDEX registry_copy_clock ON registry_copy (tenant_id) WHERE kind = 'clock';
+
+-- migrate:down
+-- Forward only.

@@ -1,5 +1,6 @@
 """Cases with their facts and numbers."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -102,12 +103,12 @@ INSERT INTO cases (
 SELECT
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
-    seq, 0, false, false, '[]', running, location, sealed, why
+    seq, 0, false, false, '[]', running::jsonb, location::jsonb, sealed::jsonb, why::jsonb
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-    $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::integer[], $20::jsonb[],
-    $21::jsonb[], $22::jsonb[], $23::jsonb[]
+    $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::integer[], $20::text[],
+    $21::text[], $22::text[], $23::text[]
 ) AS given(
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
@@ -125,7 +126,8 @@ async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
             one.case.category, one.case.severity, one.case.case_class, one.case.grid,
             one.case.village, one.case.placed_by, one.case.fallback, one.front_end, one.case.state,
             one.case.owner.unit, one.case.owner.role, one.case.owner.staff, one.case.received_at,
-            one.case.seq, sorted(one.case.running), one.location, one.sealed, list(one.why),
+            one.case.seq, *map(json.dumps, (sorted(one.case.running), one.location)),
+            json.dumps(one.sealed), json.dumps(one.why, ensure_ascii=False),
         )
         for one in new
     ]  # fmt: skip
@@ -176,8 +178,8 @@ async def update(conn: Connection, tenant_id: str, case: Case) -> None:
 
 ADVANCE = """
 UPDATE cases
-SET seq = given.seq, running = given.running
-FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[])
+SET seq = given.seq, running = given.running::jsonb
+FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::text[])
     AS given(tenant_id, case_id, seq, running)
 WHERE cases.tenant_id = given.tenant_id AND cases.case_id = given.case_id
 """
@@ -186,7 +188,7 @@ WHERE cases.tenant_id = given.tenant_id AND cases.case_id = given.case_id
 async def advance(conn: Connection, moved: Mapping[Key, Case]) -> None:
     """Record that clocks have struck; the caller holds the cases' locks."""
     tenants, ids = [tenant for tenant, _ in moved], [id_ for _, id_ in moved]
-    running = [sorted(case.running) for case in moved.values()]
+    running = [json.dumps(sorted(case.running)) for case in moved.values()]
     await conn.execute(ADVANCE, tenants, ids, [case.seq for case in moved.values()], running)
 
 

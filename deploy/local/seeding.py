@@ -1,0 +1,144 @@
+"""A seeded town: generated records go through ledger's own door, as any other change does."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from contracts.profile import load_dict, parse
+from deploy.local.errors import LocalStackError
+from deploy.local.migrate import ROOT
+from deploy.local.secrets import DEMO_FRONT_END
+from deploy.seed.town import Entry, generate
+
+PROFILES = ROOT / "contracts" / "profiles"
+_TIMEOUT = httpx.Timeout(120, connect=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a seeded town is; what is not given comes from the profile."""
+
+    villages: int | None = None
+    grids: int | None = None
+    household_groups: int | None = None
+    people: int | None = None
+
+
+DEFAULT_SIZE = Size()
+
+
+@dataclass(frozen=True, slots=True)
+class TownWish:
+    """A town to be seeded: a profile by name or file, under its own tenant id, at a size."""
+
+    profile: Path
+    tenant_id: str
+    size: Size = DEFAULT_SIZE
+    seed: int = 1
+
+
+def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int = 1) -> TownWish:
+    """Read `profile` or `tenant=profile`; a profile is a name or a YAML file.
+
+    Raises:
+        LocalStackError: there is no such profile.
+    """
+    tenant, _, profile = name.rpartition("=")
+    path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES / f"{profile}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml") if one.stem != "base"))
+        raise LocalStackError(
+            f"没有镇配置 {profile}。可用：{known}，或给出一个 YAML 文件。",
+            f"No profile {profile}. There are: {known}; or give a YAML file.",
+        )
+    return TownWish(path, tenant or path.stem, size, seed)
+
+
+def entries_of(wish: TownWish) -> list[Entry]:
+    """Generate a town's records.
+
+    Raises:
+        LocalStackError: profile or size is impossible; the text names each fault.
+    """
+    try:
+        body = load_dict(wish.profile)
+        parse(body, source=str(wish.profile))
+        return list(
+            generate(
+                body,
+                seed=wish.seed,
+                tenant_id=wish.tenant_id,
+                villages=wish.size.villages,
+                grids=wish.size.grids,
+                household_groups=wish.size.household_groups,
+                people=wish.size.people,
+            )
+        )
+    except ValueError as error:
+        raise LocalStackError(f"{wish.profile.name}：", str(error)) from error
+
+
+def front_end_line(key_digest: str) -> dict[str, Any]:
+    """Return the record of the demo front end."""
+    body = {
+        "zh": "演示前端",
+        "kind": "platform",
+        "key_digest": key_digest,
+        "quota_per_s": 2_000,
+        "burst": 4_000,
+    }
+    return {"kind": "front_end", "id": DEMO_FRONT_END, "body": body}
+
+
+def ndjson(lines: Iterable[dict[str, Any]]) -> bytes:
+    return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode()
+
+
+async def is_seeded(ledger_url: str, token: str) -> bool:
+    """Tell whether the tenant's registry holds anything."""
+    async with httpx.AsyncClient(base_url=ledger_url, timeout=_TIMEOUT) as client:
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await client.get("/v1/registry/counts", headers=headers)
+    return bool(_checked(answer))
+
+
+async def post_set(
+    ledger_url: str, token: str, change_set: str, lines: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Send a change set through ledger's door."""
+    async with httpx.AsyncClient(base_url=ledger_url, timeout=_TIMEOUT) as client:
+        answer = await client.post(
+            f"/v1/registry/change-sets/{change_set}",
+            content=ndjson(lines),
+            headers={
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/x-ndjson",
+            },
+        )
+    return _checked(answer)
+
+
+async def set_clock(ledger_url: str, token: str, to: datetime) -> dict[str, Any]:
+    """Set a tenant's virtual clock."""
+    async with httpx.AsyncClient(base_url=ledger_url, timeout=_TIMEOUT) as client:
+        answer = await client.post(
+            "/v1/dev/clock",
+            json={"set_to": to.isoformat()},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    return _checked(answer)
+
+
+def _checked(answer: httpx.Response) -> dict[str, Any]:
+    body: dict[str, Any] = answer.json()
+    if answer.is_error:
+        detail = json.dumps(body.get("errors", body.get("detail")), ensure_ascii=False)[:2_000]
+        raise LocalStackError(
+            f"台账服务没有接受：{body.get('title')}", f"The ledger refused: {detail}"
+        )
+    return body

@@ -1,0 +1,183 @@
+"""The whole stack: servers, topics, schemas, services, seeded towns; up in order, down in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from deploy.local.layout import SERVICES, Layout
+from deploy.local.migrate import migrate
+from deploy.local.ports import free_or_raise
+from deploy.local.process import Restart
+from deploy.local.sandbox import sandbox_command
+from deploy.local.secrets import DEMO_FRONT_END, Secrets, ensure_secrets
+from deploy.local.seeding import (
+    TownWish,
+    entries_of,
+    front_end_line,
+    is_seeded,
+    post_set,
+    set_clock,
+)
+from deploy.local.stack import Servers, servers
+from deploy.local.tokens import make_token
+from deploy.local.topics import apply_topics
+from deploy.seed.town import Entry
+from services.chassis.seal import KeyRing
+
+READY_TIMEOUT_S = 60.0
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to run."""
+
+    layout: Layout
+    towns: Sequence[TownWish]
+    virtual_clock: datetime | None = None
+    durable: bool = True
+    flush_each_message: bool = False
+    erase: bool = False
+    services: Sequence[str] = SERVICES
+
+
+@dataclass(slots=True)
+class Running:
+    """A running stack: its addresses and keys, and a hand on each of its processes."""
+
+    wanted: Wanted
+    servers: Servers
+    secrets: Secrets
+    tenants: tuple[str, ...] = field(default=())
+
+    @property
+    def layout(self) -> Layout:
+        return self.wanted.layout
+
+    def dsn(self, service: str) -> str:
+        return self.servers.postgres.dsn(service)
+
+    def url(self, name: str) -> str:
+        return self.layout.url(name)
+
+    def token(self, tenant: str, *roles: str, **more: Any) -> str:  # noqa: ANN401 - of make_token
+        return make_token(self.secrets.token_private, tenant, roles, **more)
+
+    async def start(self, service: str, replica: int = 0) -> None:
+        """Start a service, or another replica of it, and wait until it is ready."""
+        command = self.layout.service(
+            service, self.servers.kafka.bootstrap, self.dsn(service), self.secrets, replica
+        )
+        url = f"http://127.0.0.1:{self.layout.port(service, replica)}/ready"
+        await self.servers.supervisor.start(command, lambda: answers_200(url), READY_TIMEOUT_S)
+
+    async def stop(self, service: str, replica: int = 0) -> None:
+        await self.servers.supervisor.stop(service if replica == 0 else f"{service}-{replica}")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what other programs need to know of this stack."""
+        return {
+            **{name: self.url(name) for name in (*self.wanted.services, "sandbox")},
+            "kafka": self.servers.kafka.bootstrap,
+            "postgres": {name: self.dsn(name) for name in self.wanted.services},
+            "api_keys": {DEMO_FRONT_END: self.secrets.api_key},
+            "tenants": list(self.tenants),
+            "data_dir": str(self.layout.data_dir),
+        }
+
+
+async def answers_200(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=2) as client:
+            return (await client.get(url)).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+@asynccontextmanager
+async def whole_stack(
+    wanted: Wanted,
+    report: Callable[[str], None],
+    on_restart: Callable[[Restart], None] = lambda _: None,
+) -> AsyncIterator[Running]:
+    """Run everything while the block lasts.
+
+    Raises:
+        LocalStackError: something is in the way; the text says what was kept and what to do.
+    """
+    layout = wanted.layout
+    free_or_raise(layout.ports)
+    async with servers(
+        layout.data_dir,
+        layout.port("kafka"),
+        layout.port("postgres"),
+        durable=wanted.durable,
+        report=report,
+        flush_each_message=wanted.flush_each_message,
+        erase=wanted.erase,
+        on_restart=on_restart,
+    ) as started:
+        tenants = tuple(town.tenant_id for town in wanted.towns)
+        secrets = ensure_secrets(layout.data_dir, tenants)
+        running = Running(wanted, started, secrets, tenants)
+        report("建主题、迁移数据库 · applying topics and migrations")
+        await started.postgres.ensure_databases(wanted.services)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(apply_topics(started.kafka.bootstrap))
+                for service in wanted.services:
+                    tasks.create_task(migrate(service, running.dsn(service)))
+            await _start_services(running, report)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        yield running
+
+
+async def _start_services(running: Running, report: Callable[[str], None]) -> None:
+    """Start ledger and seed it; the others come up meanwhile; intake listens last."""
+    report("生成镇的数据 · making up the town")
+    towns = [await asyncio.to_thread(entries_of, town) for town in running.wanted.towns]
+    report("启动各服务 · starting the services")
+    services = running.wanted.services
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_ledger_then_seed(running, towns, report))
+        if "notify" in services:
+            tasks.create_task(_start_sandbox(running, towns))
+        for name in services:
+            if name not in ("ledger", "intake"):
+                tasks.create_task(running.start(name))
+    if "intake" in services:
+        await running.start("intake")
+
+
+async def _start_sandbox(running: Running, towns: Sequence[Sequence[Entry]]) -> None:
+    command = sandbox_command(running.layout, running.secrets, towns)
+    url = f"{running.url('sandbox')}/ready"
+    await running.servers.supervisor.start(command, lambda: answers_200(url), READY_TIMEOUT_S)
+
+
+async def _ledger_then_seed(
+    running: Running, towns: Sequence[Sequence[Entry]], report: Callable[[str], None]
+) -> None:
+    await running.start("ledger")
+    for town, entries in zip(running.wanted.towns, towns, strict=True):
+        await _seed(running, town, entries, report)
+
+
+async def _seed(
+    running: Running, town: TownWish, entries: Sequence[Entry], report: Callable[[str], None]
+) -> None:
+    ledger, token = running.url("ledger"), running.token(town.tenant_id, OPERATOR)
+    if await is_seeded(ledger, token):
+        return
+    report(f"登记 {town.tenant_id}：{len(entries)} 条 · recording {len(entries)} entries")
+    if running.wanted.virtual_clock is not None:
+        await set_clock(ledger, token, running.wanted.virtual_clock)
+    digest = KeyRing(running.secrets.key_file).api_key_digest(running.secrets.api_key)
+    lines = [{"kind": e.kind, "id": e.record_id, "body": e.body} for e in entries]
+    await post_set(ledger, token, f"seed-{town.seed}", [*lines, front_end_line(digest)])

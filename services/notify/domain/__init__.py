@@ -1,0 +1,1 @@
+"""The rules of notify. Pure: no clock, no I/O, no randomness, no town's name."""

@@ -1,0 +1,73 @@
+"""The words of a message: reviewed texts with short variables, never a name, never free text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from string import Template as Text
+from zoneinfo import ZoneInfo
+
+from services.notify.domain.recipients import Case
+from services.notify.domain.town import Rules, Town
+
+SINGLE_LENGTH_MAX = 70
+_PART_LENGTH = 67
+_CUT = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A reviewed text. `variables` maps each name in it to its greatest length."""
+
+    name: str
+    content: str
+    variables: Mapping[str, int]
+
+    def values(self, words: Mapping[str, str]) -> dict[str, str]:
+        """Return what fills the text, each value cut to its length."""
+        return {name: shorten(words[name], most) for name, most in self.variables.items()}
+
+    def text(self, values: Mapping[str, str]) -> str:
+        return Text(self.content).substitute(values)
+
+
+def length(text: str) -> int:
+    """Count as phones do, in UTF-16 units: a Chinese character is one, an emoji two."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def segments(text: str) -> int:
+    """Count what a text is charged as, its signature included."""
+    units = length(text)
+    return 1 if units <= SINGLE_LENGTH_MAX else -(-units // _PART_LENGTH)
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut a text that is too long, and show it."""
+    if length(text) <= most:
+        return text
+    while length(text) > most - 1:
+        text = text[:-1]
+    return text + _CUT
+
+
+def words(case: Case, rules: Rules, town: Town) -> dict[str, str]:
+    """Return what texts may name of a case, but for its deadline."""
+    return {
+        "number": case.number,
+        "category": rules.categories.get(case.category, case.category),
+        "place": _place(case, town) or rules.town_name,
+    }
+
+
+def _place(case: Case, town: Town) -> str:
+    """Name the place; a grid often bears its village's name already."""
+    grid, village = town.name(case.grid), town.name(case.village)
+    return grid if grid.startswith(village) else village + grid
+
+
+def due_words(due_at: datetime, now: datetime, timezone: str) -> str:
+    """Say by when, on the town's wall clock; `now` is the tenant's time of sending."""
+    zone = ZoneInfo(timezone)
+    local, today = due_at.astimezone(zone), now.astimezone(zone).date()
+    day = "今天" if local.date() == today else f"{local.month}月{local.day}日"
+    return f"{day} {local:%H:%M}"
