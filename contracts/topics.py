@@ -29,6 +29,10 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
 
     @property
+    def retention_days(self) -> int | None:
+        return None if self.retention_ms is None else self.retention_ms // DAY_MS
+
+    @property
     def config(self) -> dict[str, str]:
         """The broker's settings for this topic, by Kafka's own names."""
         return {

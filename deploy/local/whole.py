@@ -54,6 +54,7 @@ class Running:
     servers: Servers
     secrets: Secrets
     tenants: tuple[str, ...] = field(default=())
+    towns: dict[str, Sequence[Entry]] = field(default_factory=dict)
 
     @property
     def layout(self) -> Layout:
@@ -141,13 +142,14 @@ async def whole_stack(
 async def _start_services(running: Running, report: Callable[[str], None]) -> None:
     """Start ledger and seed it; the others come up meanwhile; intake listens last."""
     report("生成镇的数据 · making up the town")
-    towns = [await asyncio.to_thread(entries_of, town) for town in running.wanted.towns]
+    for town in running.wanted.towns:
+        running.towns[town.tenant_id] = await asyncio.to_thread(entries_of, town)
     report("启动各服务 · starting the services")
     services = running.wanted.services
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_ledger_then_seed(running, towns, report))
+        tasks.create_task(_ledger_then_seed(running, report))
         if "notify" in services:
-            tasks.create_task(_start_sandbox(running, towns))
+            tasks.create_task(_start_sandbox(running))
         for name in services:
             if name not in ("ledger", "intake"):
                 tasks.create_task(running.start(name))
@@ -155,18 +157,16 @@ async def _start_services(running: Running, report: Callable[[str], None]) -> No
         await running.start("intake")
 
 
-async def _start_sandbox(running: Running, towns: Sequence[Sequence[Entry]]) -> None:
-    command = sandbox_command(running.layout, running.secrets, towns)
+async def _start_sandbox(running: Running) -> None:
+    command = sandbox_command(running.layout, running.secrets, running.towns.values())
     url = f"{running.url('sandbox')}/ready"
     await running.servers.supervisor.start(command, lambda: answers_200(url), READY_TIMEOUT_S)
 
 
-async def _ledger_then_seed(
-    running: Running, towns: Sequence[Sequence[Entry]], report: Callable[[str], None]
-) -> None:
+async def _ledger_then_seed(running: Running, report: Callable[[str], None]) -> None:
     await running.start("ledger")
-    for town, entries in zip(running.wanted.towns, towns, strict=True):
-        await _seed(running, town, entries, report)
+    for town in running.wanted.towns:
+        await _seed(running, town, running.towns[town.tenant_id], report)
 
 
 async def _seed(

@@ -1,0 +1,114 @@
+"""`chuishao clock`: the tenants' virtual time, in development alone."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from contracts.profile import Duration
+from deploy.cli.screen import DATA_DIR, DataDir, out, run
+from deploy.local.errors import LocalStackError
+from deploy.local.quiet import Watch
+from deploy.local.state import StackState, read_state
+from deploy.local.whole import OPERATOR
+
+QUIET_TIMEOUT_S = 300.0
+
+app = typer.Typer(help="演示时钟 · the tenants' virtual time", no_args_is_help=True)
+
+One = Annotated[
+    str | None, typer.Option("--tenant", help="只拨这个镇 · this tenant alone; else all of them")
+]
+
+
+@app.command()
+def now(tenant: One = None, data_dir: DataDir = Path(DATA_DIR)) -> None:
+    """现在几点 · What time it is."""
+
+    async def work() -> None:
+        state = read_state(data_dir)
+        for one in _tenants(state, tenant):
+            _show(await _ask(state, one, None))
+
+    run(work)
+
+
+@app.command()
+def advance(
+    by: Annotated[str, typer.Argument(help="ISO 8601，如 PT30M、P7D · such as PT30M or P7D")],
+    tenant: One = None,
+    data_dir: DataDir = Path(DATA_DIR),
+) -> None:
+    """往前拨，等到期的都办完再返回 · Go forward; return when all that fell due is done."""
+
+    async def work() -> None:
+        await move(read_state(data_dir), tenant, {"advance_s": _seconds(by)})
+
+    run(work)
+
+
+@app.command(name="set")
+def set_to(
+    moment: Annotated[
+        datetime, typer.Argument(formats=["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"])
+    ],
+    tenant: One = None,
+    data_dir: DataDir = Path(DATA_DIR),
+) -> None:
+    """拨到某一时刻 · Go to a moment, such as 2025-03-03T08:30:00+08:00."""
+
+    async def work() -> None:
+        await move(read_state(data_dir), tenant, {"set_to": moment.isoformat()})
+
+    run(work)
+
+
+async def move(state: StackState, tenant: str | None, body: dict[str, Any]) -> float:
+    """Move clocks and wait for rest; return the seconds it took."""
+    for one in _tenants(state, tenant):
+        _show(await _ask(state, one, body))
+    async with Watch(state) as watch:
+        seconds = await watch.until_quiet(QUIET_TIMEOUT_S)
+    out.print(f"到期的都已办完（{seconds:.1f} s） · all that fell due is done")
+    return seconds
+
+
+def _tenants(state: StackState, tenant: str | None) -> list[str]:
+    return [state.tenant(tenant)] if tenant else state.tenants
+
+
+async def _ask(state: StackState, tenant: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {state.token(tenant, OPERATOR)}"}
+    url = f"{state.url('ledger')}/v1/dev/clock"
+    async with httpx.AsyncClient(timeout=10, headers=headers) as client:
+        answer = await (client.get(url) if body is None else client.post(url, json=body))
+    answered: dict[str, Any] = answer.json()
+    if answer.is_error:
+        raise LocalStackError(f"{answered.get('title')}", f"{answered.get('detail')}")
+    return answered
+
+
+def _show(clock: dict[str, Any]) -> None:
+    ahead = timedelta(seconds=round(clock["ahead_s"]))
+    local = datetime.fromisoformat(clock["now"]).astimezone()
+    out.print(f"{clock['tenant']}  {local.isoformat(timespec='seconds')}  （真实时间 {ahead:+}）")
+
+
+def _seconds(text: str) -> float:
+    """Read a length of time that needs no calendar.
+
+    Raises:
+        LocalStackError: it is none, or has months or years.
+    """
+    try:
+        length = Duration.parse(text)
+    except ValueError:
+        length = Duration(months=1)
+    if length.months or length.years:
+        raise LocalStackError(
+            f"{text} 不是时长：请用天、小时、分，如 P7D、PT30M。",
+            f"{text} is no length of time here: use days, hours, minutes, such as P7D or PT30M.",
+        )
+    return length.days * 86_400 + length.seconds

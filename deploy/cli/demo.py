@@ -1,0 +1,251 @@
+"""`chuishao demo`: a town at work, told as a story, and checked."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from deploy.cli.replay import Replayed, send_all, wait_opened
+from deploy.cli.screen import DATA_DIR, DataDir, in_ci, out, progress, run
+from deploy.cli.up import (
+    Durable,
+    Fresh,
+    Grids,
+    People,
+    PortBase,
+    Seed,
+    Towns,
+    Villages,
+    VirtualClock,
+    options,
+    show,
+    stack,
+    until_stopped,
+)
+from deploy.local.errors import LocalStackError
+from deploy.local.layout import PORT_BASE
+from deploy.local.quiet import Watch
+from deploy.local.seeding import Size
+from deploy.local.state import StackState, read_state
+from deploy.local.whole import OPERATOR, Running
+from deploy.seed.reports import reports
+
+REPORTS = 60
+QUIET_TIMEOUT_S = 120.0
+PACE_S = 0.25
+
+
+@dataclass(slots=True)
+class Story:
+    """What was told, and whether it came true."""
+
+    told: list[tuple[bool, str]] = field(default_factory=list)
+
+    def tell(self, true: bool, zh: str, en: str) -> None:
+        self.told.append((true, zh))
+        lamp = "[green]●[/green]" if true else "[red]○[/red]"
+        out.print(f"{lamp} {zh}  [dim]{en}[/dim]")
+
+    @property
+    def came_true(self) -> bool:
+        return bool(self.told) and all(true for true, _ in self.told)
+
+
+class Town:
+    """The doors of one town, as its people use them."""
+
+    def __init__(self, state: StackState, tenant: str) -> None:
+        self.state, self.tenant = state, tenant
+
+    async def ask(self, service: str, path: str, *roles: str, **who: Any) -> dict[str, Any]:  # noqa: ANN401 - of make_token
+        token = self.state.token(self.tenant, *roles, **who)
+        async with httpx.AsyncClient(base_url=self.state.url(service), timeout=10) as client:
+            answer = await client.get(path, headers={"Authorization": f"Bearer {token}"})
+        return self._checked(answer)
+
+    async def step(
+        self, case: dict[str, Any], body: dict[str, Any], role: str, unit: str, staff: str
+    ) -> dict[str, Any]:
+        token = self.state.token(self.tenant, role, units=[unit], staff=staff)
+        async with httpx.AsyncClient(base_url=self.state.url("routing"), timeout=10) as client:
+            answer = await client.post(
+                f"/v1/cases/{case['case_id']}/steps",
+                json={**body, "expected_seq": case["seq"]},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+        return self._checked(answer)
+
+    @staticmethod
+    def _checked(answer: httpx.Response) -> dict[str, Any]:
+        body: dict[str, Any] = answer.json()
+        if answer.is_error:
+            raise LocalStackError(str(body.get("title")), str(body.get("detail")))
+        return body
+
+
+async def tell(running: Running, state: StackState, *, fast: bool) -> Story:
+    """Tell the story of one town's morning."""
+    tenant = running.tenants[0]
+    story, town = Story(), Town(state, tenant)
+    given = list(reports(running.towns[tenant], seed=1, count=REPORTS))
+    replayed = await _report(state, tenant, given, fast=fast)
+    story.tell(
+        len(replayed.case_ids) == len(given),
+        f"居民和网格员上报 {len(given)} 件，全部收下",
+        f"{len(given)} reports came in, all accepted",
+    )
+    _tell_owners(story, replayed)
+    await _tell_one_case(story, town, replayed, fast=fast)
+    async with Watch(state) as watch:
+        await watch.until_quiet(QUIET_TIMEOUT_S)
+    await _tell_ledger(story, town, replayed)
+    return story
+
+
+async def _report(
+    state: StackState, tenant: str, given: Sequence[dict[str, Any]], *, fast: bool
+) -> Replayed:
+    """Send the reports, at a pace that the eye can follow unless it has to be fast."""
+    keyed = [(f"demo-{n}", {**body, "tenant": tenant}) for n, body in enumerate(given)]
+    replayed = Replayed()
+    with progress() as bar:
+        task = bar.add_task("上报 · reporting", total=len(keyed))
+        for start in range(0, len(keyed), 4):
+            part = await send_all(state, keyed[start : start + 4], lambda: bar.advance(task))
+            replayed.codes |= part.codes
+            replayed.refused += part.refused
+            if not fast:
+                await asyncio.sleep(4 * PACE_S)
+        await wait_opened(state, tenant, replayed, lambda _: None)
+    for line in replayed.refused:
+        out.print(line)
+    return replayed
+
+
+def _tell_owners(story: Story, replayed: Replayed) -> None:
+    placed = [one for one in replayed.opened if one["grid"]]
+    rest = [one for one in replayed.opened if not one["grid"]]
+    grids = len({one["grid"] for one in placed})
+    story.tell(
+        len(replayed.opened) == len(replayed.case_ids),
+        f"{len(placed)} 件各归其格（{grids} 个网格），{len(rest)} 件地点不清，交给兜底的人",
+        f"{len(placed)} found their grid, {len(rest)} without a clear place have an owner too",
+    )
+
+
+async def _tell_one_case(story: Story, town: Town, replayed: Replayed, *, fast: bool) -> None:
+    """Follow one case from the worker's phone to its close."""
+    chosen = next(one for one in replayed.opened if one["grid"])
+    path = f"/v1/cases/{chosen['case_id']}"
+    case = await town.ask("routing", path, "grid_worker", units=[chosen["grid"]])
+    owner = case["owner"]
+    where = (owner["role"], owner["unit"], owner["staff"])
+    phone = await _phone_of(town, case)
+    story.tell(
+        phone is not None,
+        f"{case['number']}：短信到了承办网格员的手机：{phone}",
+        "the worker's phone shows the message",
+    )
+    for body in (
+        {"step": "first_ask"},
+        {"step": "grid_settle"},
+        {"step": "resolve", "result": "已上门处理，问题解决。", "proof": ["photo-1"]},
+    ):
+        if not fast:
+            await asyncio.sleep(4 * PACE_S)
+        case = await town.step(case, body, *where)
+    story.tell(case["state"] == "resolved", "首问、化解、办结，各走一步", "accepted and settled")
+    visit = {"step": "return_visit", "satisfied": True}
+    case = await town.step(case, visit, "center_clerk", "town", "demo-clerk")
+    story.tell(case["state"] == "closed", "中心回访，群众满意，结案", "visited and closed")
+    await _tell_tracking(story, town, replayed.codes[chosen["case_id"]])
+
+
+async def _phone_of(town: Town, case: dict[str, Any]) -> str | None:
+    """Wait until the owner's phone has shown the message; return its text."""
+    sandbox = town.state.url("sandbox")
+    async with httpx.AsyncClient(timeout=10) as client:
+        for _ in range(100):
+            answer = await client.get(f"{sandbox}/sandbox/messages", params={"reached": "true"})
+            for message in answer.json()["messages"]:
+                if case["number"] in message["text"]:
+                    return str(message["text"])
+            await asyncio.sleep(0.2)
+    return None
+
+
+async def _tell_tracking(story: Story, town: Town, code: str) -> None:
+    """Follow the case as its reporter does, by the code of the 202."""
+    stage: dict[str, Any] = {}
+    async with httpx.AsyncClient(base_url=town.state.url("intake"), timeout=10) as client:
+        for _ in range(100):
+            answer = await client.get(f"/v1/track/{code}")
+            stage = answer.json() if answer.is_success else {}
+            if stage.get("stage", {}).get("state") == "closed":
+                break
+            await asyncio.sleep(0.1)
+    words = stage.get("stage", {}).get("zh", "—")
+    story.tell(
+        stage.get("stage", {}).get("state") == "closed",
+        f"群众凭查询码看到：{words}，共 {len(stage.get('steps', []))} 步",
+        f"the reporter sees it by the tracking code: {town.state.url('intake')}/v1/track/{code}",
+    )
+
+
+async def _tell_ledger(story: Story, town: Town, replayed: Replayed) -> None:
+    counts = await town.ask("ledger", "/v1/counts", OPERATOR)
+    story.tell(
+        counts["cases"] >= len(replayed.case_ids),
+        f"台账记着 {counts['cases']} 件的每一步",
+        "the ledger holds every fact",
+    )
+
+
+def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
+    tenant: Towns = None,
+    data_dir: DataDir = Path(DATA_DIR),
+    port_base: PortBase = PORT_BASE,
+    virtual_clock: VirtualClock = None,
+    fresh: Fresh = False,
+    durable: Durable = False,
+    fast: Annotated[bool, typer.Option("--fast", help="不等人看 · no pauses")] = False,
+    villages: Villages = None,
+    grids: Grids = None,
+    people: People = None,
+    seed: Seed = 1,
+) -> None:
+    """启动并演示一个镇的上午 · Start everything and tell the story of a town's morning.
+
+    在 CI 里讲完即止：都应验则以 0 退出。With CI=true it ends by itself, with 0 if all came true.
+    """
+
+    async def work() -> bool:
+        wanted = options(
+            tenant,
+            data_dir,
+            port_base,
+            virtual_clock,
+            fresh=fresh,
+            durable=durable,
+            size=Size(villages=villages, grids=grids, people=people),
+            seed=seed,
+        )
+        async with stack(wanted) as running:
+            show(running)
+            out.print()
+            story = await tell(running, read_state(wanted.data_dir), fast=fast or in_ci())
+            out.print()
+            if in_ci():
+                print(json.dumps({"came_true": story.came_true}), flush=True)
+                return story.came_true
+            out.print(f"请打开 · open   {running.url('console')}   （Ctrl-C 停止 · stops）")
+            await until_stopped()
+            return True
+
+    if not run(work):
+        raise typer.Exit(1)

@@ -1,0 +1,27 @@
+"""The command `chuishao`: start it, show it, look after it."""
+
+import typer
+
+from deploy.cli import clock, operate
+from deploy.cli.demo import demo
+from deploy.cli.replay import replay
+from deploy.cli.up import up
+
+app = typer.Typer(
+    help="吹哨：村吹哨、部门报到 · the engine that lets a township answer its people",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(up)
+app.command()(demo)
+app.command()(replay)
+app.add_typer(clock.app, name="clock")
+app.command()(operate.token)
+app.add_typer(operate.topics, name="topics")
+app.command()(operate.doctor)
+
+
+def main() -> None:
+    app()

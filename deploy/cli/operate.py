@@ -1,0 +1,75 @@
+"""`chuishao token`, `chuishao topics`, `chuishao doctor`: what an operator asks for."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, run
+from deploy.local.doctor import examine
+from deploy.local.state import read_state
+from deploy.local.topics import apply_topics
+
+topics = typer.Typer(help="消息主题 · Kafka topics", no_args_is_help=True)
+
+
+def token(
+    role: Annotated[list[str], typer.Option(help="角色，可多次 · a role, repeatable")],
+    unit: Annotated[
+        list[str] | None, typer.Option(help="单位，可多次 · a unit, repeatable")
+    ] = None,
+    staff: Annotated[str, typer.Option(help="人员编号 · the staff id")] = "dev",
+    department: Annotated[str | None, typer.Option(help="部门 · the department")] = None,
+    tenant: Tenant = None,
+    data_dir: DataDir = Path(DATA_DIR),
+) -> None:
+    """打印一个登录令牌，仅供开发 · Print a bearer token, for development alone."""
+
+    async def work() -> None:
+        state = read_state(data_dir)
+        print(
+            state.token(
+                state.tenant(tenant), *role, units=unit or (), staff=staff, department=department
+            )
+        )
+
+    run(work)
+
+
+@topics.command("apply")
+def topics_apply(
+    bootstrap: Annotated[
+        str | None, typer.Option(help="host:port，默认用运行中的系统 · else the running stack's")
+    ] = None,
+    replication: Annotated[int, typer.Option(min=1, help="副本数 · copies of each partition")] = 1,
+    data_dir: DataDir = Path(DATA_DIR),
+) -> None:
+    """让 Kafka 的主题与清单一致 · Make the broker's topics equal to the manifest."""
+
+    async def work() -> None:
+        place = bootstrap or read_state(data_dir).kafka
+        table = Table("主题 · topic", "分区", "保留", "属主 · owner", "结果", box=None)
+        for one in await apply_topics(place, replication=replication):
+            topic = one.topic
+            kept = "压缩 compact" if topic.retention_ms is None else f"{topic.retention_days} 天"
+            table.add_row(topic.name, str(topic.partitions), kept, topic.owner, one.done)
+        out.print(table)
+
+    run(work)
+
+
+def doctor(data_dir: DataDir = Path(DATA_DIR)) -> None:
+    """检查一遍，有问题就以 1 退出 · Examine the stack; end with 1 if something is wrong."""
+
+    async def work() -> bool:
+        findings = await examine(read_state(data_dir))
+        for one in findings:
+            lamp = {"well": "[green]●[/green]", "note": "◔", "bad": "[red]○[/red]"}[one.state]
+            out.print(f"{lamp} {one.what}：{one.text}")
+            for line in one.details:
+                out.print(f"    [dim]{line}[/dim]")
+        return any(one.state == "bad" for one in findings)
+
+    if run(work):
+        raise typer.Exit(1)

@@ -1,0 +1,251 @@
+"""`chuishao replay FILE`: real messages through the whole path; a second run changes nothing."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import typer
+from rich.table import Table
+
+from deploy.cli.places import Places, place_of
+from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, progress, run
+from deploy.local.errors import LocalStackError
+from deploy.local.state import StackState, read_state
+
+SUMMARY_MAX, DESCRIPTION_MAX = 200, 10_000
+IN_FLIGHT = 32
+OPEN_TIMEOUT_S = 120.0
+TRIES_MAX = 20
+
+PLACES = """
+SELECT kind, record_id, body
+FROM registry_copy
+WHERE tenant_id = $1
+    AND (kind = 'household' OR (kind = 'unit' AND body ? 'polygon'))
+ORDER BY record_id
+"""
+
+OPENED = """
+SELECT case_id, grid, fallback, placed_by
+FROM cases
+WHERE tenant_id = $1 AND case_id = ANY($2::uuid[])
+"""
+
+CASES = "SELECT count(*) FROM cases WHERE tenant_id = $1"
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of a file's messages."""
+
+    messages: int = 0
+    codes: dict[UUID, str] = field(default_factory=dict)  # tracking code by case
+    refused: list[str] = field(default_factory=list)
+    sent_s: float = 0.0
+    opened_s: float = 0.0
+    before: int = 0
+    after: int = 0
+    opened: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def case_ids(self) -> list[UUID]:
+        return list(self.codes)
+
+
+@asynccontextmanager
+async def routing_database(state: StackState) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    conn = await asyncpg.connect(state.dsns["routing"])
+    try:
+        yield conn
+    finally:
+        await conn.close()
+
+
+async def read_places(state: StackState, tenant: str) -> Places:
+    """Read where a tenant's messages can be placed."""
+    async with routing_database(state) as conn:
+        rows = await conn.fetch(PLACES, tenant)
+    outlines = {
+        row["record_id"]: [(x, y) for x, y in json.loads(row["body"])["polygon"][0]]
+        for row in rows
+        if row["kind"] == "unit" and json.loads(row["body"])["polygon"]
+    }
+    households = [row["record_id"] for row in rows if row["kind"] == "household"]
+    return Places(households, sorted(outlines), outlines)
+
+
+def read_messages(path: Path) -> list[dict[str, Any]]:
+    """Read the file; a line that is no message is named and nothing is sent.
+
+    Raises:
+        LocalStackError: the file or one of its lines cannot be read.
+    """
+    messages = []
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                message = json.loads(line)
+                for name in ("id", "subject", "text", "at"):
+                    if not isinstance(message.get(name), str):
+                        raise LocalStackError(
+                            f"{path} 第 {number} 行缺少文字字段 {name}，一条也没有发送。",
+                            f"{path}, line {number}: no text field {name}. Nothing was sent.",
+                        )
+                messages.append(message)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        raise LocalStackError(
+            f"读不了 {path}：应为每行一个 JSON 对象。一条也没有发送。",
+            f"Cannot read {path}: expected a JSON object per line ({error}). Nothing was sent.",
+        ) from error
+    return messages
+
+
+def body_of(message: dict[str, Any], tenant: str, places: Places) -> dict[str, Any]:
+    """Turn a message into a report."""
+    return {
+        "tenant": tenant,
+        "summary": message["subject"].strip()[:SUMMARY_MAX] or "（无题）",
+        "description": message["text"].strip()[:DESCRIPTION_MAX] or "（无正文）",
+        "occurred_at": message["at"],
+        "location": place_of(message["id"], places),
+    }
+
+
+async def send_all(
+    state: StackState,
+    reports: Sequence[tuple[str, dict[str, Any]]],
+    done: Callable[[], None] = lambda: None,
+) -> Replayed:
+    """Post (idempotency key, body) pairs, a bounded number at a time; told to wait, it waits."""
+    replayed = Replayed(messages=len(reports))
+    free = asyncio.Semaphore(IN_FLIGHT)
+    started = time.monotonic()
+    limits = httpx.Limits(max_connections=IN_FLIGHT)
+    async with httpx.AsyncClient(base_url=state.url("intake"), timeout=10, limits=limits) as client:
+
+        async def send(key: str, body: dict[str, Any]) -> None:
+            async with free:
+                answer = await _post(client, state.api_key, key, body)
+            if answer.status_code == httpx.codes.ACCEPTED:
+                accepted = answer.json()
+                replayed.codes[UUID(accepted["case_id"])] = accepted["tracking_code"]
+            else:
+                replayed.refused.append(f"{key}: {answer.status_code} {answer.text[:200]}")
+            done()
+
+        async with asyncio.TaskGroup() as tasks:
+            for key, body in reports:
+                tasks.create_task(send(key, body))
+    replayed.sent_s = time.monotonic() - started
+    return replayed
+
+
+async def _post(
+    client: httpx.AsyncClient, api_key: str, key: str, body: dict[str, Any]
+) -> httpx.Response:
+    headers = {"X-Api-Key": api_key, "Idempotency-Key": key}
+    for _ in range(TRIES_MAX):
+        answer = await client.post("/v1/cases", json=body, headers=headers)
+        if answer.status_code not in (429, 503):
+            break
+        await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+    return answer
+
+
+async def wait_opened(
+    state: StackState, tenant: str, replayed: Replayed, seen: Callable[[int], None]
+) -> None:
+    """Wait until every accepted report is a case.
+
+    Raises:
+        TimeoutError: some were not opened in time.
+    """
+    started = time.monotonic()
+    async with routing_database(state) as conn:
+        while True:
+            rows = await conn.fetch(OPENED, tenant, replayed.case_ids)
+            seen(len(rows))
+            if len(rows) == len(replayed.case_ids):
+                break
+            if time.monotonic() - started > OPEN_TIMEOUT_S:
+                raise TimeoutError(f"{len(rows)} of {len(replayed.case_ids)} cases were opened")
+            await asyncio.sleep(0.2)
+        replayed.after = await conn.fetchval(CASES, tenant)
+    replayed.opened = [dict(row) for row in rows]
+    replayed.opened_s = time.monotonic() - started
+
+
+async def replay_file(state: StackState, tenant: str, path: Path) -> Replayed:
+    """Replay a file and wait until all of it is opened."""
+    messages = read_messages(path)
+    places = await read_places(state, tenant)
+    async with routing_database(state) as conn:
+        before = await conn.fetchval(CASES, tenant)
+    reports = [(f"replay-{m['id']}", body_of(m, tenant, places)) for m in messages]
+    with progress() as bar:
+        sending = bar.add_task("上报 · reporting", total=len(reports))
+        replayed = await send_all(state, reports, lambda: bar.advance(sending))
+        opening = bar.add_task("立案 · opening", total=len(replayed.case_ids))
+        await wait_opened(
+            state, tenant, replayed, lambda count: bar.update(opening, completed=count)
+        )
+    replayed.before = before
+    return replayed
+
+
+def show(replayed: Replayed) -> None:
+    """Print what became of it."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    new = replayed.after - replayed.before
+    rate = replayed.messages / replayed.sent_s if replayed.sent_s else 0
+    rows = (
+        ("消息 · messages", f"{replayed.messages}"),
+        ("已收 · accepted", f"{len(replayed.case_ids)}（{replayed.sent_s:.1f} s，{rate:.0f}/s）"),
+        ("立案 · opened", f"{len(replayed.opened)}（+{replayed.opened_s:.1f} s）"),
+        ("其中新增 · new", f"{new}"),
+        ("拒收 · refused", f"{len(replayed.refused)}"),
+    )
+    for name, value in rows:
+        table.add_row(name, value)
+    out.print(table)
+    for line in replayed.refused[:10]:
+        out.print(f"  {line}")
+    _show_counts("归属依据 · placed by", Counter(one["placed_by"] for one in replayed.opened))
+    fallback = Counter(one["fallback"] for one in replayed.opened if one["fallback"])
+    _show_counts("兜底原因 · fallback by reason", fallback)
+    _show_counts("各网格 · per grid", Counter(one["grid"] for one in replayed.opened), columns=8)
+
+
+def _show_counts(title: str, counts: Counter[str | None], columns: int = 4) -> None:
+    out.print(f"[bold]{title}[/bold]")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    cells = [f"{name or '—'} {count}" for name, count in sorted(counts.items(), key=str)]
+    for start in range(0, len(cells), columns):
+        table.add_row(*cells[start : start + columns])
+    out.print(table)
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="JSON Lines")],
+    tenant: Tenant = None,
+    data_dir: DataDir = Path(DATA_DIR),
+) -> None:
+    """重放真实消息，再跑一次什么也不会变 · Replay real messages; a second run changes nothing."""
+
+    async def work() -> None:
+        state = read_state(data_dir)
+        replayed = await replay_file(state, state.tenant(tenant), file)
+        show(replayed)
+        if replayed.refused:
+            raise typer.Exit(1)
+
+    run(work)

@@ -1,0 +1,63 @@
+"""How the command speaks: Chinese first, English beside it, nothing louder than needed."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deploy.local.errors import LocalStackError
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+T = TypeVar("T")
+
+DATA_DIR = ".chuishao"
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar="CHUISHAO_DATA_DIR",
+        metavar="DIR",
+        help="数据目录 · where the stack keeps its data",
+        show_default=True,
+    ),
+]
+Tenant = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="镇 · which tenant")]
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+def progress() -> Progress:
+    """Make a progress bar; in a log it prints nothing but its end."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+
+
+def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a command's work; what stands in the way is told in two languages, without a trace."""
+    try:
+        return asyncio.run(work())
+    except LocalStackError as error:
+        err.print(f"[bold]没有成功 · It did not work[/bold]\n{error}", markup=True)
+        raise typer.Exit(1) from error
+    except TimeoutError as error:
+        err.print(f"[bold]等得太久 · It took too long[/bold]\n{error}")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

@@ -1,0 +1,123 @@
+"""Is everything done? Lags, outboxes, due timers and due messages of a running stack."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS, TOPICS
+from deploy.local.state import StackState
+
+# Which topics each service reads into its database.
+READS: Mapping[str, tuple[str, ...]] = {
+    "intake": (ROUTING_EVENTS.name,),
+    "routing": (INTAKE_EVENTS.name, LEDGER_REGISTRY.name),
+    "notify": (ROUTING_EVENTS.name, LEDGER_REGISTRY.name),
+    "ledger": (INTAKE_EVENTS.name, ROUTING_EVENTS.name, NOTIFY_EVENTS.name),
+    "console": (ROUTING_EVENTS.name,),
+}
+
+PROCESSED = "SELECT topic, partition, next_offset FROM processed_offset"
+WAITING_ROWS = "SELECT count(*) FROM outbox"
+
+# A timer is due by its tenant's time; those of held cases wait for a person.
+DUE_TIMERS = """
+SELECT count(*)
+FROM timer
+LEFT JOIN registry_copy AS clock
+    ON clock.tenant_id = timer.tenant_id AND clock.kind = 'clock'
+WHERE timer.outcome IS NULL
+    AND timer.fires_at <= clock_timestamp() + make_interval(
+        secs => coalesce((clock.body -> 'offsets' -> -1 ->> 'seconds')::float8, 0)
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM quarantine
+        WHERE record_key = convert_to(timer.tenant_id || '|' || timer.case_id, 'UTF8')
+    )
+"""
+
+DUE_MESSAGES = "SELECT count(*) FROM intent WHERE state = 'open' AND next_at <= clock_timestamp()"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is still to be done, by name; nothing is quiet."""
+
+    lag: Mapping[str, int]
+    outbox: Mapping[str, int]
+    timers: int
+    messages: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.lag.values()) + sum(self.outbox.values()) + self.timers + self.messages
+
+    def __str__(self) -> str:
+        parts = {
+            **{f"lag of {name}": n for name, n in self.lag.items()},
+            **{f"outbox of {name}": n for name, n in self.outbox.items()},
+            "due timers": self.timers,
+            "due messages": self.messages,
+        }
+        return ", ".join(f"{name} {n}" for name, n in parts.items() if n) or "nothing"
+
+
+class Watch:
+    """Looks at one stack; open it as a context."""
+
+    def __init__(self, state: StackState) -> None:
+        self._state = state
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=state.kafka)
+        self._conns: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        for service in self._state.services:
+            self._conns[service] = await asyncpg.connect(self._state.dsns[service])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+        for conn in self._conns.values():
+            await conn.close()
+
+    async def waiting(self) -> Waiting:
+        """Return what is to be done now."""
+        places = [TopicPartition(t.name, n) for t in TOPICS for n in range(t.partitions)]
+        ends = await self._consumer.end_offsets(places)
+        lag, outbox = {}, {}
+        for service, conn in self._conns.items():
+            done = {
+                (r["topic"], r["partition"]): r["next_offset"] for r in await conn.fetch(PROCESSED)
+            }
+            lag[service] = sum(
+                max(0, end - done.get((place.topic, place.partition), 0))
+                for place, end in ends.items()
+                if place.topic in READS[service]
+            )
+            outbox[service] = await conn.fetchval(WAITING_ROWS)
+        timers = await self._conns["routing"].fetchval(DUE_TIMERS)
+        notify = self._conns.get("notify")
+        messages = await notify.fetchval(DUE_MESSAGES) if notify else 0
+        return Waiting(lag, outbox, timers, messages)
+
+    async def until_quiet(self, timeout_s: float) -> float:
+        """Wait until nothing is to be done, twice in a row; return the seconds it took.
+
+        Raises:
+            TimeoutError: it did not come to rest; the text names what was left.
+        """
+        started = time.monotonic()
+        quiet = 0
+        while quiet < 2:  # noqa: PLR2004 - a fact may be under way between two services
+            waiting = await self.waiting()
+            quiet = 0 if waiting.total else quiet + 1
+            if time.monotonic() - started > timeout_s:
+                raise TimeoutError(f"not at rest after {timeout_s:.0f} s: {waiting}")
+            await asyncio.sleep(0.1)
+        return time.monotonic() - started

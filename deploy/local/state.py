@@ -1,0 +1,93 @@
+"""Where a running stack says what it is: one file in its data directory."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.errors import LocalStackError
+from deploy.local.layout import SERVICES
+from deploy.local.tokens import make_token
+
+FILE = "stack.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StackState:
+    """A running stack, as other commands see it."""
+
+    data_dir: Path
+    facts: dict[str, Any]
+
+    def url(self, service: str) -> str:
+        return str(self.facts[service])
+
+    @property
+    def kafka(self) -> str:
+        return str(self.facts["kafka"])
+
+    @property
+    def dsns(self) -> dict[str, str]:
+        return dict(self.facts["postgres"])
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        return tuple(name for name in SERVICES if name in self.facts)
+
+    @property
+    def tenants(self) -> list[str]:
+        return list(self.facts["tenants"])
+
+    @property
+    def api_key(self) -> str:
+        return str(self.facts["api_keys"]["demo"])
+
+    def token(self, tenant: str, *roles: str, **more: Any) -> str:  # noqa: ANN401 - of make_token
+        private = self.data_dir / "secrets" / "token-private.pem"
+        return make_token(private, tenant, roles, **more)
+
+    def tenant(self, wanted: str | None) -> str:
+        """Return the wanted tenant, or the only one.
+
+        Raises:
+            LocalStackError: it is not here, or there are several to choose from.
+        """
+        if wanted is None and len(self.tenants) == 1:
+            return self.tenants[0]
+        if wanted in self.tenants:
+            return str(wanted)
+        names = ", ".join(self.tenants)
+        raise LocalStackError(
+            f"请用 --tenant 指定一个镇：{names}。", f"Choose a tenant with --tenant: {names}."
+        )
+
+
+def write_state(data_dir: Path, facts: dict[str, Any]) -> None:
+    """Say that a stack is ready; the file holds keys and is its owner's alone."""
+    path = data_dir / FILE
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({**facts, "pid": os.getpid()}, file, ensure_ascii=False, indent=1)
+
+
+def remove_state(data_dir: Path) -> None:
+    (data_dir / FILE).unlink(missing_ok=True)
+
+
+def read_state(data_dir: Path) -> StackState:
+    """Find the running stack of a data directory.
+
+    Raises:
+        LocalStackError: none is running there.
+    """
+    try:
+        facts = json.loads((data_dir / FILE).read_text(encoding="utf-8"))
+        os.kill(facts["pid"], 0)
+    except (FileNotFoundError, ProcessLookupError, json.JSONDecodeError) as error:
+        raise LocalStackError(
+            f"数据目录 {data_dir} 上没有正在运行的系统。先运行 chuishao up，或用 --data-dir 指定。",
+            f"No stack is running on {data_dir}. Start one with `chuishao up`, or choose another "
+            "with --data-dir.",
+        ) from error
+    return StackState(data_dir, facts)
