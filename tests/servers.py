@@ -1,0 +1,58 @@
+"""Real servers for tests: those named by the environment, else the embedded pair.
+
+`CHUISHAO_TEST_POSTGRES` is a DSN of a superuser (database `postgres`), `CHUISHAO_TEST_KAFKA` a
+`host:port` on which topics may be made.
+"""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.kafka import KafkaServer
+from deploy.local.ports import unused_ports
+from deploy.local.postgres import PostgresServer
+from deploy.local.process import Supervisor
+
+START_TIMEOUT_S = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A PostgreSQL to make databases on."""
+
+    dsn: Callable[[str], str]
+
+
+@asynccontextmanager
+async def postgres(data_dir: Path) -> AsyncIterator[Postgres]:
+    given = os.environ.get("CHUISHAO_TEST_POSTGRES")
+    if given:
+        yield Postgres(lambda database: given.rpartition("/")[0] + "/" + database)
+        return
+    server = PostgresServer(data_dir / "postgres", unused_ports(1)[0], durable=False)
+    try:
+        async with Supervisor() as supervisor:
+            server.prepare(lambda _: None)
+            await supervisor.start(server.command(), server.ready, START_TIMEOUT_S)
+            yield Postgres(server.dsn)
+    finally:
+        server.erase()
+
+
+@asynccontextmanager
+async def kafka(data_dir: Path) -> AsyncIterator[str]:
+    given = os.environ.get("CHUISHAO_TEST_KAFKA")
+    if given:
+        yield given
+        return
+    port, controller_port = unused_ports(2)
+    server = KafkaServer(data_dir / "kafka", port, controller_port=controller_port)
+    try:
+        async with Supervisor() as supervisor:
+            server.prepare(lambda _: None)
+            await supervisor.start(server.command(), server.ready, START_TIMEOUT_S)
+            yield server.bootstrap
+    finally:
+        server.erase()
