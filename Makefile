@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+CODE := contracts services deploy tests
 .DEFAULT_GOAL := help
 
 .PHONY: help setup demo up test test-all faults bench lint fix schemas lock clean
@@ -11,8 +12,41 @@ help: ## Show this list
 
 setup: $(VENV)/.ready ## Make .venv/bin/chuishao
 
+demo: setup ## Start everything, tell a town's morning, stay up (CI=true: end by itself)
+	@$(BIN)/chuishao demo
+
+up: setup ## Start everything, seeded, until Ctrl-C
+	@$(BIN)/chuishao up
+
+test: setup ## Every layer of tests but the long forms
+	@$(BIN)/pytest -m "not long"
+
+test-all: setup ## Every test, long forms too
+	@$(BIN)/pytest
+
+faults: setup ## Kill every process again and again under load, and count
+	@$(BIN)/python -m tests.faults
+
+bench: setup ## Measure cases per second and CPU per case
+	@$(BIN)/chuishao bench
+
+lint: setup ## Style, types, walls, migrations
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/squawk --config .squawk.toml services/*/sql/*.sql
+
+fix: setup ## Mend style where a tool can
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+schemas: setup ## Write contracts/schemas and contracts/asyncapi.json anew
+	@$(BIN)/python -m contracts.generate
+
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "安装依赖 · installing what requirements.lock names (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
