@@ -19,6 +19,12 @@ Name = Literal[
     "chuishao_outbox_parked_total",
     # Counter: requests answered with 202.
     "chuishao_accepted_total",
+    # Counter: messages to people, by the state they came into (planned, accepted, failed …).
+    "chuishao_messages_total",
+    # Counter: calls to providers, by channel and outcome.
+    "chuishao_sends_total",
+    # Counter: receipts of providers, by end (delivered, undelivered, known, foreign, rejected).
+    "chuishao_receipts_total",
     # Gauge: 1 while a consumer has stopped itself, by topic.
     "chuishao_consumer_halted",
     # Histogram: one batch, from read to committed, by topic.

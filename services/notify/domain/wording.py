@@ -22,6 +22,11 @@ class Template:
     content: str
     variables: Mapping[str, int]
 
+    @property
+    def named(self) -> set[str]:
+        """The variables that stand in the text."""
+        return set(Text(self.content).get_identifiers())
+
     def values(self, words: Mapping[str, str]) -> dict[str, str]:
         """Return what fills the text, each value cut to its length."""
         return {name: shorten(words[name], most) for name, most in self.variables.items()}

@@ -35,17 +35,18 @@ CREATE TABLE intent (
     wait_s      double precision NOT NULL CHECK (wait_s >= 0),
     words       jsonb NOT NULL,  -- what the text names; nothing personal
     due_at      timestamptz,
+    timezone    text NOT NULL,  -- on whose wall clock the text says by when
     state       text NOT NULL
         CHECK (state IN ('open', 'accepted', 'delivered', 'failed', 'void')),
     code        text,  -- why it failed
     channel     text NOT NULL,  -- whose turn it is; `none`: nobody's
-    send_at     timestamptz NOT NULL,  -- real time; during a send, the end of its lease
+    next_at     timestamptz NOT NULL,  -- real time; during a send, the end of its lease
     created_at  timestamptz NOT NULL DEFAULT now(),
     decided_at  timestamptz,
     PRIMARY KEY (tenant_id, intent_id),
     CHECK ((state = 'failed') = (code IS NOT NULL))
 );
-CREATE INDEX intent_due ON intent (channel, send_at) WHERE state = 'open';
+CREATE INDEX intent_due ON intent (channel, next_at) WHERE state = 'open';
 CREATE INDEX intent_case ON intent (tenant_id, case_id);
 
 CREATE TABLE attempt (

@@ -1,0 +1,112 @@
+"""HTTP in: what became of a case's messages, and the receipts of providers."""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.requests import ClientDisconnect
+
+from services.chassis.batch import is_passing
+from services.chassis.http import Problem
+from services.chassis.postgres import Pool
+from services.chassis.seal import KeyRing
+from services.chassis.token import BadToken, Identity, TokenCheck
+from services.notify import views
+from services.notify.receipts import ALIYUN, read_receipts, take_receipts
+from services.notify.record import Recorder
+from services.notify.settings import NotifySettings
+from services.notify.store import attempts, intents
+from services.notify.towns import Towns
+
+_PAGE_MAX = 200
+_BODY_WAIT_S = 10.0
+# Word for word: only this tells the provider that it need not come again.
+TAKEN: dict[str, int | str] = {"code": 0, "msg": "接收成功"}
+
+Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the endpoints need. Without a receipts token nobody may hand in receipts."""
+
+    settings: NotifySettings
+    pool: Pool
+    towns: Towns
+    keys: KeyRing
+    tokens: TokenCheck
+    recorder: Recorder
+    recorded: Callable[[], None]
+    receipts_token: str | None = field(repr=False)
+
+    def who(self, authorization: str | None) -> Identity:
+        try:
+            return self.tokens.identity(authorization)
+        except BadToken as error:
+            raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
+
+    def check_provider(self, provider: str, token: str) -> None:
+        """Compare in constant time: a push carries no other proof of who sends it."""
+        known = self.receipts_token
+        if known is None or not hmac.compare_digest(token.encode(), known.encode()):
+            raise Problem(401, "token_invalid", "回执地址的口令不对。", "Wrong receipts token.")
+        if provider != ALIYUN:
+            zh, en = f"没有这个服务商，可用：{ALIYUN}。", f"No such provider; known: {ALIYUN}."
+            raise Problem(404, "provider_unknown", zh, en)
+
+
+def make_router(door: Door) -> APIRouter:
+    """Make the endpoints of notify."""
+    router = APIRouter(prefix="/v1", tags=["messages"])
+
+    @router.get("/messages")
+    async def get_messages(
+        case_id: UUID,
+        authorization: Authorization = None,
+        limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = _PAGE_MAX,
+    ) -> views.Messages:
+        who = door.who(authorization)
+        async with door.pool.acquire() as conn:
+            kept = await intents.of_case(conn, who.tenant_id, case_id, limit + 1)
+            tried = await attempts.of_intents(conn, [one.intent.key for one in kept])
+            offsets = (await door.towns.offsets(conn, [who.tenant_id]))[who.tenant_id]
+        shown = [views.message_view(one, tried[one.intent.key], offsets) for one in kept[:limit]]
+        return views.Messages(case_id=case_id, messages=shown, more=len(kept) > limit)
+
+    @router.post("/receipts/{provider}", tags=["receipts"])
+    async def post_receipts(
+        provider: str, request: Request, token: Annotated[str, Query(max_length=256)] = ""
+    ) -> dict[str, int | str]:
+        door.check_provider(provider, token)
+        receipts = read_receipts(await _body(request, door.settings.receipts_bytes_max), door.keys)
+        try:
+            async with door.pool.acquire() as conn, conn.transaction():
+                await take_receipts(conn, door.recorder, receipts)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            zh, en = "暂时收不了，请稍后重推。", "Not now: push it again later."
+            raise Problem(503, "not_now", zh, en, {"Retry-After": "5"}) from error
+        door.recorded()
+        return TAKEN
+
+    return router
+
+
+async def _body(request: Request, bytes_max: int) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_WAIT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > bytes_max:
+                    zh, en = f"正文超过 {bytes_max} 字节。", f"Larger than {bytes_max} bytes."
+                    raise Problem(413, "body_too_large", zh, en)
+    except (TimeoutError, ClientDisconnect) as error:
+        zh, en = "正文没有收全，请重推。", "The body did not arrive whole: push it again."
+        raise Problem(408, "body_incomplete", zh, en) from error
+    return bytes(body)

@@ -1,0 +1,127 @@
+"""Notify, wired: tells people what concerns them, once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import structlog
+
+from contracts.topics import LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
+from services.chassis import crash, kafka, log
+from services.chassis.http import Work, make_app, serve
+from services.chassis.outbox import Relay
+from services.chassis.postgres import open_pool
+from services.chassis.seal import KeyRing
+from services.chassis.token import TokenCheck
+from services.notify.api import Door, make_router
+from services.notify.channels.acs3 import AccessKey
+from services.notify.channels.aliyun_sms import Account, AliyunSms
+from services.notify.channels.port import Channel
+from services.notify.claims import Claims
+from services.notify.compiled import templates_from
+from services.notify.delivery import Deliverer
+from services.notify.handlers import RoutingEvents, on_registry, parse_registry, parse_routing
+from services.notify.record import Recorder
+from services.notify.sender import Sender
+from services.notify.settings import NotifySettings
+from services.notify.towns import Towns, until_any_town
+
+NAME = "notify"
+TOPICS = (ROUTING_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name)
+
+logger = structlog.get_logger()
+
+_KEEP_ALIVE_S = 3.0
+
+
+async def main() -> None:
+    settings = NotifySettings()
+    log.configure(NAME, json=settings.log_json)
+    crash.arm(settings.mode)
+    work, towns, keys = Work(), Towns(), KeyRing(settings.key_file)
+    recorder, broker = Recorder(settings, towns), kafka.make_broker(settings, NAME)
+    async with open_pool(settings, NAME) as pool, open_channels(settings) as channels:
+        relay = Relay(settings, pool, broker)
+        needs = {name: channel.needs for name, channel in channels.items()}
+        sender = Sender(
+            settings,
+            pool,
+            Claims(settings, pool, towns, needs),
+            Deliverer(keys, channels, templates_from()),
+            recorder,
+            relay.wake,
+        )
+
+        async def run() -> None:
+            await kafka.start_broker(broker, settings, TOPICS, work)
+            work.waiting_for = "the registry"
+            copied = await kafka.subscribe(
+                broker,
+                settings,
+                pool,
+                topics=[LEDGER_REGISTRY.name],
+                group="notify.registry",
+                parse=parse_registry,
+                apply=on_registry,
+            )
+            await kafka.wait_until_processed(
+                copied, pool, LEDGER_REGISTRY.name, LEDGER_REGISTRY.partitions
+            )
+            await until_any_town(pool)
+            told = await kafka.subscribe(
+                broker,
+                settings,
+                pool,
+                topics=[ROUTING_EVENTS.name],
+                group=NAME,
+                parse=parse_routing,
+                apply=RoutingEvents(towns).apply,
+                committed=sender.wake,
+            )
+            work.waiting_for = None
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(relay.run(work.stopping))
+                tasks.create_task(sender.run(work.stopping))
+                tasks.create_task(kafka.consume_until_stopped(work, [copied, told]))
+            await broker.stop()
+
+        def recorded() -> None:
+            relay.wake()
+            sender.wake()
+
+        app = make_app("Chuishao notify", {"work": work.check, "outbox": relay.check})
+        tokens = TokenCheck(settings.token_key_file)
+        receipts_token = _secret(settings.receipts_token_file)
+        door = Door(settings, pool, towns, keys, tokens, recorder, recorded, receipts_token)
+        app.include_router(make_router(door))
+        await serve(settings, app, work, run)
+
+
+@asynccontextmanager
+async def open_channels(settings: NotifySettings) -> AsyncIterator[dict[str, Channel]]:
+    """Open the channels that are configured; a message passes over the others."""
+    secret = _secret(settings.gateway_secret_file)
+    if not (settings.gateway_url and settings.gateway_key_id and settings.gateway_sign_name):
+        logger.warning("channel_not_configured", channel="sms")
+        yield {}
+        return
+    account = Account(
+        str(settings.gateway_url),
+        AccessKey(settings.gateway_key_id, secret or ""),
+        settings.gateway_sign_name,
+        settings.template_codes,
+    )
+    calls = settings.send_concurrency
+    async with httpx.AsyncClient(
+        timeout=httpx.Timeout(settings.gateway_deadline_s, connect=settings.gateway_connect_s),
+        # An idle connection is let go before the gateway cuts it: a cut one looks like a lost call.
+        limits=httpx.Limits(max_connections=calls, keepalive_expiry=_KEEP_ALIVE_S),
+        trust_env=False,
+    ) as http:
+        yield {"sms": AliyunSms(account, http, settings.gateway_deadline_s)}
+
+
+def _secret(file: Path | None) -> str | None:
+    return file.read_text().strip() if file else None

@@ -1,0 +1,173 @@
+"""Whose turn it is: what is due is leased, and each attempt is committed before its call."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from contracts.events import effect_id
+from services.chassis.clock import database_now
+from services.chassis.postgres import Connection, Pool
+from services.notify.domain.recipients import REPORTER, is_staff
+from services.notify.domain.turns import (
+    NOBODY,
+    Action,
+    Attempt,
+    Drop,
+    GiveUp,
+    LookUp,
+    Send,
+    Situation,
+    Wait,
+    next_turn,
+)
+from services.notify.domain.wording import due_words
+from services.notify.settings import NotifySettings
+from services.notify.store import attempts, cases, intents, registry
+from services.notify.store.attempts import KeptAttempt, NewAttempt
+from services.notify.store.intents import Intent, KeptIntent, Turn
+from services.notify.towns import Towns
+
+# Every way that a profile may name, and that of intents which have none left.
+_CHANNELS = ("sms", "wechat", "app", "voice", "screen", "console", NOBODY)
+_CONTACTS = frozenset({"phone", "openid"})
+# What nobody needs to be told any more once the case is closed.
+_UNTIL_CLOSED = frozenset({"deadline_warning"})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A call to be made for an attempt that has been committed. `sealed` opens for `subject`."""
+
+    intent: Intent
+    number: int
+    attempt_id: UUID
+    channel: str
+    begun_at: datetime | None  # None: a new attempt; else one to be looked up
+    subject: str
+    sealed: Mapping[str, Any] | None = field(repr=False)
+    words: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A message that ends without a call."""
+
+    intent: Intent
+    news: GiveUp | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """An intent in hand, with what its turn depends on, and what came of that."""
+
+    kept: KeptIntent
+    tried: Sequence[KeptAttempt]
+    sealed: Mapping[str, Any] | None
+    skipped: tuple[Attempt, ...]
+    action: Action
+    words: Mapping[str, str]
+
+    def new_attempts(self) -> Iterator[NewAttempt]:
+        every = [*self.skipped]
+        if isinstance(self.action, Send):
+            number = len(self.tried) + len(every) + 1
+            every.append(Attempt(number, self.action.channel, "sending"))
+        intent = self.kept.intent
+        for one in every:
+            attempt_id = effect_id(intent.intent_id, f"attempt/{one.number}")
+            yield NewAttempt(intent.key, attempt_id, one)
+
+    def turn(self) -> Turn | None:
+        """What the claim itself changes: the channel, and no lease where a pause is waited for."""
+        if not isinstance(self.action, Send | Wait):
+            return None
+        wait_s = 0.0 if isinstance(self.action, Wait) else None
+        return Turn(self.kept.intent.key, "open", None, self.action.channel, wait_s)
+
+    def task(self) -> Job | Ending | None:
+        match self.action:
+            case Wait():
+                return None
+            case GiveUp() | Drop():
+                return Ending(self.kept.intent, self.action)
+            case Send():
+                new = list(self.new_attempts())[-1]
+                return self._job(new.attempt, new.attempt_id, None)
+            case LookUp(attempt):
+                kept = self.tried[attempt.number - 1]
+                return self._job(attempt, kept.attempt_id, kept.started_at)
+
+    def _job(self, attempt: Attempt, attempt_id: UUID, begun_at: datetime | None) -> Job:
+        intent = self.kept.intent
+        at_home = intent.recipient == REPORTER
+        return Job(
+            intent,
+            attempt.number,
+            attempt_id,
+            attempt.channel,
+            begun_at,
+            subject=str(intent.case_id) if at_home else intent.recipient,
+            sealed=self.sealed,
+            words=self.words,
+        )
+
+
+class Claims:
+    """Hands out what is due; any number of processes may ask."""
+
+    def __init__(
+        self, settings: NotifySettings, pool: Pool, towns: Towns, needs: Mapping[str, str]
+    ) -> None:
+        self._settings, self._pool, self._towns, self._needs = settings, pool, towns, needs
+
+    async def take(self, limit: int) -> list[Job | Ending]:
+        """Lease what is due and commit its attempts; return what is to be done then."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            paused = await intents.paused(conn)
+            free = [channel for channel in _CHANNELS if channel not in paused]
+            lease = timedelta(seconds=self._settings.send_lease_s)
+            due = await intents.claim(conn, free, limit, lease)
+            if not due:
+                return []
+            claimed = await self._decide(conn, due, frozenset(paused))
+            await attempts.insert(conn, [new for one in claimed for new in one.new_attempts()])
+            await intents.update(conn, [turn for one in claimed if (turn := one.turn())])
+        return [task for one in claimed if (task := one.task())]
+
+    async def _decide(
+        self, conn: Connection, due: Sequence[KeptIntent], paused: frozenset[str]
+    ) -> list[_Claimed]:
+        now = await database_now(conn)
+        every = [kept.intent for kept in due]
+        tried = await attempts.of_intents(conn, [one.key for one in every])
+        known = await cases.some(conn, {(one.tenant_id, one.case_id) for one in every})
+        people = {(one.tenant_id, one.recipient) for one in every if is_staff(one.recipient)}
+        staff = await registry.staff_contacts(conn, people)
+        offsets = await self._towns.offsets(conn, {one.tenant_id for one in every})
+        claimed = []
+        for kept in due:
+            one = kept.intent
+            case = known[one.tenant_id, one.case_id]
+            at_home = one.recipient == REPORTER
+            sealed = case.reporter if at_home else staff.get((one.tenant_id, one.recipient))
+            situation = Situation(
+                needs=self._needs,
+                contacts=_CONTACTS.intersection(sealed["fields"] if sealed else ()),
+                paused=paused,
+                wanted=not (case.case.closed and one.notice in _UNTIL_CLOSED),
+                expired=(now - kept.created_at).total_seconds() > self._settings.message_age_s_max,
+            )
+            done = tried[one.key]
+            skipped, action = next_turn(one.plan, [a.attempt for a in done], situation)
+            words = _words(one, offsets[one.tenant_id].tenant_time(now))
+            claimed.append(_Claimed(kept, done, sealed, skipped, action, words))
+        return claimed
+
+
+def _words(intent: Intent, now: datetime) -> Mapping[str, str]:
+    """Return what the text names; `today` is the day of sending."""
+    if intent.due_at is None:
+        return intent.words
+    return {**intent.words, "due": due_words(intent.due_at, now, intent.timezone)}

@@ -1,0 +1,91 @@
+"""One call to a provider: the contact is opened here, at the moment of sending, and nowhere else.
+
+Nothing that an error says is kept: it may hold a number.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+
+from services.chassis.metrics import count
+from services.chassis.seal import CannotOpen, KeyRing, SealedFields
+from services.notify.channels.port import Channel, OutMessage, Question
+from services.notify.claims import Job
+from services.notify.domain.progress import (
+    Missing,
+    Outcome,
+    Permanent,
+    RetryLater,
+    Unknown,
+)
+from services.notify.domain.turns import NO_ADAPTER, NO_CONTACT
+from services.notify.domain.wording import Template
+from services.notify.record import Told
+
+log = structlog.get_logger()
+
+CANNOT_OPEN = "cannot_open"
+MALFORMED = "contact_malformed"
+_INTERNAL = "internal_error"
+
+
+class Deliverer:
+    """Makes the calls. Whatever happens is news of the attempt; nothing is raised."""
+
+    def __init__(
+        self, keys: KeyRing, channels: Mapping[str, Channel], templates: Mapping[str, Template]
+    ) -> None:
+        self._keys, self._channels, self._templates = keys, channels, templates
+
+    async def call(self, job: Job) -> Told:
+        """Send a new attempt, or look an earlier one up."""
+        masked, news = await self._call(job)
+        outcome = type(news).__name__.lower()
+        count("chuishao_sends_total", channel=job.channel, outcome=outcome)
+        return Told(job.intent.key, job.intent.case_id, job.number, news, masked)
+
+    async def _call(self, job: Job) -> tuple[str | None, Outcome | Missing]:
+        channel = self._channels.get(job.channel)
+        if channel is None:
+            return None, _of(job, Permanent(NO_ADAPTER))
+        address = self._address(job, channel)
+        if not isinstance(address, str):
+            return None, _of(job, address)
+        return channel.masked(address), await self._reach(job, channel, address)
+
+    def _address(self, job: Job, channel: Channel) -> str | Permanent | RetryLater:
+        """Open the contact; the answer says why there is no address, and never the contact."""
+        if job.sealed is None:
+            return Permanent(NO_CONTACT)
+        try:
+            sealed = SealedFields(**job.sealed)
+            tenant_id, needed = job.intent.tenant_id, channel.needs
+            opened = self._keys.open(tenant_id, job.subject, sealed, {needed})
+        except CannotOpen:
+            log.warning("contact_not_opened", case_id=str(job.intent.case_id))
+            return Permanent(CANNOT_OPEN)
+        except OSError as error:
+            log.warning("keys_not_read", error=type(error).__name__)
+            return RetryLater(_INTERNAL)
+        if needed not in opened:
+            return Permanent(NO_CONTACT)
+        return channel.address(opened[needed]) or Permanent(MALFORMED)
+
+    async def _reach(self, job: Job, channel: Channel, address: str) -> Outcome | Missing:
+        try:
+            if job.begun_at is not None:
+                return await channel.look_up(Question(job.attempt_id, address, job.begun_at))
+            template = self._templates[job.intent.notice]
+            values = template.values(job.words)
+            message = OutMessage(
+                job.attempt_id, address, job.intent.notice, values, template.text(values)
+            )
+            return await channel.send(message)
+        except Exception as error:  # noqa: BLE001 - one message must not stop the others
+            log.error("call_failed", channel=job.channel, error=type(error).__name__)  # noqa: TRY400 - the traceback may hold the number
+            return Unknown(_INTERNAL)
+
+
+def _of(job: Job, refused: Permanent | RetryLater) -> Outcome:
+    """Of an earlier attempt a missing address says nothing: that one may have gone out."""
+    return Unknown(refused.code) if job.begun_at else refused

@@ -1,0 +1,169 @@
+"""Kafka in: what becomes of a case decides who is told; the registry becomes our own copy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from contracts import facts
+from contracts.events import Event, Fact, effect_id, read_event
+from contracts.facts import (
+    CaseAcceptedV1,
+    CaseAssignedV1,
+    CaseClosedV1,
+    CaseDeadlineMissedV1,
+    CaseDeadlineWarnedV1,
+    CaseOpenedV1,
+    CaseReopenedV1,
+    CaseResolvedV1,
+    CaseStepTakenV1,
+)
+from contracts.registry import Change, read_change
+from services.chassis.batch import Heard
+from services.chassis.copy import apply_changes
+from services.chassis.inbox import Record
+from services.chassis.metrics import count
+from services.chassis.postgres import Connection
+from services.notify.domain.recipients import Case, Owner, tellings
+from services.notify.domain.town import Rules, Town
+from services.notify.domain.turns import Plan
+from services.notify.domain.wording import words
+from services.notify.store import cases, intents
+from services.notify.store.cases import Kept
+from services.notify.store.intents import Intent
+from services.notify.towns import KnownTown, Towns
+
+# The kinds that tell who has a case or that somebody is to be told; no other is read.
+FOLLOWED: Mapping[str, type[Fact]] = {
+    "case.opened.v1": CaseOpenedV1,
+    "case.assigned.v1": CaseAssignedV1,
+    "case.accepted.v1": CaseAcceptedV1,
+    "case.step_taken.v1": CaseStepTakenV1,
+    "case.deadline_warned.v1": CaseDeadlineWarnedV1,
+    "case.deadline_missed.v1": CaseDeadlineMissedV1,
+    "case.resolved.v1": CaseResolvedV1,
+    "case.closed.v1": CaseClosedV1,
+    "case.reopened.v1": CaseReopenedV1,
+}
+# What a profile calls it when it says who is told. A whistle's facts will stand here too.
+NOTICES: Mapping[type[Fact], str] = {
+    CaseAcceptedV1: "case_accepted",
+    CaseAssignedV1: "case_assigned",
+    CaseResolvedV1: "case_resolved",
+    CaseDeadlineWarnedV1: "deadline_warning",
+    CaseDeadlineMissedV1: "deadline_missed",
+}
+# How long a fact may wait for its town's registry: routing may have heard of the town earlier.
+_TOWN_WAIT = timedelta(seconds=60)
+
+
+class TownNotHere(ConnectionError):  # noqa: N818 - a state
+    """The town's registry has not come yet: not now."""
+
+
+def parse_routing(record: Record) -> Event | None:
+    return read_event(FOLLOWED, record.headers, record.value)
+
+
+def parse_registry(record: Record) -> Change | None:
+    return read_change(record.headers, record.value)
+
+
+async def on_registry(conn: Connection, heard: Sequence[Heard[Change]]) -> None:
+    await apply_changes(conn, [one.message for one in heard])
+
+
+class RoutingEvents:
+    """Turns facts of cases into intents, a batch at a time."""
+
+    def __init__(self, towns: Towns) -> None:
+        self._towns = towns
+
+    async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
+        known = await self._towns.known(conn, {one.message.tenant_id for one in heard})
+        there = await cases.lock(conn, [_key(one.message) for one in heard])
+        found: list[Intent] = []
+        for one in heard:
+            event = one.message
+            town = known.get(event.tenant_id) or _missing(one)
+            kept = there[_key(event)] = _after(there.get(_key(event)), event)
+            notice = NOTICES.get(type(event.data))
+            if notice is not None:
+                version = kept.case.profile_version
+                rules = await self._towns.rules(conn, event.tenant_id, version, town)
+                found += _intents(event, notice, kept.case, rules, town.town)
+        await cases.put(conn, list(there.values()))
+        if found:
+            await intents.insert(conn, found)
+            count("chuishao_messages_total", len(found), state="planned")
+
+
+def _key(event: Event) -> cases.Key:
+    return event.tenant_id, event.subject_id
+
+
+def _missing(one: Heard[Event]) -> KnownTown:
+    tenant_id = one.message.tenant_id
+    if datetime.now(UTC) - one.record.at < _TOWN_WAIT:
+        raise TownNotHere(f"the registry of {tenant_id} has not come yet")
+    raise ValueError(f"no registry for tenant {tenant_id}")
+
+
+def _after(kept: Kept | None, event: Event) -> Kept:
+    """Return what is known of a case once a fact is told.
+
+    Raises:
+        ValueError: nothing is known of it. Its opening comes first on the same partition, so it
+            will not come later either; the fact is set aside and holds its case alone.
+    """
+    if isinstance(event.data, CaseOpenedV1):
+        return kept or _opened(event, event.data)
+    if kept is None:
+        raise ValueError(f"{event.data.TYPE}: the opening of this case was never read")
+    match event.data:
+        case CaseAssignedV1(owner=owner) | CaseStepTakenV1(owner=owner):
+            return replace(kept, case=replace(kept.case, owner=_owner(owner)))
+        case CaseClosedV1():
+            return replace(kept, case=replace(kept.case, closed=True))
+        case CaseReopenedV1():
+            return replace(kept, case=replace(kept.case, closed=False))
+        case _:
+            return kept
+
+
+def _opened(event: Event, opened: CaseOpenedV1) -> Kept:
+    case = Case(
+        number=opened.number,
+        category=opened.category,
+        severity=opened.severity,
+        case_class=opened.case_class,
+        grid=opened.grid,
+        village=opened.village,
+        owner=_owner(opened.owner),
+        profile_version=opened.profile_version,
+    )
+    reporter = opened.reporter.model_dump() if opened.reporter else None
+    return Kept(event.tenant_id, event.subject_id, case, reporter)
+
+
+def _owner(owner: facts.Owner) -> Owner:
+    return Owner(**owner.model_dump())
+
+
+def _intents(event: Event, notice: str, case: Case, rules: Rules, town: Town) -> Iterator[Intent]:
+    due_at = getattr(event.data, "due_at", None)
+    said = words(case, rules, town)
+    for telling in tellings(notice, case, rules, town):
+        yield Intent(
+            tenant_id=event.tenant_id,
+            intent_id=effect_id(event.event_id, f"{telling.rule}|{telling.recipient}"),
+            case_id=event.subject_id,
+            event_id=event.event_id,
+            traceparent=event.traceparent,
+            notice=notice,
+            rule=telling.rule,
+            recipient=telling.recipient,
+            plan=Plan(telling.channels, rules.tries_max, rules.wait_s),
+            words=said,
+            due_at=due_at,
+            timezone=rules.timezone,
+        )

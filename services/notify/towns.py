@@ -1,0 +1,89 @@
+"""The towns as notify knows them, compiled from its own copy of the registry.
+
+What is kept in memory is frozen and named by the version it was compiled from; the version is
+read in the deciding transaction, so memory is never older than the database.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from contracts.registry import ProfileVersion, TenantClock
+from services.chassis.clock import REAL, Offsets
+from services.chassis.postgres import Connection, Pool
+from services.notify.compiled import offsets_from, rules_from, town_from
+from services.notify.domain.town import Rules, Town
+from services.notify.store import registry
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTown:
+    """One town at one version of its registry: structure, current rules, clock."""
+
+    version: int
+    town: Town
+    rules: Rules
+    offsets: Offsets
+
+
+async def until_any_town(pool: Pool) -> None:
+    """Wait for the first town: nobody is passed over because a copy was empty."""
+    while not await registry.any_town(pool):  # noqa: ASYNC110 - another process writes it
+        await asyncio.sleep(0.2)
+
+
+class Towns:
+    """Compiles what is asked for and keeps it while its version stands."""
+
+    def __init__(self) -> None:
+        self._towns: dict[str, KnownTown] = {}
+        self._rules: dict[tuple[str, int], Rules] = {}
+
+    async def known(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, KnownTown]:
+        """Return the towns whose registry has come, profile and units included."""
+        found: dict[str, KnownTown] = {}
+        for tenant_id, version in (await registry.versions(conn, list(tenant_ids))).items():
+            known = self._towns.get(tenant_id)
+            if known is None or known.version != version:
+                known = await self._compile(conn, tenant_id, version)
+            if known is not None:
+                found[tenant_id] = self._towns[tenant_id] = known
+        return found
+
+    async def rules(
+        self, conn: Connection, tenant_id: str, profile_version: int, known: KnownTown
+    ) -> Rules:
+        """Return the rules that a case is pinned to; the current ones where they are not here."""
+        if profile_version == known.rules.version:
+            return known.rules
+        return await self._rules_of(conn, tenant_id, profile_version) or known.rules
+
+    async def offsets(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, Offsets]:
+        """Return each tenant's virtual time; one that is gone lives in real time."""
+        wanted = set(tenant_ids)
+        known = await self.known(conn, wanted)
+        return {one: known[one].offsets if one in known else REAL for one in wanted}
+
+    async def _rules_of(self, conn: Connection, tenant_id: str, version: int) -> Rules | None:
+        key = (tenant_id, version)
+        if key not in self._rules:
+            body = await registry.record(conn, tenant_id, "profile", str(version))
+            if body is None:
+                return None
+            record = ProfileVersion.model_validate(body)
+            self._rules[key] = rules_from(record.version, record.body)
+        return self._rules[key]
+
+    async def _compile(self, conn: Connection, tenant_id: str, version: int) -> KnownTown | None:
+        profiles = await registry.profile_versions(conn, tenant_id)
+        units = await registry.units(conn, tenant_id)
+        if not profiles or not units:
+            return None
+        rules = await self._rules_of(conn, tenant_id, max(profiles))
+        if rules is None:
+            return None
+        posts = await registry.posts(conn, tenant_id)
+        clock = await registry.record(conn, tenant_id, "clock", "clock")
+        town = town_from(units, posts, rules.levels)
+        offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
+        return KnownTown(version, town, rules, offsets)
