@@ -69,13 +69,17 @@ class Running:
     def token(self, tenant: str, *roles: str, **more: Any) -> str:  # noqa: ANN401 - of make_token
         return make_token(self.secrets.token_private, tenant, roles, **more)
 
-    async def start(self, service: str, replica: int = 0) -> None:
+    async def start(self, service: str, replica: int = 0, *, wait: bool = True) -> None:
         """Start a service, or another replica of it, and wait until it is ready."""
         command = self.layout.service(
             service, self.servers.kafka.bootstrap, self.dsn(service), self.secrets, replica
         )
         url = f"http://127.0.0.1:{self.layout.port(service, replica)}/ready"
-        await self.servers.supervisor.start(command, lambda: answers_200(url), READY_TIMEOUT_S)
+
+        async def ready() -> bool:
+            return not wait or await answers_200(url)
+
+        await self.servers.supervisor.start(command, ready, READY_TIMEOUT_S)
 
     async def stop(self, service: str, replica: int = 0) -> None:
         await self.servers.supervisor.stop(service if replica == 0 else f"{service}-{replica}")

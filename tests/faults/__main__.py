@@ -1,0 +1,33 @@
+"""Run faults by hand: `python -m tests.faults [kills|freeze|database|replicas|deadlines]`."""
+
+import sys
+from collections.abc import Callable, Mapping
+
+from tests.faults import deadlines, freeze, kills, replicas
+
+COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
+    "kills": ("every process is killed again and again", lambda: kills.main(kills.Plan())),
+    "kills-short": ("the same, once each", lambda: kills.main(kills.SHORT)),
+    "freeze": ("the broker is frozen for 30 s", lambda: freeze.main("freeze", 30)),
+    "database": ("PostgreSQL is stopped for 20 s", lambda: freeze.main("database", 20)),
+    "replicas": ("two routing replicas come and go", lambda: replicas.main(2_000, 60)),
+    "deadlines": ("the clock jumps past 1,000 deadlines", lambda: deadlines.main(1_000, 60)),
+}
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or [name for name in COMMANDS if name != "kills-short"]
+    unknown = [name for name in wanted if name not in COMMANDS]
+    if unknown or "--help" in wanted:
+        for name, (what, _) in COMMANDS.items():
+            print(f"  {name:<12} {what}")
+        return 2
+    status = 0
+    for name in wanted:
+        print(f"{name}: {COMMANDS[name][0]}", flush=True)
+        status |= COMMANDS[name][1]()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""The clock jumps past a thousand deadlines: each fires once, in order, and soon."""
+
+import asyncio
+import itertools
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import asyncpg
+
+from deploy.cli.clock import move
+from deploy.local.quiet import Watch
+from tests.faults.check import Verdict, check, show
+from tests.faults.ground import bodies, ground, state_of
+from tests.faults.load import Load
+
+FIRED_S_MAX = 10.0
+
+FIRED = """
+SELECT outcome, decided_at, fires_at, timer_id
+FROM timer
+WHERE kind = 'miss' AND fires_at IS NOT NULL
+ORDER BY fires_at, timer_id
+"""
+
+
+async def run(place: Path, deadlines: int, rate: float) -> Verdict:
+    """Open urgent cases, whose class and first act are due within a day, and jump seven days."""
+    async with ground(place) as running:
+        urgent = ({**body, "class": "urgent"} for body in bodies(running))
+        cases = deadlines // 2  # each has two: the class's own, and the first act's
+        given = itertools.islice(urgent, cases)
+        load = Load(running.url("intake"), running.secrets.api_key, given)
+        log = await load.run(rate, asyncio.Event())
+        state = state_of(running)
+        async with Watch(state) as watch:
+            await watch.until_quiet(120)
+        started = time.monotonic()
+        jumped = asyncio.create_task(move(state, None, {"advance_s": 7 * 86_400}))
+        conn = await asyncpg.connect(state.dsns["routing"])
+        while any(row["outcome"] is None for row in await conn.fetch(FIRED)):
+            await asyncio.sleep(0.05)
+        fired_s = time.monotonic() - started
+        await jumped
+        returned_s = time.monotonic() - started
+        rows = await conn.fetch(FIRED)
+        await conn.close()
+        verdict = await check(state, log)
+        fired = [row for row in rows if row["outcome"] == "fired"]
+        decided = [row["decided_at"] for row in rows]
+        verdict.expect(len(fired) == len(rows) >= deadlines, f"{len(fired)} of {len(rows)} fired")
+        verdict.expect(decided == sorted(decided), "deadlines fired out of order")
+        verdict.expect(fired_s <= FIRED_S_MAX, f"it took {fired_s:.1f} s to fire them")
+        show(
+            verdict,
+            **{
+                "deadlines fired": len(fired),
+                "seconds until fired": round(fired_s, 1),
+                "seconds until the command returned": round(returned_s, 1),
+            },
+        )
+        return verdict
+
+
+def main(deadlines: int, rate: float) -> int:
+    with TemporaryDirectory(prefix="faults-") as place:
+        return 1 if asyncio.run(run(Path(place), deadlines, rate)).wrong else 0

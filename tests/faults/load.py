@@ -1,0 +1,108 @@
+"""A steady stream of reports from one front end, which logs what it was told.
+
+Open loop: reports leave at their times whatever becomes of the earlier ones, so that a stall does
+not hide. A report that was not confirmed is sent again with the same key until it is.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+RETRY_S = 0.5
+REQUEST_TIMEOUT_S = 6.0
+
+
+@dataclass(slots=True)
+class Sent:
+    """One report as its sender knows it."""
+
+    key: str
+    case_id: UUID | None = None
+    tracking_code: str = ""
+    tries: int = 0
+    refused: list[tuple[int, float]] = field(default_factory=list)  # status (0: no answer), seconds
+
+
+@dataclass(slots=True)
+class Log:
+    """What the sender knows: every report, and those that were answered with 202."""
+
+    sent: list[Sent] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> list[Sent]:
+        return [one for one in self.sent if one.case_id is not None]
+
+    @property
+    def refusals(self) -> list[tuple[int, float]]:
+        return [refusal for one in self.sent for refusal in one.refused]
+
+
+class Load:
+    """Sends reports at a rate until told to stop."""
+
+    def __init__(
+        self, url: str, api_key: str, bodies: Iterator[dict[str, Any]], name: str = "load"
+    ) -> None:
+        self._url, self._api_key, self._bodies, self._name = url, api_key, bodies, name
+        self.log = Log()
+
+    async def run(self, rate: float, stop: asyncio.Event, patience_s: float = 120.0) -> Log:
+        """Send until `stop` or the end, then wait for every confirmation, or until patience ends."""
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        async with (
+            httpx.AsyncClient(
+                base_url=self._url, timeout=REQUEST_TIMEOUT_S, limits=limits
+            ) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            started, count = time.monotonic(), 0
+            for body in self._bodies:
+                if stop.is_set():
+                    break
+                one = Sent(f"{self._name}-{count}")
+                self.log.sent.append(one)
+                tasks.create_task(self._confirm(client, one, body, stop, patience_s))
+                count += 1
+                wait_s = started + count / rate - time.monotonic()
+                await asyncio.sleep(max(0, wait_s))
+        return self.log
+
+    async def _confirm(
+        self,
+        client: httpx.AsyncClient,
+        one: Sent,
+        body: dict[str, Any],
+        stop: asyncio.Event,
+        patience_s: float,
+    ) -> None:
+        deadline = None
+        while one.case_id is None:
+            await self._post(client, one, body)
+            if one.case_id is None:
+                if stop.is_set() and deadline is None:
+                    deadline = time.monotonic() + patience_s
+                if deadline is not None and time.monotonic() > deadline:
+                    return
+                await asyncio.sleep(RETRY_S)
+
+    async def _post(self, client: httpx.AsyncClient, one: Sent, body: dict[str, Any]) -> None:
+        headers = {"X-Api-Key": self._api_key, "Idempotency-Key": one.key}
+        started = time.monotonic()
+        one.tries += 1
+        try:
+            answer = await client.post("/v1/cases", json=body, headers=headers)
+        except httpx.HTTPError:
+            one.refused.append((0, time.monotonic() - started))
+            return
+        if answer.status_code == httpx.codes.ACCEPTED:
+            accepted = answer.json()
+            one.case_id = UUID(accepted["case_id"])
+            one.tracking_code = accepted["tracking_code"]
+        else:
+            one.refused.append((answer.status_code, time.monotonic() - started))
