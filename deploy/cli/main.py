@@ -3,6 +3,7 @@
 import typer
 
 from deploy.cli import clock, operate
+from deploy.cli.bench import bench
 from deploy.cli.demo import demo
 from deploy.cli.replay import replay
 from deploy.cli.up import up
@@ -21,6 +22,7 @@ app.add_typer(clock.app, name="clock")
 app.command()(operate.token)
 app.add_typer(operate.topics, name="topics")
 app.command()(operate.doctor)
+app.command()(bench)
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS, Topic
+from deploy.local.load import Log
 from deploy.local.state import StackState
-from tests.faults.load import Log
 
 FACT_TOPICS = (INTAKE_EVENTS, ROUTING_EVENTS, NOTIFY_EVENTS)
 

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import asyncpg
 
 from deploy.cli.clock import move
+from deploy.local.load import Load
 from deploy.local.quiet import Watch
 from tests.faults.check import Verdict, check, show
 from tests.faults.ground import bodies, ground, state_of
-from tests.faults.load import Load
 
 FIRED_S_MAX = 10.0
 

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deploy.local.load import Load, Log
 from deploy.local.quiet import Watch
 from deploy.local.whole import Running
 from tests.faults.check import Verdict, check, show
 from tests.faults.ground import bodies, ground, state_of
-from tests.faults.load import Load, Log
 
 ANSWER_S_MAX = 5.0
 

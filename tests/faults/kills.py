@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy.local.layout import SERVICES
+from deploy.local.load import Load
 from deploy.local.quiet import Watch
 from deploy.local.whole import Running
 from tests.faults.check import Verdict, check, show
 from tests.faults.ground import bodies, ground, restart_with, state_of
-from tests.faults.load import Load
 
 # Where each service may die between two things that belong together.
 CRASH_POINTS: Mapping[str, Sequence[str]] = {

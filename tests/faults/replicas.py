@@ -8,10 +8,10 @@ from typing import Any
 
 import asyncpg
 
+from deploy.local.load import Load
 from deploy.local.quiet import Watch
 from tests.faults.check import Verdict, check, show
 from tests.faults.ground import bodies, ground, state_of
-from tests.faults.load import Load
 
 Outcome = dict[str, tuple[Any, ...]]
 

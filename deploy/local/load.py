@@ -25,6 +25,7 @@ class Sent:
     case_id: UUID | None = None
     tracking_code: str = ""
     tries: int = 0
+    confirmed_s: float = 0.0  # how long the confirming try took
     refused: list[tuple[int, float]] = field(default_factory=list)  # status (0: no answer), seconds
 
 
@@ -53,7 +54,7 @@ class Load:
         self.log = Log()
 
     async def run(self, rate: float, stop: asyncio.Event, patience_s: float = 120.0) -> Log:
-        """Send until `stop` or the end, then wait for every confirmation, or until patience ends."""
+        """Send until `stop` or the end, then wait until all is confirmed, or patience ends."""
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
         async with (
             httpx.AsyncClient(
@@ -61,16 +62,14 @@ class Load:
             ) as client,
             asyncio.TaskGroup() as tasks,
         ):
-            started, count = time.monotonic(), 0
-            for body in self._bodies:
+            started = time.monotonic()
+            for count, body in enumerate(self._bodies):
+                await asyncio.sleep(max(0, started + count / rate - time.monotonic()))
                 if stop.is_set():
                     break
                 one = Sent(f"{self._name}-{count}")
                 self.log.sent.append(one)
                 tasks.create_task(self._confirm(client, one, body, stop, patience_s))
-                count += 1
-                wait_s = started + count / rate - time.monotonic()
-                await asyncio.sleep(max(0, wait_s))
         return self.log
 
     async def _confirm(
@@ -104,5 +103,6 @@ class Load:
             accepted = answer.json()
             one.case_id = UUID(accepted["case_id"])
             one.tracking_code = accepted["tracking_code"]
+            one.confirmed_s = time.monotonic() - started
         else:
             one.refused.append((answer.status_code, time.monotonic() - started))
