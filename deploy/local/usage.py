@@ -47,7 +47,7 @@ def machine() -> dict[str, str]:
     optimised = "optimised" if "--enable-optimizations" in flags else "not optimised"
     load = ", ".join(f"{one:.2f}" for one in psutil.getloadavg())
     return {
-        "interpreter": f"{platform.python_implementation()} {platform.python_version()} ({optimised})",
+        "interpreter": f"CPython {platform.python_version()} ({optimised})",
         "executable": sys.executable,
         "processors": str(psutil.cpu_count()),
         "load before": load,
