@@ -26,6 +26,7 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
     """
     profile = town_profile.parse(body)
     cases = profile.cases
+    named = {one.flow for one in cases.categories}
     return Rules(
         version=version,
         timezone=profile.clock.timezone,
@@ -48,7 +49,11 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
             one.id: _clocks((CLASS_DEADLINE, one.deadline), (FIRST_ACTION, one.first_action))
             for one in cases.classes
         },
-        flows={flow.id: _flow(flow, profile) for flow in profile.flows if flow.subject == "case"},
+        flows={
+            flow.id: _flow(flow, profile)
+            for flow in profile.flows
+            if flow.subject == "case" or flow.id in named
+        },
         role_levels={role.id: role.level for role in profile.roles},
         ladder=tuple(profile.settle.ladder),
         levels={one.kind: one.id for one in reversed(profile.levels) if not one.outside_town},
@@ -99,7 +104,7 @@ def _flow(flow: town_profile.Flow, profile: Profile) -> Flow:
         distinct=tuple(frozenset(group) for group in flow.distinct),
         villages=frozenset(scope.villages if scope else ()),
         categories=frozenset(scope.categories if scope else ()),
-        narrowed=bool(scope and (scope.reported_by or scope.level)),
+        narrowed=flow.subject != "case" or bool(scope and (scope.reported_by or scope.level)),
         deadlines=tuple(chain.from_iterable(_step_deadlines(step, profile) for step in flow.steps)),
     )
 

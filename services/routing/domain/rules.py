@@ -54,7 +54,7 @@ class Flow:
     distinct: tuple[frozenset[str], ...] = ()
     villages: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
-    narrowed: bool = False  # by who reported it, which is not known when a case is opened
+    narrowed: bool = False  # to what is not known when a case opens: only its category names it
     deadlines: tuple[DeadlineRule, ...] = ()
 
     def step(self, step_id: str) -> Step | None:
