@@ -5,7 +5,7 @@ and a set ends with the record marked `last` or where another set of the same te
 Key `tenant|kind|id`; a record without a body removes. Persons never leave ledger.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -179,8 +179,12 @@ class Change:
         }
 
 
-def read_change(headers: Mapping[str, bytes], body: bytes | None) -> Change | None:
+def read_change(
+    headers: Mapping[str, bytes], body: bytes | None, kinds: Container[str] = Change.KINDS
+) -> Change | None:
     """Turn a record of `ledger.registry` into a change; `None` is a kind unknown to this reader.
+
+    A record that is not of `kinds` is read without its body: it still begins and ends sets.
 
     Raises:
         Unreadable: headers or body break the contract.
@@ -201,7 +205,7 @@ def read_change(headers: Mapping[str, bytes], body: bytes | None) -> Change | No
             change_set=text["ce_changeset"],
             last=text.get("ce_last") == "true",
             valid_from=_TIME.validate_python(text["ce_time"]),
-            data=read_body(model, body) if body is not None else None,
+            data=read_body(model, body) if body is not None and kind in kinds else None,
         )
     except Unreadable:
         raise

@@ -21,8 +21,8 @@ PORTS = {
     "kafka-controller": 7,
     "postgres": 8,
 }
-# In the order in which they start: nobody listens before those he needs.
 SERVICES = ("ledger", "routing", "notify", "console", "intake")
+GATEWAY_KEY_ID, SIGN_NAME = "chuishao", "吹哨"
 REPLICA_STRIDE = 20  # the second replica of a service listens so far above the first
 
 
@@ -74,6 +74,8 @@ class Layout:
             case "notify":
                 return {
                     "GATEWAY_URL": self.url("sandbox"),
+                    "GATEWAY_KEY_ID": GATEWAY_KEY_ID,
+                    "GATEWAY_SIGN_NAME": SIGN_NAME,
                     "GATEWAY_SECRET_FILE": str(secrets.gateway_secret_file),
                     "RECEIPTS_TOKEN_FILE": str(secrets.receipts_token_file),
                 }

@@ -41,7 +41,22 @@ WHERE timer.outcome IS NULL
     )
 """
 
-DUE_MESSAGES = "SELECT count(*) FROM intent WHERE state = 'open' AND next_at <= clock_timestamp()"
+# During a send, `next_at` is the end of its lease.
+DUE_MESSAGES = """
+SELECT count(*)
+FROM intent
+WHERE state = 'open'
+    AND (
+        next_at <= clock_timestamp()
+        OR EXISTS (
+            SELECT
+            FROM attempt
+            WHERE attempt.tenant_id = intent.tenant_id
+                AND attempt.intent_id = intent.intent_id
+                AND attempt.state = 'sending'
+        )
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,12 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from deploy.local.layout import Layout
+from deploy.local.layout import GATEWAY_KEY_ID, SIGN_NAME, Layout
 from deploy.local.migrate import ROOT
 from deploy.local.process import Command
 from deploy.local.secrets import Secrets
 from deploy.seed.town import Entry
 
-ACCESS_KEY = "chuishao"
-SIGN_NAME = "吹哨"
 TEMPLATES = ROOT / "services" / "notify" / "templates.json"
 
 
@@ -27,7 +25,7 @@ def sandbox_command(layout: Layout, secrets: Secrets, towns: Iterable[Sequence[E
     token = secrets.receipts_token_file.read_text()
     config = {
         "port": layout.port("sandbox"),
-        "access_keys": {ACCESS_KEY: secrets.gateway_secret_file.read_text()},
+        "access_keys": {GATEWAY_KEY_ID: secrets.gateway_secret_file.read_text()},
         "sign_names": [SIGN_NAME],
         "templates_file": str(TEMPLATES),
         "names_file": str(names),

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import httpx
-
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.migrate import migrate
 from deploy.local.ports import free_or_raise
@@ -97,11 +95,18 @@ class Running:
 
 
 async def answers_200(url: str) -> bool:
+    """Ask without a client: this is asked twenty times a second while services start."""
+    host, _, rest = url.removeprefix("http://").partition(":")
+    port, _, path = rest.partition("/")
     try:
-        async with httpx.AsyncClient(timeout=2) as client:
-            return (await client.get(url)).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            status = await reader.readline()
+            writer.close()
+    except OSError:
         return False
+    return b" 200 " in status
 
 
 @asynccontextmanager
@@ -144,7 +149,10 @@ async def whole_stack(
 
 
 async def _start_services(running: Running, report: Callable[[str], None]) -> None:
-    """Start ledger and seed it; the others come up meanwhile; intake listens last."""
+    """Start ledger and seed it; the others come up meanwhile.
+
+    None of them is ready before it has read the whole registry: intake refuses until then.
+    """
     report("生成镇的数据 · making up the town")
     for town in running.wanted.towns:
         running.towns[town.tenant_id] = await asyncio.to_thread(entries_of, town)
@@ -155,10 +163,8 @@ async def _start_services(running: Running, report: Callable[[str], None]) -> No
         if "notify" in services:
             tasks.create_task(_start_sandbox(running))
         for name in services:
-            if name not in ("ledger", "intake"):
+            if name != "ledger":
                 tasks.create_task(running.start(name))
-    if "intake" in services:
-        await running.start("intake")
 
 
 async def _start_sandbox(running: Running) -> None:

@@ -5,9 +5,10 @@ It ends with its record marked `last`, or where a record of another set of the s
 (compaction may have taken its end away).
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from services.chassis.postgres import Connection
 
@@ -43,6 +44,25 @@ def complete_sets(changes: Sequence[C]) -> tuple[Sequence[C], Sequence[C]]:
         if change.last:
             ended = n + 1
     return changes[:ended], changes[ended:]
+
+
+class OpenSets(Generic[C]):
+    """The same rule, one change at a time: what waits for the rest of its set, by tenant."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[C]] = defaultdict(list)
+
+    def feed(self, change: C) -> list[C]:
+        """Take in a change; return those that take effect now, in order."""
+        waiting = self._waiting[change.tenant_id]
+        ended = []
+        if waiting and waiting[0].change_set != change.change_set:
+            ended, waiting = waiting, []
+        waiting.append(change)
+        if change.last:
+            ended, waiting = [*ended, *waiting], []
+        self._waiting[change.tenant_id] = waiting
+        return ended
 
 
 STAGE = """

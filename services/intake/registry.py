@@ -22,11 +22,13 @@ from contracts.registry import (
     read_change,
 )
 from services.chassis.clock import REAL, Offsets
-from services.chassis.copy import complete_sets
+from services.chassis.copy import OpenSets
 from services.chassis.inbox import Record
 
 log = structlog.get_logger()
 
+# Staff and households are none of intake's business.
+KINDS = frozenset({"tenant", "profile", "front_end", "unit", "clock"})
 Granted = dict[str, tuple[str, FrontEnd]]  # by tenant: the front end's id, and its record
 
 
@@ -47,7 +49,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.towns: dict[str, TownKnown] = defaultdict(TownKnown)
-        self._open_sets: dict[str, list[Change]] = defaultdict(list)
+        self._open_sets: OpenSets[Change] = OpenSets()
         self._by_digest: dict[str, Granted] = {}
         self.any_town = asyncio.Event()
         self.complete = False  # nobody is refused before everybody is known
@@ -58,13 +60,10 @@ class Registry:
         Raises:
             ValueError: it cannot be read; what was known before stays.
         """
-        change = read_change(record.headers, record.value)
+        change = read_change(record.headers, record.value, KINDS)
         if change is None:
             return
-        waiting = self._open_sets[change.tenant_id]
-        waiting.append(change)
-        ended, tail = complete_sets(waiting)
-        self._open_sets[change.tenant_id] = list(tail)
+        ended = [one for one in self._open_sets.feed(change) if one.kind in KINDS]
         for one in ended:
             self._apply(self.towns[one.tenant_id], one)
         if any(one.kind == "front_end" for one in ended):
@@ -93,7 +92,7 @@ class Registry:
                 town.front_ends.pop(change.record_id, None)
                 town.units.pop(change.record_id, None)
             case _:
-                pass  # staff and households are none of intake's business
+                pass
 
     def granted(self, digest: str) -> Granted:
         """Return for each town the front end that holds the key."""
