@@ -76,6 +76,7 @@ def _clocks(
             starts="state" if one.counts_from == "step_entered" else one.counts_from,
             warn_share=one.warn_at,
             states=states,
+            by_time=one.by_time,
         )
         for id_, one in named
         if one is not None and one.counts_from != "blown"

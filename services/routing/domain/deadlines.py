@@ -27,6 +27,19 @@ def add(start: datetime, span: Span, rules: Rules) -> datetime:
     )
 
 
+def due_by(rule: DeadlineRule, start: datetime, rules: Rules) -> datetime:
+    """Return when a clock that starts now is due.
+
+    A time of day that has passed already when the clock starts means the next day's.
+    """
+    due_at = add(start, rule.within, rules)
+    if rule.by_time is None:
+        return due_at
+    day = due_at.astimezone(ZoneInfo(rules.timezone))
+    local = datetime.combine(day, rule.by_time, day.tzinfo)
+    return (local if local >= start else local + timedelta(days=1)).astimezone(start.tzinfo)
+
+
 def start_clock(
     rule: DeadlineRule, start: datetime, rules: Rules
 ) -> tuple[Fact, tuple[NewTimer, ...]]:
@@ -34,7 +47,7 @@ def start_clock(
     if rule.clock == "duty":
         fact = {"deadline": rule.id, "clock": rule.clock, "armed": False}
         return Fact("case.deadline_set.v1", fact), (NewTimer(rule.id, "miss", None, None),)
-    due_at = add(start, rule.within, rules)
+    due_at = due_by(rule, start, rules)
     timers = [NewTimer(rule.id, "miss", due_at, due_at)]
     warn_at = None
     if rule.warn_share is not None:

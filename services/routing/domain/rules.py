@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
 from typing import Literal
 
 
@@ -18,7 +19,8 @@ class Span:
 class DeadlineRule:
     """A clock. `starts` is a moment of the case, or `state` for the states named in `states`.
 
-    Only calendar clocks can be told yet; those on duty time are kept unarmed.
+    With `by_time` it ends at that time of the day to which `within` leads. Only calendar clocks
+    can be told yet; those on duty time are kept unarmed.
     """
 
     id: str
@@ -27,6 +29,7 @@ class DeadlineRule:
     starts: Literal["reported", "accepted", "assigned", "state"]
     warn_share: float | None = None
     states: frozenset[str] = frozenset()
+    by_time: time | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from services.routing.domain.town import Unit
 from tests.unit.routing.made_up import TOWN, UNITS, report, square, town
 
 IN_G1, IN_G2, IN_G3, OUTSIDE = (0.5, 0.5), (1.5, 0.5), (1.0, 1.5), (9.0, 9.0)
+NO_HOUSEHOLD = "unknown_household"
 HOME = {"household_id": "h1", "household_grid": "g1"}
 NO_HOME = {"household_id": "h9"}
 
@@ -42,7 +43,7 @@ TABLE: list[tuple[dict[str, Any], str | None, str | None, str | None, str | None
     ({"village": "北村"}, None, None, None, "unknown_village"),
     ({"village": "g1"}, None, None, None, "unknown_village"),
     ({"village": "town"}, None, None, None, "unknown_village"),
-    (NO_HOME | {"grid": "g9", "point": OUTSIDE, "village": "x"}, *[None] * 3, "unknown_household"),
+    (NO_HOME | {"grid": "?", "point": OUTSIDE, "village": "x"}, None, None, None, NO_HOUSEHOLD),
     ({}, None, None, None, "no_place"),
 ]
 
