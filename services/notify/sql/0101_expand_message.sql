@@ -30,7 +30,7 @@ CREATE TABLE intent (
     notice      text NOT NULL,
     rule        text NOT NULL,
     recipient   text NOT NULL,  -- a staff id, `reporter`, or `role:…` where nobody is rostered
-    channels    jsonb NOT NULL,  -- in the order in which they are tried
+    channels    text[] NOT NULL,  -- in the order in which they are tried
     tries_max   integer NOT NULL CHECK (tries_max >= 1),
     wait_s      double precision NOT NULL CHECK (wait_s >= 0),
     words       jsonb NOT NULL,  -- what the text names; nothing personal

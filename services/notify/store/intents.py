@@ -53,11 +53,12 @@ INSERT INTO intent (
     tries_max, wait_s, words, due_at, timezone, state, channel, next_at
 )
 SELECT
-    tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
-    tries_max, wait_s, words, due_at, timezone, 'open', channels ->> 0, now()
+    tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient,
+    string_to_array(channels, ','), tries_max, wait_s, words, due_at, timezone, 'open',
+    split_part(channels, ',', 1), now()
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::jsonb[], $10::integer[], $11::double precision[], $12::jsonb[], $13::timestamptz[],
+    $9::text[], $10::integer[], $11::double precision[], $12::jsonb[], $13::timestamptz[],
     $14::text[]
 ) AS given(
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
@@ -73,7 +74,7 @@ async def insert(conn: Connection, intents: Sequence[Intent]) -> None:
     rows = [
         (
             one.tenant_id, one.intent_id, one.case_id, one.event_id, one.traceparent, one.notice,
-            one.rule, one.recipient, list(one.plan.channels), one.plan.tries_max,
+            one.rule, one.recipient, ",".join(one.plan.channels), one.plan.tries_max,
             one.plan.wait_s, dict(one.words), one.due_at, one.timezone,
         )
         for one in intents
