@@ -1,6 +1,6 @@
 """Who answers for a case. Somebody always does: a person on the roster, or at least a role."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from services.routing.domain.rules import Flow, Step
 from services.routing.domain.town import Setting
@@ -14,18 +14,33 @@ def main_steps(flow: Flow, state: str) -> tuple[Step, ...]:
     return tuple(step for step in flow.onward(state) if step.means not in _ASIDE)
 
 
+def barred_from(step: Step, case: Case, flow: Flow) -> Mapping[str, set[str]]:
+    """Return who must leave a step to somebody else, and because of which steps of his own."""
+    apart = {other for group in flow.distinct if step.id in group for other in group - {step.id}}
+    found: dict[str, set[str]] = {}
+    for done, staff in case.done:
+        if done in apart:
+            found.setdefault(staff, set()).add(done)
+    return found
+
+
 def first_able(
-    roles: Iterable[str], grid: str | None, village: str | None, setting: Setting
+    roles: Iterable[str],
+    grid: str | None,
+    village: str | None,
+    setting: Setting,
+    barred: Container[str] = (),
 ) -> tuple[Owner | None, tuple[Tried, ...]]:
     """Give it to the first role, in the given order, that has somebody on the roster.
 
-    Without any, the first role that has a unit at all; without that, nobody.
+    Whoever is `barred` is passed over. Without any, the first role that has a unit at all;
+    without that, nobody.
     """
     tried: list[Tried] = []
     reserve: Owner | None = None
     for role in roles:
         unit = setting.unit_for(role, grid, village)
-        staff = setting.town.first_on_roster(unit, role) if unit is not None else None
+        staff = setting.town.first_on_roster(unit, role, barred) if unit is not None else None
         tried.append(Tried(f"owner.{role}", bool(staff), "on_roster" if staff else "nobody"))
         if unit is not None and staff is not None:
             return Owner(unit, role, staff), tuple(tried)
@@ -61,24 +76,27 @@ def opening_owner(
     return owner, rule, (*tried, held)
 
 
-def owner_after(case: Case, mover: Owner, state: str, setting: Setting) -> Owner | None:
-    """Return the owner once `mover` has brought the case to `state`; None: the system chooses.
+def owner_after(case: Case, step: Step, mover: Owner, setting: Setting) -> Owner | None:
+    """Return the owner once `mover` has taken a step; `case` has its new state already.
 
-    He keeps it if the handler, or his role, leads on from there; else it goes to the first role
-    that does.
+    He keeps it if the handler, or his role, leads on from there and he may; else it goes to the
+    first role that does. None: the system chooses. What is taken up again by a handler goes back
+    to whom it would go at the opening.
     """
     flow = setting.rules.flows[case.flow]
-    onward = main_steps(flow, state)
-    leading = next((step for step in onward if step.roles), None)
-    if any(step.by_system for step in onward):
+    onward = main_steps(flow, case.state)
+    leading = next((one for one in onward if one.roles), None)
+    if any(one.by_system for one in onward):
         return None
-    if any(step.by_handler for step in onward):
-        return mover
-    if state in flow.end or leading is None:
+    if any(one.by_handler for one in onward):
+        again = step.means == "reopen"
+        return opening_owner(flow, case.grid, case.village, setting)[0] if again else mover
+    if case.closed or leading is None:
         return case.owner
-    if mover.role in leading.roles:
+    barred = barred_from(leading, case, flow)
+    if mover.role in leading.roles and mover.staff not in barred:
         return mover
-    owner, _ = first_able(leading.roles, case.grid, case.village, setting)
+    owner, _ = first_able(leading.roles, case.grid, case.village, setting, barred)
     return owner or fallback_owner(case.village, setting)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from services.routing.domain.deadlines import start_clocks
-from services.routing.domain.owners import owner_after, system_owner
+from services.routing.domain.owners import barred_from, owner_after, system_owner
 from services.routing.domain.rules import DeadlineRule, Flow, Step
 from services.routing.domain.town import Setting
 from services.routing.domain.values import (
@@ -78,9 +78,9 @@ def _handed_in(given: Mapping[str, object], name: str) -> bool:
 
 def _mover(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | Refused:
     """Return the role, unit and person as which the actor may take the step."""
-    others = _done_by_others_needed(case, step, setting.rules.flows[case.flow])
-    if actor.staff in others:
-        return Refused("same_person", tuple(sorted(others[actor.staff])))
+    barred = barred_from(step, case, setting.rules.flows[case.flow])
+    if actor.staff in barred:
+        return Refused("same_person", tuple(sorted(barred[actor.staff])))
     if step.by_handler and _is_handler(case, actor):
         return replace(case.owner, staff=actor.staff)
     role = next((role for role in step.roles if role in actor.roles), None)
@@ -93,16 +93,6 @@ def _mover(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | Re
     return Owner(setting.unit_for(role, case.grid, case.village) or path[-1], role, actor.staff)
 
 
-def _done_by_others_needed(case: Case, step: Step, flow: Flow) -> Mapping[str, set[str]]:
-    """Return who took a step that must not be taken by the same person, and which."""
-    apart = {other for group in flow.distinct if step.id in group for other in group - {step.id}}
-    found: dict[str, set[str]] = {}
-    for done, staff in case.done:
-        if done in apart:
-            found.setdefault(staff, set()).add(done)
-    return found
-
-
 def _is_handler(case: Case, actor: Actor) -> bool:
     """Tell whether the actor is the owner; an owner who is only a role is anyone who holds it."""
     owner = case.owner
@@ -113,15 +103,15 @@ def _is_handler(case: Case, actor: Actor) -> bool:
 
 def _taken(move: _Move, now: datetime, setting: Setting) -> Decision:
     case, step = move.case, move.step
-    owner = owner_after(case, move.by, step.to, setting)
     after = replace(
         case,
         state=step.to,
-        owner=owner or case.owner,
         accepted=case.accepted or move.first,
         closed=step.to in move.flow.end,
         done=(*case.done, (step.id, move.by.staff or "")),
     )
+    owner = owner_after(after, step, move.by, setting)
+    after = replace(after, owner=owner or case.owner)
     facts = [_step_taken(move, after), *_meanings(move, after)]
     if owner is None:
         after, more = _system_steps(after, moved_up=step.means == "move_up", setting=setting)

@@ -1,6 +1,6 @@
 """The town's structure at one moment: units, who is rostered where, and where grids lie."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shapely import Point, Polygon, STRtree
@@ -55,9 +55,9 @@ class Town:
         """Return the unit of a level among a unit and those above it."""
         return next((one for one in self.path(unit_id) if self.units[one].level == level), None)
 
-    def first_on_roster(self, unit_id: str, role: str) -> str | None:
-        staff = self.posts.get((unit_id, role), ())
-        return staff[0] if staff else None
+    def first_on_roster(self, unit_id: str, role: str, barred: Container[str] = ()) -> str | None:
+        rostered = self.posts.get((unit_id, role), ())
+        return next((staff for staff in rostered if staff not in barred), None)
 
     @property
     def root(self) -> str | None:
