@@ -165,12 +165,16 @@ def _system_steps(case: Case, *, moved_up: bool, setting: Setting) -> tuple[Case
         step = next((s for s in flow.onward(case.state) if s.by_system and s.means is None), None)
         if step is None:
             break
-        owner = system_owner(case, moved_up=moved_up, setting=setting)
-        after = replace(case, state=step.to, owner=owner, closed=step.to in flow.end)
+        closed = step.to in flow.end
+        owner = case.owner if closed else system_owner(case, moved_up=moved_up, setting=setting)
+        after = replace(case, state=step.to, owner=owner, closed=closed)
         by = Owner(owner.unit, SYSTEM, SYSTEM)
         facts.append(_step_taken(_Move(case, flow, step, by, {}), after))
-        rule = "next_rung" if moved_up else "roster"
-        facts.append(Fact("case.assigned.v1", {"owner": asdict(owner), "rule": rule}))
+        if closed:
+            facts.append(Fact("case.closed.v1", {"by": asdict(by), "state": after.state}))
+        else:
+            rule = "next_rung" if moved_up else "roster"
+            facts.append(Fact("case.assigned.v1", {"owner": asdict(owner), "rule": rule}))
         case = after
     return case, facts
 
