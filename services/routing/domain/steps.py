@@ -206,7 +206,7 @@ def _is_met(rule: DeadlineRule, move: _Move, after: Case) -> bool:
         return move.step.means in ("resolve", "reopen")
     if rule.id == FIRST_ACTION:
         return move.first
-    left = bool(rule.states) and after.state not in rule.states
+    left = move.case.state in rule.states and after.state not in rule.states
     return left or rule.id == f"step.{move.step.id}"
 
 
