@@ -77,20 +77,24 @@ def _handed_in(given: Mapping[str, object], name: str) -> bool:
 
 
 def _mover(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | Refused:
-    """Return the role, unit and person as which the actor may take the step."""
+    """Return the role, unit and person as which the actor may take the step.
+
+    A role counts only at its own unit: a worker here who is a cadre elsewhere is no cadre here.
+    """
     barred = barred_from(step, case, setting.rules.flows[case.flow])
     if actor.staff in barred:
         return Refused("same_person", tuple(sorted(barred[actor.staff])))
     if step.by_handler and _is_handler(case, actor):
         return replace(case.owner, staff=actor.staff)
-    role = next((role for role in step.roles if role in actor.roles), None)
-    if role is None:
+    held = [role for role in step.roles if role in actor.roles]
+    if not held:
         by_handler_alone = step.by_handler and not step.roles
         return Refused("not_the_handler" if by_handler_alone else "role_not_allowed", step.roles)
-    path = setting.town.path(setting.lowest(case.grid, case.village))
-    if not actor.units.intersection(path):
-        return Refused("unit_not_allowed", path)
-    return Owner(setting.unit_for(role, case.grid, case.village) or path[-1], role, actor.staff)
+    asked = [(role, setting.unit_for(role, case.grid, case.village)) for role in held]
+    for role, unit in asked:
+        if unit is not None and unit in actor.units:
+            return Owner(unit, role, actor.staff)
+    return Refused("unit_not_allowed", tuple(unit for _, unit in asked if unit is not None))
 
 
 def _is_handler(case: Case, actor: Actor) -> bool:
