@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn
@@ -142,14 +143,28 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
 
 
 class Work:
-    """What a service does beside HTTP. `waiting_for` tells what it still needs to be ready."""
+    """What a service does beside HTTP. `waiting_for` tells what it still needs to be ready.
+
+    `closing` comes before `stopping`: open streams would hold up the end, so they end by it.
+    """
 
     def __init__(self) -> None:
+        self.closing = asyncio.Event()
         self.stopping = asyncio.Event()
         self.waiting_for: str | None = "start"
 
     async def check(self) -> str | None:
         return self.waiting_for
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, work: Work) -> None:
+        super().__init__(config)
+        self._work = work
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._work.closing.set()
+        await super().shutdown(sockets)
 
 
 async def serve(
@@ -167,7 +182,7 @@ async def serve(
     )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(_run_until_stopped(work, run))
-        await uvicorn.Server(config).serve()
+        await _Server(config, work).serve()
         # Stopping a producer was seen to hang: the process ends in any case.
         deadline = threading.Timer(settings.shutdown_grace_s, os._exit, [1])
         deadline.daemon = True
