@@ -125,7 +125,7 @@ moments = st.integers(946_684_800, 3_786_912_000).map(lambda s: datetime.fromtim
 spans = st.builds(Span, st.integers(0, 36), st.integers(0, 400), st.integers(0, 100_000))
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(derandomize=True, max_examples=60)
 @given(
     start=moments,
     span=spans,
@@ -142,7 +142,7 @@ def test_no_clock_ends_before_it_begins_and_none_warns_after_its_end(
     assert start <= warn.fires_at <= miss.fires_at == warn.due_at == miss.due_at
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(derandomize=True, max_examples=60)
 @given(start=moments, span=spans, seconds=st.integers(0, 10_000_000))
 def test_who_starts_later_is_due_no_earlier(start: datetime, span: Span, seconds: int) -> None:
     later = add(start, Span(seconds=seconds), CLIP)

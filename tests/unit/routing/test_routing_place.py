@@ -98,7 +98,7 @@ clue = st.sampled_from(["g1", "g3", "v1", "gone", "", "town"])
 coordinate = st.sampled_from([-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5]) | st.floats(-180, 180)
 
 
-@settings(derandomize=True, max_examples=150)
+@settings(derandomize=True, max_examples=60)
 @given(
     household=st.none() | st.just("h1"),
     household_grid=st.none() | clue,
