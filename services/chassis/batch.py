@@ -7,6 +7,7 @@ handler commits nothing.
 
 import asyncio
 import random
+import re
 import time
 import traceback
 from collections import deque
@@ -41,14 +42,11 @@ def is_passing(error: BaseException) -> bool:
 
 def told(error: BaseException) -> str:
     """Tell an error by kind, message and place in our code, without any value of a row."""
-    message = str(error.args[0]) if error.args else ""
+    message = re.split(r"['\"\n]", str(error), maxsplit=1)[0]  # values follow in quotes, or below
+    constraint = getattr(error, "constraint_name", None) or ""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "/services/" in f.filename]
-    where = (
-        f" ({frames[-1].filename.rpartition('/services/')[2]}:{frames[-1].lineno})"
-        if frames
-        else ""
-    )
-    return f"{type(error).__name__}: {message}{where}"
+    where = [f"({f.filename.rpartition('/services/')[2]}:{f.lineno})" for f in frames[-1:]]
+    return " ".join([f"{type(error).__name__}:", *message.split(), *constraint.split(), *where])
 
 
 class Message(Protocol):
