@@ -18,8 +18,9 @@ else:
     Connection = PoolConnectionProxy | asyncpg.Connection
 
 IDLE_IN_TRANSACTION_S = 15
-_OUTAGE_CLASSES = ("08", "40", "53", "57", "58")
-_OUTAGE_CODES = ("55P03",)
+# Connection and login, rollback, resources, operator, system; a lock that is not free; a session
+# that was frozen in its transaction.
+_OUTAGES = ("08", "28", "40", "53", "57", "58", "55P03", "25P03")
 
 
 def is_outage(error: BaseException) -> bool:
@@ -28,8 +29,8 @@ def is_outage(error: BaseException) -> bool:
     A wrong argument is an `InterfaceError` too, but of the record's making.
     """
     if isinstance(error, asyncpg.PostgresError):
-        code = error.sqlstate or ""
-        return code.startswith(_OUTAGE_CLASSES) or code in _OUTAGE_CODES
+        migrated = isinstance(error, asyncpg.InvalidCachedStatementError)  # beside us: read anew
+        return migrated or (error.sqlstate or "").startswith(_OUTAGES)
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)
     return isinstance(error, OSError)
@@ -54,7 +55,7 @@ async def open_pool(settings: ServiceSettings, service: str) -> AsyncIterator[Po
         init=_prepare,
         server_settings={
             "application_name": f"chuishao-{service}",
-            "statement_timeout": f"{settings.statement_timeout_s:.0f}s",
+            "statement_timeout": f"{settings.statement_timeout_s * 1000:.0f}ms",
             "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
             "timezone": "UTC",
         },
