@@ -2,28 +2,44 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    model_validator,
+)
 
 # Control characters but for line breaks and tabs, and halves of characters.
-_NOT_KEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-_MOBILE = re.compile(r"(?:\+?86)?(1[3-9]\d{9})")
-_OTHER_PHONE = re.compile(r"\+?\d{5,15}")
-_FULL_WIDTH = str.maketrans("０１２３４５６７８９＋－", "0123456789+-")
+_NOT_KEPT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
+_OTHER_PHONE = re.compile(r"\+?[0-9]{5,15}")
+_AS_TYPED = str.maketrans("０１２３４５６７８９＋－—–（）", "0123456789+---()")
 
 
 def _kept(text: str) -> str:
     if _NOT_KEPT.search(text):
         raise ValueError("control characters are not kept: remove them")
-    if not text.strip():
+    if not any(one.isprintable() and not one.isspace() for one in text):
         raise ValueError("this must not be blank")
     return text
 
 
+def _written(moment: object) -> object:
+    """Let only text be a time: a number would be taken for seconds since 1970."""
+    if not isinstance(moment, str):
+        raise ValueError("expected a time with its offset, such as 2025-03-03T10:00:00+08:00")  # noqa: TRY004 - pydantic lists a ValueError among the faults
+    return moment
+
+
 def _phone(text: str) -> str:
     """Bring a number to one form: mainland mobiles as +86…, others as digits."""
-    digits = re.sub(r"[\s()\-]", "", text.translate(_FULL_WIDTH))
+    digits = re.sub(r"[\s()\-]", "", text.translate(_AS_TYPED))
     mobile = _MOBILE.fullmatch(digits)
     if mobile:
         return f"+86{mobile[1]}"
@@ -32,7 +48,8 @@ def _phone(text: str) -> str:
     raise ValueError("expected a phone number, such as 13800000000 or 0546-1234567")
 
 
-Text = Annotated[str, AfterValidator(_kept)]
+Kept = AfterValidator(_kept)
+Degrees = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
 
 
@@ -43,20 +60,20 @@ class Part(BaseModel):
 class Reporter(Part):
     """Who reports. All of it is optional, and all of it is sealed."""
 
-    name: Annotated[Text, Field(max_length=50)] | None = None
+    name: Annotated[str, Field(max_length=50), Kept] | None = None
     phone: Annotated[str, Field(max_length=30), AfterValidator(_phone)] | None = None
     openid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
-    anonymous: bool = False
+    anonymous: StrictBool = False
 
 
 class Place(Part):
     """Where it is: any clue helps. A point is in WGS-84."""
 
-    lat: Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)] | None = None
-    lon: Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)] | None = None
+    lat: Annotated[Degrees, Field(ge=-90, le=90)] | None = None
+    lon: Annotated[Degrees, Field(ge=-180, le=180)] | None = None
     crs: Literal["wgs84"] | None = None
-    address: Annotated[Text, Field(max_length=200)] | None = None
-    village: Annotated[Text, Field(max_length=64)] | None = None
+    address: Annotated[str, Field(max_length=200), Kept] | None = None
+    village: Annotated[str, Field(max_length=64), Kept] | None = None
     grid: Slug | None = None
     household_id: Slug | None = None
 
@@ -71,12 +88,12 @@ class Report(Part):
     """One report. `tenant` is the town's id or a division code that is an alias of it."""
 
     tenant: Slug
-    summary: Annotated[Text, Field(max_length=200)]
-    description: Annotated[Text, Field(max_length=10_000)] | None = None
+    summary: Annotated[str, Field(max_length=200), Kept]
+    description: Annotated[str, Field(max_length=10_000), Kept] | None = None
     category: Slug | None = None
     severity: Slug | None = None
     case_class: Annotated[Slug | None, Field(alias="class")] = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Annotated[AwareDatetime, BeforeValidator(_written)] | None = None
     reporter: Reporter = Reporter()
     location: Place = Place()
     attachments: Annotated[tuple[Slug, ...], Field(max_length=20)] = ()
@@ -101,6 +118,3 @@ class Accepted(BaseModel):
     case_id: str
     tracking_code: str
     received_at: datetime
-
-
-Json = dict[str, Any]

@@ -1,0 +1,148 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.intake.report import Report
+
+WHOLE = {
+    "tenant": "yihe",
+    "summary": "路灯不亮",
+    "description": "第一行\n第二行\r\n第三行\t完",
+    "category": "environment",
+    "severity": "ordinary",
+    "class": "general",
+    "occurred_at": "2025-03-03T09:59:00+08:00",
+    "reporter": {"name": "阿力木·吐尔逊", "phone": "13800000000", "openid": "o_X-1"},
+    "location": {"lat": 33.3, "lon": 114.2, "crs": "wgs84", "address": "某村1号", "village": "东村",
+                 "grid": "g01", "household_id": "h000001"},
+    "attachments": ["a1", "a2"],
+}  # fmt: skip
+
+
+def read(**more: Any) -> Report:
+    return Report.model_validate({"tenant": "yihe", "summary": "s", **more})
+
+
+def faults(**more: Any) -> dict[str, str]:
+    with pytest.raises(ValidationError) as caught:
+        read(**more)
+    errors = caught.value.errors(include_url=False, include_input=False)
+    return {".".join(map(str, one["loc"])): one["msg"] for one in errors}
+
+
+def test_every_field_is_taken_as_it_was_given() -> None:
+    report = Report.model_validate(WHOLE)
+    assert report.words == {
+        "summary": "路灯不亮",
+        "description": "第一行\n第二行\r\n第三行\t完",
+        "address": "某村1号",
+        "name": "阿力木·吐尔逊",
+        "phone": "+8613800000000",
+        "openid": "o_X-1",
+    }
+    assert report.case_class == "general"
+    assert report.attachments == ("a1", "a2")
+
+
+PHONES = [
+    ("13800000000", "+8613800000000"),
+    ("138 0000 0000", "+8613800000000"),
+    ("138-0000-0000", "+8613800000000"),
+    ("138\u20140000\u20140000", "+8613800000000"),
+    ("+8613800000000", "+8613800000000"),
+    ("8613800000000", "+8613800000000"),
+    ("0086 13800000000", "+8613800000000"),
+    ("１３８００００００００", "+8613800000000"),
+    ("＋８６１３８００００００００", "+8613800000000"),
+    ("１３８－００００　００００", "+8613800000000"),
+    ("0546-1234567", "05461234567"),
+    ("（0546）1234567", "05461234567"),
+    ("(0546) 1234567", "05461234567"),
+    ("12345", "12345"),
+    ("+4930123456", "+4930123456"),
+]
+
+
+@pytest.mark.parametrize(("typed", "kept"), PHONES)
+def test_a_phone_number_is_brought_to_one_form_however_it_was_typed(typed: str, kept: str) -> None:
+    assert read(reporter={"phone": typed}).reporter.phone == kept
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "9876", "9" * 16, "abc", "138x0000000", "٠١٢٣٤٥٦", "०१२३४५६"]
+)
+def test_what_is_no_phone_number_is_refused_and_not_repeated(typed: str) -> None:
+    said = faults(reporter={"phone": typed})
+    assert said.keys() == {"reporter.phone"}
+    assert typed not in said["reporter.phone"] or not typed
+
+
+@pytest.mark.parametrize("name", ["王𠮷", "阿力木·吐尔逊", "O'Brien", "㐂", "a" * 50, "𠮷" * 50])
+def test_a_name_is_whatever_people_are_called(name: str) -> None:
+    assert read(reporter={"name": name}).reporter.name == name
+
+
+NEEDS_TEXT = "must not be blank"
+FAULTY: list[tuple[dict[str, Any], str, str]] = [
+    ({"summary": ""}, "summary", NEEDS_TEXT),
+    ({"summary": " \t\n"}, "summary", NEEDS_TEXT),
+    ({"summary": "　"}, "summary", NEEDS_TEXT),
+    ({"summary": "\u200b\u200e"}, "summary", NEEDS_TEXT),
+    ({"description": ""}, "description", NEEDS_TEXT),
+    ({"summary": "x" * 201}, "summary", "at most 200 characters"),
+    ({"summary": "𠮷" * 201}, "summary", "at most 200 characters"),
+    ({"description": "x" * 10_001}, "description", "at most 10000 characters"),
+    ({"location": {"address": "x" * 201}}, "location.address", "at most 200 characters"),
+    ({"reporter": {"name": "x" * 51}}, "reporter.name", "at most 50 characters"),
+    ({"summary": "a\0b"}, "summary", "control characters"),
+    ({"summary": "a\x1b[31m"}, "summary", "control characters"),
+    ({"summary": "a\ud800b"}, "summary", ""),
+    ({"reporter": {"name": "\udfff"}}, "reporter.name", ""),
+    ({"location": {"grid": "\ud800"}}, "location.grid", ""),
+    ({"summary": 5}, "summary", "string"),
+    ({"summary": None}, "summary", "string"),
+    ({"summary": ["a"]}, "summary", "string"),
+    ({"tenant": "../etc"}, "tenant", "pattern"),
+    ({"tenant": 1}, "tenant", "string"),
+    ({"category": "路灯"}, "category", "pattern"),
+    ({"occurred_at": "2025-03-03T10:00:00"}, "occurred_at", "timezone"),
+    ({"occurred_at": "yesterday"}, "occurred_at", ""),
+    ({"occurred_at": 5}, "occurred_at", "expected a time"),
+    ({"occurred_at": True}, "occurred_at", "expected a time"),
+    ({"reporter": {"anonymous": "yes"}}, "reporter.anonymous", "boolean"),
+    ({"reporter": {"anonymous": 1}}, "reporter.anonymous", "boolean"),
+    ({"reporter": None}, "reporter", ""),
+    ({"reporter": []}, "reporter", ""),
+    ({"location": {"lat": 33.3}}, "location", "together"),
+    ({"location": {"lon": 114.2}}, "location", "together"),
+    ({"location": {"lat": 33.3, "lon": None}}, "location", "together"),
+    ({"location": {"lat": "33.3", "lon": 114.2}}, "location.lat", "number"),
+    ({"location": {"lat": 33.3, "lon": True}}, "location.lon", "number"),
+    ({"location": {"lat": 90.1, "lon": 0}}, "location.lat", "90"),
+    ({"location": {"lat": 0, "lon": -180.1}}, "location.lon", "-180"),
+    ({"location": {"lat": float("inf"), "lon": 0}}, "location.lat", "finite"),
+    ({"location": {"crs": "gcj02"}}, "location.crs", "wgs84"),
+    ({"location": {"point": [1, 2]}}, "location.point", "not permitted"),
+    ({"attachments": "a"}, "attachments", ""),
+    ({"attachments": ["a"] * 21}, "attachments", "at most 20"),
+    ({"attachments": [5]}, "attachments.0", "string"),
+    ({"urgent": True}, "urgent", "not permitted"),
+    ({"case_class": "general"}, "case_class", "not permitted"),
+    ({"case_id": "x"}, "case_id", "not permitted"),
+]
+
+
+@pytest.mark.parametrize(("more", "field", "said"), FAULTY, ids=[str(r[:2])[:60].encode("ascii", "replace").decode() for r in FAULTY])  # fmt: skip  # noqa: E501
+def test_each_fault_is_named_by_its_field_with_what_was_expected(
+    more: dict[str, Any], field: str, said: str
+) -> None:
+    found = faults(**more)
+    assert field in found
+    assert said in found[field]
+
+
+def test_all_faults_are_named_at_once() -> None:
+    assert faults(summary="", location={"lat": 1}, extra=1).keys() == {
+        "summary", "location", "extra",
+    }  # fmt: skip
