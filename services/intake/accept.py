@@ -157,7 +157,7 @@ class Acceptor:
     ) -> Event:
         subject = str(reported_id)
         sealed = Sealed(**asdict(self._keys.seal(tenant_id, subject, report.words)))
-        mac = self._keys.body_mac(tenant_id, report.model_dump_json().encode())
+        mac = self._keys.body_mac(tenant_id, report.digested)
         trace = request.headers.get("traceparent", "")
         where = report.location.model_dump(exclude={"address"})
         return Event(

@@ -111,6 +111,15 @@ class Report(Part):
         }
         return {name: text for name, text in said.items() if text is not None}
 
+    @property
+    def digested(self) -> bytes:
+        """What tells two reports under one key apart.
+
+        It is the same for a repeat under another name of the town, or after a release that adds
+        a field.
+        """
+        return self.model_dump_json(exclude={"tenant"}, exclude_defaults=True).encode()
+
 
 class Accepted(BaseModel):
     """The answer to an accepted report: keep the tracking code."""

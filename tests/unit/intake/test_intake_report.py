@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import pytest
@@ -146,3 +147,30 @@ def test_all_faults_are_named_at_once() -> None:
     assert faults(summary="", location={"lat": 1}, extra=1).keys() == {
         "summary", "location", "extra",
     }  # fmt: skip
+
+
+def test_the_digest_of_a_body_is_the_same_for_the_same_report() -> None:
+    one = read(reporter={"phone": "138 0000 0000"}, location={"lat": 33, "lon": 114})
+    same = read(
+        tenant="371728",  # an alias: the town is resolved before anything is derived
+        reporter={"phone": "+8613800000000", "name": None, "anonymous": False},
+        location={"lat": 33.0, "lon": 114.0, "crs": None},
+        attachments=[],
+    )
+    other = read(summary="t", reporter={"phone": "138 0000 0000"}, location={"lat": 33, "lon": 114})
+    assert one.digested == same.digested
+    assert one.digested != other.digested
+
+
+def test_a_field_that_comes_later_does_not_turn_a_repeat_into_another_report() -> None:
+    class Later(Report):
+        weather: str | None = None
+
+    body = {"tenant": "yihe", "summary": "s"}
+    assert Later.model_validate(body).digested == Report.model_validate(body).digested
+
+
+def test_the_digest_is_made_of_what_was_said_and_not_of_how_json_wrote_it() -> None:
+    one = json.loads('{"tenant": "yihe", "summary": "\\u8def", "category": "other"}')
+    other = json.loads('{"category":"other","summary":"路","tenant":"yihe"}')
+    assert Report.model_validate(one).digested == Report.model_validate(other).digested
