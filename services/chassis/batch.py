@@ -22,7 +22,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from services.chassis import inbox
 from services.chassis.crash import crash_point
-from services.chassis.inbox import Aside, Record
+from services.chassis.inbox import Aside, EventKey, Record
 from services.chassis.metrics import count, gauge, observe
 from services.chassis.postgres import Connection, Pool, is_outage
 from services.chassis.settings import ServiceSettings
@@ -150,13 +150,8 @@ class Subscription(Generic[M]):
     async def _transact(self, batch: Sequence[Read[M]]) -> None:
         async with self._pool.acquire() as conn, conn.transaction():
             asides, heard = await _sort(conn, batch)
-            places = [(one.message.tenant_id, one.message.event_id) for one in heard]
-            new = await inbox.claim(conn, places)
-            fresh = []
-            for one, place in zip(heard, places, strict=True):
-                if place in new:
-                    new.discard(place)  # a batch may hold the same event twice
-                    fresh.append(one)
+            new = await inbox.claim(conn, list(heard))
+            fresh = [one for event, one in heard.items() if event in new]
             if fresh:
                 await self._apply(conn, fresh)
             await inbox.set_aside(conn, asides)
@@ -166,10 +161,11 @@ class Subscription(Generic[M]):
             crash_point("before_commit")
         crash_point("after_commit")
         self._recent = recent
+        foreign = sum(message is None for _, message in batch)
         ends = {
             "applied": len(fresh),
-            "known": len(heard) - len(fresh),
-            "foreign": len(batch) - len(heard) - len(asides),
+            "known": len(batch) - foreign - len(asides) - len(fresh),
+            "foreign": foreign,
             "rejected": rejected,
             "parked": len(asides) - rejected,
         }
@@ -200,21 +196,34 @@ class Subscription(Generic[M]):
             log.warning("offsets_not_committed", topic=self._topic, error=repr(error))
 
 
-async def _sort(conn: Connection, batch: Sequence[Read[M]]) -> tuple[list[Aside], list[Heard[M]]]:
+async def _sort(
+    conn: Connection, batch: Sequence[Read[M]]
+) -> tuple[list[Aside], dict[EventKey, Heard[M]]]:
     """Part a batch: what is bad or stands behind something bad, and what can be handled."""
-    held = await inbox.held_keys(conn, {one.key for one, _ in batch if one.key is not None})
+    held = await inbox.held_keys(conn, {record.key for record, _ in batch} - {None})
+    stuck = held | {record.key for record, message in batch if isinstance(message, ValueError)}
+    doubtful = [_event(message) for record, message in batch if record.key in stuck]
+    known = await inbox.known(conn, [event for event in doubtful if event is not None])
     asides: list[Aside] = []
-    heard: list[Heard[M]] = []
+    heard: dict[EventKey, Heard[M]] = {}
     for record, message in batch:
+        event = _event(message)
+        if message is None or event in known or event in heard:
+            continue  # none of ours, or a repeat, also where its subject is held meanwhile
         if record.key in held:
             asides.append(Aside(record, "parked", "an earlier record of its subject is held"))
         elif isinstance(message, ValueError):
             asides.append(Aside(record, "rejected", str(message)))
-            if record.key is not None:
-                held.add(record.key)
-        elif message is not None:
-            heard.append(Heard(record, message))
+            held |= {record.key} - {None}
+        else:
+            heard[message.tenant_id, message.event_id] = Heard(record, message)
     return asides, heard
+
+
+def _event(message: Message | ValueError | None) -> EventKey | None:
+    if message is None or isinstance(message, ValueError):
+        return None
+    return message.tenant_id, message.event_id
 
 
 def _rewind(consumer: Consumer, records: Sequence[Record], delay_s: float | None) -> None:

@@ -9,10 +9,12 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from services.chassis.postgres import Connection, Pool
+
+EventKey: TypeAlias = tuple[str, UUID]  # tenant and event
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,22 @@ LIMIT $2
 """
 
 
-async def held_keys(conn: Connection, keys: Iterable[bytes]) -> set[bytes]:
+async def held_keys(conn: Connection, keys: Iterable[bytes | None]) -> set[bytes | None]:
     """Return those keys behind which something is set aside."""
     wanted = list(keys)
     return {row["record_key"] for row in await conn.fetch(HELD_KEYS, wanted, len(wanted))}
+
+
+KNOWN = """
+SELECT tenant_id, event_id
+FROM unnest($1::text[], $2::uuid[]) AS given(tenant_id, event_id)
+JOIN inbox USING (tenant_id, event_id)
+"""
+
+
+async def known(conn: Connection, events: Sequence[EventKey]) -> set[EventKey]:
+    """Return those events that have taken effect already."""
+    return await _events(conn, KNOWN, events) if events else set()
 
 
 CLAIM = """
@@ -64,10 +78,14 @@ RETURNING tenant_id, event_id
 """
 
 
-async def claim(conn: Connection, events: Sequence[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
+async def claim(conn: Connection, events: Sequence[EventKey]) -> set[EventKey]:
     """Enter events into the inbox; return those that were not there."""
+    return await _events(conn, CLAIM, events)
+
+
+async def _events(conn: Connection, statement: str, events: Sequence[EventKey]) -> set[EventKey]:
     tenants, ids = [tenant for tenant, _ in events], [event for _, event in events]
-    return {(row["tenant_id"], row["event_id"]) for row in await conn.fetch(CLAIM, tenants, ids)}
+    return {tuple(row) for row in await conn.fetch(statement, tenants, ids)}
 
 
 SET_ASIDE = """
