@@ -114,7 +114,7 @@ class Subscription(Generic[M]):
             delay_s = self._delay_s()
             _rewind(consumer, records, delay_s)
             count("chuishao_outages_total", topic=self._topic)
-            log.warning("batch_given_back", topic=self._topic, error=repr(error), delay_s=delay_s)
+            log.warning("batch_given_back", topic=self._topic, error=told(error), delay_s=delay_s)
         else:
             self._outages = 0
             self._committed()
@@ -127,6 +127,10 @@ class Subscription(Generic[M]):
             return record, self._parse(record)
         except ValueError as error:
             return record, error
+        except Exception as error:
+            if is_passing(error):
+                raise
+            return record, ValueError(told(error))
 
     async def _settle(self, batch: Sequence[Read[M]]) -> None:
         """Take the batch whole; if its handling fails, halve it until the culprit stands alone."""
