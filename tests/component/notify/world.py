@@ -142,37 +142,15 @@ class World:
         )
         await subscription.on_batch(self.consumer, records)
 
-    def opened(self, case_id: UUID | None = None, **more: Any) -> Event:
-        """A case is opened; its reporter can be reached by phone unless told otherwise."""
-        case_id = case_id or uuid4()
-        tenant = more.pop("tenant", TENANT)
-        contacts = more.pop("contacts", {"name": "张三", "phone": f"+86{REPORTER_PHONE}"})
-        reporter = None
-        if contacts:
-            reporter = Sealed(**asdict(self.ring.seal(tenant, str(case_id), contacts)))
-        given = {
-            "number": f"250303-{next(self.numbers):04d}",
-            "front_end": "demo",
-            "category": "dispute_neighbour",
-            "severity": "ordinary",
-            "class": "general",
-            "flow": "standard_case",
-            "profile_version": 1,
-            "state": "reported",
-            "grid": "g01",
-            "village": "v1",
-            "owner": WORKER,
-            "received_at": factories.START,
-            "reporter": reporter,
-            **more,
-        }
-        return event(case_id, CaseOpenedV1.model_validate(given), tenant)
+    def opened(self, **more: Any) -> Event:
+        """Open a case, with a number of its own."""
+        return opened(self.ring, number=f"250303-{next(self.numbers):04d}", **more)
 
     async def assign(self, owner: Owner = WORKER, **more: Any) -> UUID:
         """Open a case and assign it: one message, by SMS, to its owner."""
-        opened = self.opened(owner=owner, **more)
-        case_id, tenant = opened.subject_id, opened.tenant_id
-        await self.hear(opened, assigned(case_id, owner, tenant))
+        first = self.opened(owner=owner, **more)
+        case_id, tenant = first.subject_id, first.tenant_id
+        await self.hear(first, assigned(case_id, owner, tenant))
         return case_id
 
     @asynccontextmanager
@@ -257,6 +235,31 @@ def event(case_id: UUID, fact: Fact, tenant: str = TENANT, cause: str = "") -> E
         data=fact,
         seq=1,
     )
+
+
+def opened(ring: KeyRing, tenant: str = TENANT, **more: Any) -> Event:
+    """A case is opened; its reporter can be reached by phone unless told otherwise."""
+    case_id, reporter = uuid4(), None
+    contacts = more.pop("contacts", {"name": "张三", "phone": f"+86{REPORTER_PHONE}"})
+    if contacts:
+        reporter = Sealed(**asdict(ring.seal(tenant, str(case_id), contacts)))
+    given = {
+        "number": "250303-0001",
+        "front_end": "demo",
+        "category": "dispute_neighbour",
+        "severity": "ordinary",
+        "class": "general",
+        "flow": "standard_case",
+        "profile_version": 1,
+        "state": "reported",
+        "grid": "g01",
+        "village": "v1",
+        "owner": WORKER,
+        "received_at": factories.START,
+        "reporter": reporter,
+        **more,
+    }
+    return event(case_id, CaseOpenedV1.model_validate(given), tenant)
 
 
 def assigned(case_id: UUID, owner: Owner = WORKER, tenant: str = TENANT) -> Event:
