@@ -75,12 +75,8 @@ class Registry:
         match change.data:
             case Tenant() as tenant:
                 town.tenant = tenant
-            case ProfileVersion() as version if version.version >= town.version:
-                try:
-                    town.profile = town_profile.parse(version.body)
-                    town.version = version.version
-                except ProfileError as error:
-                    log.error("profile_refused", tenant_id=change.tenant_id, error=str(error))  # noqa: TRY400 - the text names each fault
+            case ProfileVersion() as version:
+                _take_profile(town, change.tenant_id, version)
             case FrontEnd() as front_end:
                 town.front_ends[change.record_id] = front_end
             case Unit() as unit:
@@ -89,8 +85,7 @@ class Registry:
                 entries = ((o.from_at, timedelta(seconds=o.seconds)) for o in clock.offsets)
                 town.offsets = Offsets(tuple(entries))
             case None:
-                town.front_ends.pop(change.record_id, None)
-                town.units.pop(change.record_id, None)
+                _remove(town, change)
             case _:
                 pass
 
@@ -114,3 +109,26 @@ class Registry:
                 if alias.code == name and alias.valid_from <= at and not ended:
                     return tenant_id
         return None
+
+
+def _take_profile(town: TownKnown, tenant_id: str, version: ProfileVersion) -> None:
+    """Take the newest version; one with faults leaves the last good one in force."""
+    if version.version < town.version:
+        return
+    try:
+        town.profile = town_profile.parse(version.body)
+        town.version = version.version
+    except ProfileError as error:
+        log.error("profile_refused", tenant_id=tenant_id, error=str(error))  # noqa: TRY400 - the text names each fault
+
+
+def _remove(town: TownKnown, change: Change) -> None:
+    match change.kind:
+        case "front_end":
+            town.front_ends.pop(change.record_id, None)
+        case "unit":
+            town.units.pop(change.record_id, None)
+        case "clock":
+            town.offsets = REAL
+        case _:
+            pass  # a town and its profiles stay: cases stand on them
