@@ -1,0 +1,147 @@
+"""HTTP: the boards, the list of towns, and the streams that keep boards up to date."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
+
+from services.chassis.batch import is_passing
+from services.chassis.clock import database_now
+from services.chassis.http import Problem
+from services.chassis.postgres import Pool
+from services.console.domain.words import LANGUAGES, Language
+from services.console.hearing import Hearing
+from services.console.live import Boards
+from services.console.render import Look, Pages
+from services.console.settings import ConsoleSettings
+from services.console.snapshot import Snapshot
+from services.console.store import look
+from services.console.stream import follow
+from services.console.towns import Towns
+
+_COOKIE_AGE_S = 365 * 24 * 3600
+_TOWNS_MAX = 500
+_OUT, _UNKNOWN = 503, 404
+_RETRY = {"Refresh": "5", "Retry-After": "5"}  # the page tries again by itself, without a script
+Text = Annotated[str | None, Query(max_length=16)]
+
+
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """What the pages are made from."""
+
+    settings: ConsoleSettings
+    pool: Pool
+    towns: Towns
+    boards: Boards
+    hearing: Hearing
+    pages: Pages
+
+    def heard_ms(self, found: Snapshot) -> int:
+        """Return the town's time up to which the board shows all that was announced."""
+        behind_s = max(self.boards.unseen_s, self.hearing.silent_s)
+        return found.now_ms - round(min(behind_s, 1e6) * 1000)
+
+
+def make_router(hall: Hall) -> APIRouter:
+    """Make the pages' endpoints."""
+    router = APIRouter(tags=["pages"], include_in_schema=False)
+
+    @router.get("/")
+    async def get_first(request: Request) -> Response:
+        every = hall.towns.every()
+        if len(every) == 1:
+            return await _board(hall, request, next(iter(every)))
+        return await _towns(hall, request)
+
+    @router.get("/board/{tenant}")
+    async def get_board(tenant: str, request: Request) -> Response:
+        return await _board(hall, request, tenant)
+
+    @router.get("/board/{tenant}/events")
+    async def get_events(
+        tenant: str,
+        lang: Text = None,
+        since: Annotated[str, Query(max_length=64)] = "",
+        last_event_id: Annotated[str, Header(max_length=64)] = "",
+    ) -> Response:
+        if hall.towns.get(tenant) is None:
+            raise Problem(404, "town_not_found", "没有这个镇。", "There is no such town.")
+        if hall.boards.streams >= hall.settings.streams_max:
+            zh, en = "看的人太多，请稍后再试。", "Too many are watching: try again later."
+            raise Problem(503, "too_many_streams", zh, en, {"Retry-After": "10"})
+        events = follow(
+            hall.boards,
+            hall.pages,
+            hall.heard_ms,
+            tenant,
+            _language(lang) or "zh",
+            last_event_id or since,
+            hall.settings.beat_s,
+        )
+        return StreamingResponse(
+            events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+    return router
+
+
+async def _board(hall: Hall, request: Request, tenant_id: str) -> Response:
+    town = hall.towns.get(tenant_id)
+    if town is None:
+        return _message(hall, request, "no_such_town", _UNKNOWN)
+    try:
+        found = await hall.boards.board(tenant_id, town)
+    except Exception as error:
+        if not is_passing(error):
+            raise
+        return _message(hall, request, "out", _OUT)
+    how = _look(request)
+    return _page(hall, request, hall.pages.board(found, how, hall.heard_ms(found)))
+
+
+async def _towns(hall: Hall, request: Request) -> Response:
+    every = dict(list(hall.towns.every().items())[:_TOWNS_MAX])
+    if not every:
+        return _message(hall, request, "no_towns", 200)
+    try:
+        async with hall.pool.acquire() as conn:
+            real = await database_now(conn)
+            counts = await look.towns(conn, [(id_, town.now(real)) for id_, town in every.items()])
+    except Exception as error:
+        if not is_passing(error):
+            raise
+        return _message(hall, request, "out", _OUT)
+    listed = [(count, every[count.tenant_id]) for count in counts]
+    return _page(hall, request, hall.pages.towns(listed, _look(request)))
+
+
+def _message(hall: Hall, request: Request, which: str, status: int) -> Response:
+    """Say what is the matter; until the towns are known, that is the matter."""
+    if not hall.towns.complete and which != "out":
+        which, status = "starting", _OUT
+    html = hall.pages.message(which, _look(request))
+    return _page(hall, request, html, status, _RETRY if status == _OUT else {})
+
+
+def _page(
+    hall: Hall, request: Request, html: str, status: int = 200, more: dict[str, str] | None = None
+) -> Response:
+    """Answer with a page; what was asked for by the switches is remembered."""
+    response = HTMLResponse(html, status, {**hall.pages.headers, **(more or {})})
+    how = _look(request)
+    for name, value in (("lang", how.language), ("size", how.size)):
+        if request.query_params.get(name) == value:
+            response.set_cookie(name, value, _COOKIE_AGE_S, httponly=True, samesite="lax")
+    return response
+
+
+def _look(request: Request) -> Look:
+    asked = {**request.cookies, **request.query_params}
+    language = _language(asked.get("lang")) or "zh"
+    return Look(language, "large" if asked.get("size") == "large" else "normal")
+
+
+def _language(text: str | None) -> Language | None:
+    return next((language for language in LANGUAGES if language == text), None)

@@ -1,0 +1,71 @@
+"""The console, wired: the live board, from its own copy of what routing announces."""
+
+import asyncio
+
+from fastapi.staticfiles import StaticFiles
+
+from contracts.topics import LEDGER_REGISTRY, ROUTING_EVENTS
+from services.chassis import crash, kafka, log
+from services.chassis.http import Work, make_app, serve
+from services.chassis.postgres import open_pool
+from services.console.api import Hall, make_router
+from services.console.handlers import BoardFacts, parse
+from services.console.hearing import Hearing
+from services.console.live import Boards
+from services.console.render import STATIC, Pages
+from services.console.settings import ConsoleSettings
+from services.console.towns import Towns
+
+NAME = "console"
+TOPICS = (ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
+
+
+async def main() -> None:
+    settings = ConsoleSettings()
+    log.configure(NAME, json=settings.log_json)
+    crash.arm(settings.mode)
+    work, towns = Work(), Towns()
+    broker = kafka.make_broker(settings, NAME)
+    async with open_pool(settings, NAME) as pool:
+        boards, hearing = Boards(settings, pool, towns), Hearing(pool)
+
+        async def run() -> None:
+            await kafka.start_broker(broker, settings, TOPICS, work)
+            work.waiting_for = "the registry"
+            caught_up = await kafka.follow(
+                broker, settings, LEDGER_REGISTRY.name, LEDGER_REGISTRY.partitions, towns.take
+            )
+            await caught_up.wait()
+            towns.complete = True
+            await towns.any_town.wait()
+            facts = await kafka.subscribe(
+                broker,
+                settings,
+                pool,
+                topics=[ROUTING_EVENTS.name],
+                group=NAME,
+                parse=parse,
+                apply=BoardFacts(towns).apply,
+            )
+            work.waiting_for = None
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_end_streams(work, boards))
+                tasks.create_task(boards.run(work.stopping))
+                tasks.create_task(hearing.run(facts.subscriber.consumer, work.stopping))
+                tasks.create_task(kafka.consume_until_stopped(work, [facts]))
+            await broker.stop()
+
+        async def seen() -> str | None:
+            unseen = boards.unseen_s > settings.stale_s and work.waiting_for is None
+            return "the database: the board cannot look at it" if unseen else None
+
+        app = make_app("Chuishao console", {"work": work.check, "board": seen})
+        hall = Hall(settings, pool, towns, boards, hearing, Pages(settings))
+        app.include_router(make_router(hall))
+        app.mount("/static", StaticFiles(directory=STATIC))
+        await serve(settings, app, work, run)
+
+
+async def _end_streams(work: Work, boards: Boards) -> None:
+    await work.closing.wait()
+    boards.close()

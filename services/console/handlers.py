@@ -1,0 +1,205 @@
+"""Kafka in: what routing announces becomes the board, and the lines of what happened lately."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from contracts.events import Event, Fact, read_event
+from contracts.facts import (
+    CaseAcceptedV1,
+    CaseAssignedV1,
+    CaseClosedV1,
+    CaseDeadlineMissedV1,
+    CaseDeadlineSetV1,
+    CaseDeadlineWarnedV1,
+    CaseFollowUpKeptV1,
+    CaseOpenedV1,
+    CaseReopenedV1,
+    CaseResolvedV1,
+    CaseReturnVisitedV1,
+    CaseStepTakenV1,
+)
+from services.chassis.batch import Heard
+from services.chassis.inbox import Record
+from services.chassis.postgres import Connection
+from services.console.domain.acts import Act, ActKind, joined
+from services.console.domain.board import (
+    CLASS_CLOCK,
+    FIRST_ACTION_CLOCK,
+    BoardCase,
+    Clock,
+    Key,
+    started,
+    stepped,
+    stopped,
+    warned,
+)
+from services.console.store import projection
+from services.console.towns import Towns
+
+# The kinds that the board shows; all others are none of its business.
+SHOWN: Mapping[str, type[Fact]] = {
+    "case.opened.v1": CaseOpenedV1,
+    "case.assigned.v1": CaseAssignedV1,
+    "case.accepted.v1": CaseAcceptedV1,
+    "case.step_taken.v1": CaseStepTakenV1,
+    "case.deadline_set.v1": CaseDeadlineSetV1,
+    "case.deadline_warned.v1": CaseDeadlineWarnedV1,
+    "case.deadline_missed.v1": CaseDeadlineMissedV1,
+    "case.resolved.v1": CaseResolvedV1,
+    "case.return_visited.v1": CaseReturnVisitedV1,
+    "case.closed.v1": CaseClosedV1,
+    "case.reopened.v1": CaseReopenedV1,
+    "case.follow_up_kept.v1": CaseFollowUpKeptV1,
+}
+TOLD: Mapping[type[Fact], ActKind] = {
+    CaseOpenedV1: "opened",
+    CaseAssignedV1: "assigned",
+    CaseAcceptedV1: "accepted",
+    CaseStepTakenV1: "step",
+    CaseDeadlineWarnedV1: "warned",
+    CaseDeadlineMissedV1: "missed",
+    CaseResolvedV1: "resolved",
+    CaseReturnVisitedV1: "visited",
+    CaseClosedV1: "step",
+    CaseReopenedV1: "reopened",
+    CaseFollowUpKeptV1: "followed_up",
+}
+ACTS_KEPT = 100  # of each tenant
+
+
+def parse(record: Record) -> Event | None:
+    return read_event(SHOWN, record.headers, record.value)
+
+
+class BoardFacts:
+    """Keeps the board, a batch at a time."""
+
+    def __init__(self, towns: Towns) -> None:
+        self._towns = towns
+
+    async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
+        events = [one.message for one in heard]
+        await projection.bump(conn, _newest(events))
+        cases = await projection.cases(conn, [_key(event) for event in events])
+        changed: set[Key] = set()
+        acts: dict[tuple[str, UUID, datetime], Act] = {}
+        for event in events:
+            key = _key(event)
+            before = cases.get(key)
+            if before is not None and event.seq <= before.seq:
+                continue  # taken in already
+            after = self._after(before, event)
+            if after is None:
+                continue  # its opening is older than what the topic keeps
+            cases[key] = replace(after, seq=event.seq, changed_at=event.occurred_at)
+            changed.add(key)
+            act = _act(event, before)
+            if act is not None:
+                acts[act.key] = joined(acts.get(act.key), act)
+        await projection.put(conn, [cases[key] for key in sorted(changed)])
+        await self._put_acts(conn, acts.values())
+
+    async def _put_acts(self, conn: Connection, acts: Iterable[Act]) -> None:
+        by_tenant: dict[str, list[Act]] = defaultdict(list)
+        for act in acts:
+            by_tenant[act.tenant_id].append(act)
+        told = [
+            act
+            for tenant_id in sorted(by_tenant)
+            for act in sorted(by_tenant[tenant_id], key=lambda one: one.at)[-ACTS_KEPT:]
+        ]
+        known = await projection.acts_at(conn, [act.key for act in told])
+        whole = [joined(known.get(act.key), act) for act in told]
+        await projection.put_acts(conn, whole, ACTS_KEPT)
+
+    def _after(self, case: BoardCase | None, event: Event) -> BoardCase | None:
+        if isinstance(event.data, CaseOpenedV1):
+            return _opened(event, event.data)
+        if case is None:
+            return None
+        if isinstance(event.data, CaseStepTakenV1):
+            taken, town = event.data, self._towns.get(event.tenant_id)
+            states = town.states_of_steps(case.profile_version, case.flow) if town else {}
+            owner = (taken.owner.unit, taken.owner.role)
+            return stepped(case, taken.step, taken.to_state, owner, states)
+        return _changed(case, event)
+
+
+def _newest(events: Sequence[Event]) -> dict[str, datetime]:
+    """Return each tenant's last moment, tenants in order."""
+    newest: dict[str, datetime] = {}
+    for event in sorted(events, key=lambda one: (one.tenant_id, one.occurred_at)):
+        newest[event.tenant_id] = event.occurred_at
+    return newest
+
+
+def _key(event: Event) -> Key:
+    return event.tenant_id, event.subject_id
+
+
+def _opened(event: Event, opened: CaseOpenedV1) -> BoardCase:
+    return BoardCase(
+        tenant_id=event.tenant_id,
+        case_id=event.subject_id,
+        number=opened.number,
+        profile_version=opened.profile_version,
+        flow=opened.flow,
+        category=opened.category,
+        case_class=opened.case_class,
+        severity=opened.severity,
+        grid=opened.grid,
+        village=opened.village,
+        state=opened.state,
+        owner_unit=opened.owner.unit,
+        owner_role=opened.owner.role,
+        received_at=opened.received_at,
+        changed_at=event.occurred_at,
+        seq=event.seq,
+    )
+
+
+def _changed(case: BoardCase, event: Event) -> BoardCase:  # noqa: PLR0911 - one line a fact
+    match event.data:
+        case CaseAssignedV1(owner=owner):
+            return replace(case, owner_unit=owner.unit, owner_role=owner.role)
+        case CaseAcceptedV1():
+            return stopped(replace(case, accepted=True), FIRST_ACTION_CLOCK)
+        case CaseResolvedV1():
+            return stopped(case, CLASS_CLOCK)
+        case CaseReopenedV1():
+            return stopped(replace(case, closed_at=None), CLASS_CLOCK)
+        case CaseClosedV1():
+            return replace(case, closed_at=event.occurred_at, clocks={})
+        case CaseDeadlineSetV1() as clock:
+            return started(case, clock.deadline, Clock(clock.clock, clock.due_at, clock.warn_at))
+        case CaseDeadlineWarnedV1(deadline=deadline):
+            return warned(case, deadline, event.occurred_at)
+        case _:  # told, but nothing on the board changes
+            return case
+
+
+def _act(event: Event, before: BoardCase | None) -> Act | None:
+    """Return what is told of a fact, if anything."""
+    kind = TOLD.get(type(event.data))
+    if kind is None:
+        return None
+    by = getattr(event.data, "by", None)
+    who = (by.unit, by.role) if by else (None, None)
+    act = Act(event.tenant_id, event.subject_id, event.occurred_at, kind, None, *who)
+    match event.data:
+        case CaseAssignedV1(owner=owner) if before and before.owner_unit == owner.unit:
+            return None  # the opening or the step has told it
+        case CaseOpenedV1(owner=owner) | CaseAssignedV1(owner=owner):
+            act = replace(act, to_unit=owner.unit, to_role=owner.role)
+        case CaseStepTakenV1(step=step, owner=owner):
+            act = replace(act, step=step)
+            if before is None or before.owner_unit != owner.unit:
+                act = replace(act, to_unit=owner.unit, to_role=owner.role)
+        case CaseReturnVisitedV1(satisfied=satisfied):
+            act = replace(act, satisfied=satisfied)
+        case CaseClosedV1(state=state):
+            act = replace(act, ended=state)
+    return act

@@ -1,0 +1,178 @@
+"""What the board shows: the open cases in order, counts, the last acts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.chassis.postgres import Connection
+from services.console.domain.acts import Act
+from services.console.domain.board import BoardRow
+
+VERSIONS = """
+SELECT tenant_id, version
+FROM board_version
+WHERE tenant_id = ANY($1::text[])
+"""
+
+
+async def versions(conn: Connection, tenants: Iterable[str]) -> dict[str, int]:
+    """Return how often each tenant's board has changed."""
+    rows = await conn.fetch(VERSIONS, list(tenants))
+    return {row["tenant_id"]: row["version"] for row in rows}
+
+
+FACT_AT = """
+SELECT fact_at
+FROM board_version
+WHERE tenant_id = $1
+"""
+
+
+async def fact_at(conn: Connection, tenant_id: str) -> datetime | None:
+    """Return the moment of the last fact that was taken in."""
+    at: datetime | None = await conn.fetchval(FACT_AT, tenant_id)
+    return at
+
+
+# The order of `domain.board.place_in_order`; a test holds the two together.
+ROWS = """
+SELECT number, profile_version, flow, category, class AS case_class, severity, grid, village, state,
+    owner_unit, owner_role, received_at, accepted, deadline, clock, due_at, soon_at
+FROM board_case
+WHERE tenant_id = $1 AND closed_at IS NULL
+ORDER BY
+    CASE WHEN due_at <= $2 THEN 0 WHEN soon_at <= $2 THEN 1 WHEN NOT accepted THEN 2 ELSE 3 END,
+    CASE WHEN due_at <= $2 OR soon_at <= $2 THEN due_at ELSE received_at END,
+    number COLLATE "C"
+LIMIT $3
+"""
+
+
+async def rows(conn: Connection, tenant_id: str, now: datetime, limit: int) -> list[BoardRow]:
+    """Read the open cases: overdue, about to be, not taken up, the rest; the oldest first."""
+    return [BoardRow(**row) for row in await conn.fetch(ROWS, tenant_id, now, limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """Open cases in one state. `next_at` is when a clock of theirs strikes next."""
+
+    flow: str
+    profile_version: int
+    state: str
+    open: int
+    late: int
+    soon: int
+    untaken: int
+    untold: int  # their clock counts time that cannot be told yet
+    next_at: datetime | None
+
+
+STATES = """
+SELECT flow, profile_version, state,
+    count(*) AS open,
+    count(*) FILTER (WHERE due_at <= $2) AS late,
+    count(*) FILTER (WHERE soon_at <= $2 AND due_at > $2) AS soon,
+    count(*) FILTER (WHERE NOT accepted) AS untaken,
+    count(*) FILTER (WHERE clock IS NOT NULL AND due_at IS NULL) AS untold,
+    LEAST(
+        min(due_at) FILTER (WHERE due_at > $2), min(soon_at) FILTER (WHERE soon_at > $2)
+    ) AS next_at
+FROM board_case
+WHERE tenant_id = $1 AND closed_at IS NULL
+GROUP BY flow, profile_version, state
+ORDER BY flow, profile_version, state
+LIMIT 1000
+"""
+
+
+async def states(conn: Connection, tenant_id: str, now: datetime) -> list[StateCount]:
+    """Count the open cases by state."""
+    return [StateCount(**row) for row in await conn.fetch(STATES, tenant_id, now)]
+
+
+DAY = """
+SELECT
+    (
+        SELECT count(*)
+        FROM board_case
+        WHERE tenant_id = $1 AND received_at >= $2 AND received_at < $3
+    ) AS received,
+    (
+        SELECT count(*)
+        FROM board_case
+        WHERE tenant_id = $1 AND closed_at >= $2 AND closed_at < $3
+    ) AS closed
+"""
+
+
+async def day(
+    conn: Connection, tenant_id: str, begins: datetime, ends: datetime
+) -> tuple[int, int]:
+    """Count what came in and what was closed between two moments."""
+    row = await conn.fetchrow(DAY, tenant_id, begins, ends)
+    return (row["received"], row["closed"]) if row else (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAct:
+    """An act with what must be known of its case to tell it."""
+
+    act: Act
+    number: str
+    category: str
+    flow: str
+    profile_version: int
+    grid: str | None
+    village: str | None
+    owner_unit: str
+
+
+ACTS = """
+SELECT act.tenant_id, act.case_id, act.at, act.kind, act.step, act.unit, act.role, act.to_unit,
+    act.to_role, act.satisfied, act.ended,
+    number, category, flow, profile_version, grid, village, owner_unit
+FROM board_act AS act
+JOIN board_case USING (tenant_id, case_id)
+WHERE act.tenant_id = $1
+ORDER BY act.at DESC, act.case_id DESC
+LIMIT $2
+"""
+
+_ACT_COLUMNS = tuple(Act.__dataclass_fields__)
+
+
+async def acts(conn: Connection, tenant_id: str, limit: int) -> list[ToldAct]:
+    """Read the last acts, the newest first."""
+    found = []
+    for row in await conn.fetch(ACTS, tenant_id, limit):
+        values = dict(row)
+        act = Act(**{name: values.pop(name) for name in _ACT_COLUMNS})
+        found.append(ToldAct(act, **values))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class TownCount:
+    """One town in the list of towns."""
+
+    tenant_id: str
+    open: int
+    late: int
+
+
+TOWNS = """
+SELECT tenant_id,
+    count(case_id) AS open,
+    count(case_id) FILTER (WHERE due_at <= now) AS late
+FROM unnest($1::text[], $2::timestamptz[]) AS wanted(tenant_id, now)
+LEFT JOIN board_case USING (tenant_id)
+WHERE closed_at IS NULL
+GROUP BY tenant_id
+"""
+
+
+async def towns(conn: Connection, given: Sequence[tuple[str, datetime]]) -> list[TownCount]:
+    """Count what is open and what is overdue in each town, at its own time."""
+    tenants, nows = [tenant for tenant, _ in given], [now for _, now in given]
+    return [TownCount(**row) for row in await conn.fetch(TOWNS, tenants, nows)]

@@ -1,0 +1,182 @@
+"""The board's projection: cases, the last acts, and one version per tenant."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from services.chassis.postgres import Connection
+from services.console.domain.acts import Act
+from services.console.domain.board import BoardCase, Clock, Key
+
+# The version row is the tenant's lock: whoever writes its board holds it until the end.
+BUMP = """
+INSERT INTO board_version AS kept (tenant_id, version, fact_at)
+SELECT tenant_id, 1, fact_at
+FROM unnest($1::text[], $2::timestamptz[]) AS given(tenant_id, fact_at)
+ORDER BY tenant_id
+ON CONFLICT (tenant_id) DO UPDATE
+SET version = kept.version + 1, fact_at = GREATEST(kept.fact_at, excluded.fact_at)
+"""
+
+
+async def bump(conn: Connection, newest: Mapping[str, datetime]) -> None:
+    """Lock the boards of tenants and note that they change; `newest` has each one's last fact."""
+    await conn.execute(BUMP, list(newest), list(newest.values()))
+
+
+CASES = """
+SELECT tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
+    state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at, clocks
+FROM board_case
+JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
+"""
+
+
+async def cases(conn: Connection, keys: Iterable[Key]) -> dict[Key, BoardCase]:
+    """Read the cases that are known already."""
+    wanted = list(set(keys))
+    rows = await conn.fetch(CASES, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
+    return {(row["tenant_id"], row["case_id"]): _case(row) for row in rows}
+
+
+def _case(row: Record) -> BoardCase:
+    values = dict(row)
+    values["case_class"] = values.pop("class")
+    clocks = values.pop("clocks")
+    return BoardCase(**values, clocks={name: _clock(*parts) for name, parts in clocks.items()})
+
+
+def _clock(kind: Any, due_at: str | None, soon_at: str | None) -> Clock:  # noqa: ANN401 - from JSON
+    return Clock(kind, _moment(due_at), _moment(soon_at))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _clocks_json(case: BoardCase) -> str:
+    def text(at: datetime | None) -> str | None:
+        return None if at is None else at.isoformat()
+
+    return json.dumps(
+        {
+            name: (clock.kind, text(clock.due_at), text(clock.soon_at))
+            for name, clock in case.clocks.items()
+        }
+    )
+
+
+PUT = """
+INSERT INTO board_case (
+    tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
+    state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at,
+    clocks, deadline, clock, due_at, soon_at
+)
+SELECT
+    tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
+    state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at,
+    clocks::jsonb, deadline, clock, due_at, soon_at
+FROM unnest(
+    $1::text[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
+    $14::timestamptz[], $15::timestamptz[], $16::integer[], $17::boolean[], $18::timestamptz[],
+    $19::text[], $20::text[], $21::text[], $22::timestamptz[], $23::timestamptz[]
+) AS given(
+    tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
+    state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at,
+    clocks, deadline, clock, due_at, soon_at
+)
+ORDER BY tenant_id, case_id
+ON CONFLICT (tenant_id, case_id) DO UPDATE
+SET state = excluded.state, owner_unit = excluded.owner_unit, owner_role = excluded.owner_role,
+    changed_at = excluded.changed_at, seq = excluded.seq, accepted = excluded.accepted,
+    closed_at = excluded.closed_at, clocks = excluded.clocks, deadline = excluded.deadline,
+    clock = excluded.clock, due_at = excluded.due_at, soon_at = excluded.soon_at
+"""
+
+_PLAIN = attrgetter(
+    "tenant_id", "case_id", "number", "profile_version", "flow", "category", "case_class",
+    "severity", "grid", "village", "state", "owner_unit", "owner_role", "received_at",
+    "changed_at", "seq", "accepted", "closed_at",
+)  # fmt: skip
+
+
+async def put(conn: Connection, changed: Sequence[BoardCase]) -> None:
+    """Write cases as they stand now; the caller holds the lock of their tenants."""
+    if changed:
+        rows = [(*_PLAIN(case), _clocks_json(case), *_next(case)) for case in changed]
+        await conn.execute(PUT, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def _next(case: BoardCase) -> tuple[object, ...]:
+    if case.next_clock is None:
+        return None, None, None, None
+    deadline, clock = case.next_clock
+    return deadline, clock.kind, clock.due_at, clock.soon_at
+
+
+_ACT_COLUMNS = tuple(Act.__dataclass_fields__)
+
+ACTS_AT = """
+SELECT tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended
+FROM board_act
+JOIN unnest($1::text[], $2::uuid[], $3::timestamptz[])
+    AS wanted(tenant_id, case_id, at) USING (tenant_id, case_id, at)
+"""
+
+
+async def acts_at(
+    conn: Connection, keys: Sequence[tuple[str, UUID, datetime]]
+) -> dict[tuple[str, UUID, datetime], Act]:
+    """Read acts of which some facts have come already."""
+    columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
+    acts = [Act(**row) for row in await conn.fetch(ACTS_AT, *columns)]
+    return {act.key: act for act in acts}
+
+
+PUT_ACTS = """
+INSERT INTO board_act (
+    tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended
+)
+SELECT tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended
+FROM unnest(
+    $1::text[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::boolean[], $11::text[]
+) AS given(tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended)
+ORDER BY tenant_id, case_id, at
+ON CONFLICT (tenant_id, case_id, at) DO UPDATE
+SET kind = excluded.kind, step = excluded.step, unit = excluded.unit, role = excluded.role,
+    to_unit = excluded.to_unit, to_role = excluded.to_role, satisfied = excluded.satisfied,
+    ended = excluded.ended
+"""
+
+TRIM_ACTS = """
+DELETE FROM board_act
+USING (
+    SELECT wanted.tenant_id, first.at, first.case_id
+    FROM unnest($1::text[]) AS wanted(tenant_id)
+    CROSS JOIN LATERAL (
+        SELECT at, case_id
+        FROM board_act
+        WHERE board_act.tenant_id = wanted.tenant_id
+        ORDER BY at DESC, case_id DESC
+        OFFSET $2
+        LIMIT 1
+    ) AS first
+) AS too_old
+WHERE board_act.tenant_id = too_old.tenant_id
+    AND (board_act.at, board_act.case_id) <= (too_old.at, too_old.case_id)
+"""
+
+
+async def put_acts(conn: Connection, acts: Sequence[Act], kept_max: int) -> None:
+    """Write acts and remove those that are too old to be told."""
+    if acts:
+        columns = ([getattr(act, name) for act in acts] for name in _ACT_COLUMNS)
+        await conn.execute(PUT_ACTS, *columns)
+        await conn.execute(TRIM_ACTS, sorted({act.tenant_id for act in acts}), kept_max)

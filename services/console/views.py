@@ -1,0 +1,204 @@
+"""The board in words: what a town's profile and registry call what the projection holds by id."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from hashlib import blake2s
+from typing import Protocol
+
+from markupsafe import Markup
+
+from contracts.profile import Deadline, Profile
+from services.console.domain.acts import Act
+from services.console.domain.board import (
+    CLASS_CLOCK,
+    FIRST_ACTION_CLOCK,
+    STEP_CLOCK,
+    BoardRow,
+)
+from services.console.domain.spoken import HOUR_S, MINUTE_S
+from services.console.domain.words import Words
+from services.console.store.look import StateCount, ToldAct
+from services.console.towns import Town
+
+_DOT = " · "
+
+
+class Named(Protocol):
+    @property
+    def zh(self) -> str: ...
+    @property
+    def en(self) -> str | None: ...
+
+
+def name(named: Named | None, fallback: str, words: Words) -> str:
+    """Say a name in the reader's language; where English is missing, the Chinese stands for it."""
+    if named is None:
+        return fallback
+    return (named.en or named.zh) if words.language == "en" else named.zh
+
+
+@dataclass(frozen=True, slots=True)
+class RowView:
+    """One line of the list. `allowed` says how much working time a clock counts."""
+
+    number: str
+    category: str
+    kind: str
+    place: str
+    within: str
+    role: str
+    unit: str
+    state: str
+    accepted: bool
+    received_at: datetime
+    clock: str
+    due_at: datetime | None
+    soon_at: datetime | None
+    allowed: str
+
+    @property
+    def digest(self) -> str:
+        """Tells whether the line says something else than before; time alone changes nothing."""
+        return blake2s(repr(astuple(self)).encode(), digest_size=5).hexdigest()
+
+
+class Speaker:
+    """Says in one language what one town calls things."""
+
+    def __init__(self, town: Town, words: Words) -> None:
+        self.town, self.words = town, words
+
+    def town_name(self, tenant_id: str) -> str:
+        return name(self.town.tenant, tenant_id, self.words)
+
+    def unit(self, unit_id: str | None) -> str:
+        return self.town.units.get(unit_id, unit_id) if unit_id else ""
+
+    def role(self, profile: Profile | None, role_id: str) -> str:
+        known = {"reporter": self.words.reporter, "system": self.words.system}
+        named = profile.roles_by_id.get(role_id) if profile else None
+        return name(named, known.get(role_id, role_id), self.words)
+
+    def state(self, profile: Profile | None, flow_id: str, state: str) -> str:
+        flow = profile.flows_by_id.get(flow_id) if profile else None
+        return name(flow.states.get(state) if flow else None, state, self.words)
+
+    def category(self, profile: Profile | None, category: str) -> str:
+        named = profile.categories_by_id.get(category) if profile else None
+        return name(named, category, self.words)
+
+    def row(self, row: BoardRow) -> RowView:
+        profile = self.town.profile(row.profile_version)
+        case_class = profile.classes_by_id.get(row.case_class) if profile else None
+        severity = profile.severities_by_id.get(row.severity) if profile else None
+        place, within = self._place(row)
+        return RowView(
+            number=row.number,
+            category=self.category(profile, row.category),
+            kind=_DOT.join(
+                (
+                    name(case_class, row.case_class, self.words),
+                    name(severity, row.severity, self.words),
+                )
+            ),
+            place=place,
+            within=within,
+            role=self.role(profile, row.owner_role),
+            unit=self.unit(row.owner_unit),
+            state=self.state(profile, row.flow, row.state),
+            accepted=row.accepted,
+            received_at=row.received_at,
+            clock=row.clock or "",
+            due_at=row.due_at,
+            soon_at=row.soon_at,
+            allowed=self._allowed(profile, row),
+        )
+
+    def _place(self, row: BoardRow) -> tuple[str, str]:
+        if row.grid is not None:
+            return self.unit(row.grid), self.unit(row.village)
+        if row.village is not None:
+            return self.unit(row.village), self.words.no_grid
+        return self.words.nowhere, ""
+
+    def _allowed(self, profile: Profile | None, row: BoardRow) -> str:
+        """Say how much working time there is, where the clock counts it."""
+        if row.clock != "duty" or profile is None:
+            return ""
+        rule = _rule(profile, row)
+        seconds = rule.within.seconds if rule and rule.within.has_clock_time_only else 0
+        if seconds and seconds % HOUR_S == 0:
+            return self.words.duty_hours.format(n=seconds // HOUR_S)
+        return self.words.duty_minutes.format(n=seconds // MINUTE_S) if seconds else ""
+
+    def act(self, told: ToldAct) -> Markup:
+        """Say one act in a sentence; each name is kept apart from the text around it."""
+        act, profile = told.act, self.town.profile(told.profile_version)
+        words = self.words
+        place = self.unit(told.grid or told.village) or words.somebody
+        sentence = Markup(getattr(words, f"act_{act.kind}"))  # noqa: S704 - a text of our own
+        said = sentence.format(
+            who=_apart(self._who(act, profile)),
+            place=_apart(place),
+            owner=_apart(self.unit(told.owner_unit)),
+            number=Markup('<b class="number">{}</b>').format(told.number),
+            category=_apart(self.category(profile, told.category)),
+            step=_apart(self._step(profile, told.flow, act.step)),
+        )
+        return Markup(words.between).join([said, *self._tail(told, profile)])  # noqa: S704 - ours
+
+    def _tail(self, told: ToldAct, profile: Profile | None) -> Iterable[Markup]:
+        act, words = told.act, self.words
+        if act.satisfied is not None:
+            yield Markup.escape(words.satisfied if act.satisfied else words.unsatisfied)
+        if act.ended is not None:
+            yield _apart(self.state(profile, told.flow, act.ended))
+        here = told.grid or told.village if act.kind == "opened" else act.unit
+        if act.to_unit is not None and act.to_unit != here:
+            handed = Markup(words.to_unit)  # noqa: S704 - a text of our own
+            yield handed.format(unit=_apart(self.unit(act.to_unit)))
+
+    def _who(self, act: Act, profile: Profile | None) -> str:
+        if act.unit is not None:
+            return self.unit(act.unit)
+        return self.role(profile, act.role) if act.role else self.words.somebody
+
+    def _step(self, profile: Profile | None, flow_id: str, step_id: str | None) -> str:
+        flow = profile.flows_by_id.get(flow_id) if profile else None
+        return name(
+            flow.steps_by_id.get(step_id or "") if flow else None, step_id or "", self.words
+        )
+
+    def counts(self, states: Sequence[StateCount]) -> list[tuple[str, int]]:
+        """Count by the state's words, in the order in which the flows go through them."""
+        counted: dict[str, int] = {}
+        places: dict[str, int] = {}
+        for one in states:
+            profile = self.town.profile(one.profile_version)
+            word = self.state(profile, one.flow, one.state)
+            flow = profile.flows_by_id.get(one.flow) if profile else None
+            order = flow.state_ids if flow else ()
+            place = order.index(one.state) if one.state in order else len(order)
+            counted[word] = counted.get(word, 0) + one.open
+            places[word] = min(place, places.get(word, place))
+        return sorted(counted.items(), key=lambda item: (places[item[0]], item[0]))
+
+
+def _apart(text: str) -> Markup:
+    """Keep a name's direction of writing to itself."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+def _rule(profile: Profile, row: BoardRow) -> Deadline | None:
+    """Find the deadline whose clock it is."""
+    case_class = profile.classes_by_id.get(row.case_class)
+    if row.deadline == CLASS_CLOCK:
+        category = profile.categories_by_id.get(row.category)
+        own = category.deadline if category else None
+        return own or (case_class.deadline if case_class else None)
+    if row.deadline == FIRST_ACTION_CLOCK:
+        return case_class.first_action if case_class else None
+    flow = profile.flows_by_id.get(row.flow)
+    step = flow.steps_by_id.get((row.deadline or "").removeprefix(STEP_CLOCK)) if flow else None
+    return step.deadline if step else None
