@@ -35,19 +35,8 @@ class Change(Protocol):
 C = TypeVar("C", bound=Change)
 
 
-def complete_sets(changes: Sequence[C]) -> tuple[Sequence[C], Sequence[C]]:
-    """Split one tenant's changes, in order, into those of ended sets and the open tail."""
-    ended = 0
-    for n, change in enumerate(changes):
-        if n and change.change_set != changes[n - 1].change_set:
-            ended = n
-        if change.last:
-            ended = n + 1
-    return changes[:ended], changes[ended:]
-
-
 class OpenSets(Generic[C]):
-    """The same rule, one change at a time: what waits for the rest of its set, by tenant."""
+    """What waits for the rest of its set, by tenant."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[C]] = defaultdict(list)
@@ -65,6 +54,13 @@ class OpenSets(Generic[C]):
         return ended
 
 
+def complete_sets(changes: Sequence[C]) -> tuple[Sequence[C], Sequence[C]]:
+    """Split one tenant's changes, in order, into those of ended sets and the open tail."""
+    sets: OpenSets[C] = OpenSets()
+    ended = [done for change in changes for done in sets.feed(change)]
+    return ended, changes[len(ended) :]
+
+
 STAGE = """
 INSERT INTO registry_staged (tenant_id, kind, record_id, change_set, last, valid_from, body)
 SELECT tenant_id, kind, record_id, change_set, last, valid_from, body::jsonb
@@ -74,20 +70,24 @@ FROM unnest(
 ORDER BY n
 """
 
-# The same rule as `complete_sets`, for all tenants at once.
+# The same rule as `OpenSets`, for all tenants at once: what lies before a set's last record, or
+# before a record of another set than the newest, has ended.
 APPLY_ENDED = """
-WITH tail AS (
-    SELECT tenant_id,
-        coalesce(max(n) FILTER (WHERE last), 0) AS last_n,
-        (array_agg(change_set ORDER BY n DESC))[1] AS newest
+WITH staged AS (
+    SELECT tenant_id, n, last, change_set,
+        first_value(change_set) OVER (PARTITION BY tenant_id ORDER BY n DESC) AS newest
     FROM registry_staged
     WHERE tenant_id = ANY($1::text[])
+), reached AS (
+    SELECT tenant_id, max(n) AS ended_n
+    FROM staged
+    WHERE last OR change_set <> newest
     GROUP BY tenant_id
 ), ended AS (
     DELETE FROM registry_staged
-    USING tail
-    WHERE registry_staged.tenant_id = tail.tenant_id
-        AND (n <= tail.last_n OR change_set <> tail.newest)
+    USING reached
+    WHERE registry_staged.tenant_id = reached.tenant_id
+        AND n <= reached.ended_n
     RETURNING registry_staged.*
 ), final AS (
     SELECT DISTINCT ON (tenant_id, kind, record_id) *
