@@ -19,7 +19,7 @@ from services.chassis.inbox import Record
 from services.chassis.seal import KeyRing
 from services.chassis.settings import ServiceSettings
 from services.ledger.changes import Line, change_of, sealed_entries
-from services.ledger.store.registry import ChangeSet
+from services.ledger.store.registry import ChangeSet, Entry
 
 TENANT = "yihe"
 SMALL = Size(villages=2, grids=6, household_groups=12, people=60)
@@ -76,9 +76,12 @@ def registry_changes(
     change_set: str = "seed-1",
 ) -> list[Change]:
     """Return the registry's changes as ledger would publish them, in one set."""
-    given = [Line.model_validate(line) for line in (lines or town_lines(tenant=tenant))]
+    wanted = list(lines or town_lines(tenant=tenant))
+    given = {n: Line.model_validate(o) for n, o in enumerate(wanted, 1) if o["kind"] != "clock"}
+    clocks = [Entry("clock", o["id"], o["body"]) for o in wanted if o["kind"] == "clock"]
     one = ChangeSet(tenant, change_set, "test", START)
-    entries = [e for e in sealed_entries(tenant, given, ring) if e.kind in Change.KINDS]
+    sealed = sealed_entries(tenant, given, ring)
+    entries = [e for e in (*sealed, *clocks) if e.kind in Change.KINDS]
     cause = effect_id(UUID(int=1), change_set)
     return [change_of(one, e, cause, last=e is entries[-1]) for e in entries]
 

@@ -7,33 +7,30 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from contracts import profile as town_profile
 from contracts.events import NAMESPACE, effect_id
-from contracts.profile import ProfileError
-from contracts.registry import Change, Kind
+from contracts.registry import Change
 from contracts.topics import LEDGER_REGISTRY, registry_partition
 from services.chassis import outbox
+from services.chassis.http import Problem, read_json
 from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
+from services.ledger.checks import PERSONAL, wrong_in
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
 
 _ENTRIES_PER_STATEMENT = 5_000
-# What is sealed before it is kept. Persons and addresses never leave ledger.
-_PERSONAL: Mapping[str, tuple[str, ...]] = {
-    "staff": ("name", "phone", "openid"),
-    "person": ("name", "id_number", "birth_date", "sex", "phone", "relation"),
-    "household": ("address",),
-}
+_FAULTS_MAX = 50
 Fault = dict[str, Any]
 
 
 class Line(BaseModel):
-    """One line of a change set. `body` null removes the record."""
+    """One line of a change set. `body` null removes the record. Clocks have their own door."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    kind: Kind | Literal["person"]
+    kind: Literal[
+        "tenant", "profile", "front_end", "unit", "staff", "department", "household", "person"
+    ]
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
     body: dict[str, Any] | None
 
@@ -43,75 +40,72 @@ class Faulty(ValueError):  # noqa: N818 - a state of the set
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(f"{len(faults)} faults")
-        self.faults = faults
+        self.faults = faults[:_FAULTS_MAX]
 
 
-def read_lines(body: bytes, faults_max: int = 50) -> list[Line]:
-    """Read NDJSON.
+def read_lines(body: bytes) -> dict[int, Line]:
+    """Read NDJSON: lines by their number; empty ones are passed over.
 
     Raises:
-        Faulty: every faulty line by its number, up to `faults_max`.
+        Faulty: the faulty lines, each by its number.
     """
-    lines: list[Line] = []
+    lines: dict[int, Line] = {}
     faults: list[Fault] = []
     for number, text in enumerate(body.splitlines(), 1):
-        if not text.strip():
-            continue
-        try:
-            lines.append(Line.model_validate_json(text))
-        except ValidationError as error:
-            faults += _faults(number, error)
-        if len(faults) >= faults_max:
-            break
+        if text.strip() and len(faults) < _FAULTS_MAX:
+            try:
+                lines[number] = Line.model_validate(read_json(text))
+            except (Problem, ValidationError) as error:
+                faults += _unreadable(number, error)
     if not lines and not faults:
-        faults = [{"line": 1, "field": "body", "message": "expected at least one record"}]
+        faults = [_fault(1, "body", "expected at least one record")]
     if faults:
-        raise Faulty(faults[:faults_max])
+        raise Faulty(faults)
     return lines
 
 
-def _faults(number: int, error: ValidationError) -> Iterator[Fault]:
+def _unreadable(number: int, error: Problem | ValidationError) -> Iterator[Fault]:
+    if isinstance(error, Problem):
+        yield _fault(number, "line", error.body["detail"])
+        return
     for one in error.errors(include_url=False, include_input=False):
         field = ".".join(str(part) for part in one["loc"]) or "line"
-        yield {"line": number, "field": field, "message": one["msg"]}
+        yield _fault(number, field, one["msg"])
 
 
-def sealed_entries(tenant_id: str, lines: Sequence[Line], keys: KeyRing) -> list[Entry]:
-    """Check every record against its contract and seal what is personal.
+def _fault(number: int, field: str, message: str) -> Fault:
+    return {"line": number, "field": field, "message": message}
+
+
+def sealed_entries(tenant_id: str, lines: Mapping[int, Line], keys: KeyRing) -> list[Entry]:
+    """Check every record and seal what is personal.
 
     Raises:
-        Faulty: every record that breaks its contract, by line.
+        Faulty: the records that are wrong, each by its line.
     """
-    entries: list[Entry] = []
     faults: list[Fault] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            entries.append(_entry(tenant_id, line, keys))
-        except ValidationError as error:
-            faults += _faults(number, error)
-        except ProfileError as error:
-            faults += [{"line": number, "field": p.path, "message": p.en} for p in error.problems]
+    first: dict[tuple[str, str], int] = {}
+    for number, line in lines.items():
+        before = first.setdefault((line.kind, line.id), number)
+        if before != number:
+            faults.append(_fault(number, "id", f"stands in line {before} already"))
+        wrong = wrong_in(tenant_id, line.kind, line.id, line.body)
+        faults += [_fault(number, field, message) for field, message in wrong]
+        if len(faults) >= _FAULTS_MAX:
+            break
     if faults:
         raise Faulty(faults)
-    return entries
+    return [_sealed(tenant_id, line, keys) for line in lines.values()]
 
 
-def _entry(tenant_id: str, line: Line, keys: KeyRing) -> Entry:
+def _sealed(tenant_id: str, line: Line, keys: KeyRing) -> Entry:
     if line.body is None:
         return Entry(line.kind, line.id, None)
     body = dict(line.body)
-    texts = {
-        name: str(value)
-        for name in _PERSONAL.get(line.kind, ())
-        if (value := body.pop(name, None)) not in (None, "")
-    }
+    personal = {name: body.pop(name, None) for name in PERSONAL.get(line.kind, ())}
+    texts = {name: text for name, text in personal.items() if text}
     if texts:
         body["sealed"] = asdict(keys.seal(tenant_id, line.id, texts))
-    model = Change.KINDS.get(line.kind)
-    if model is not None:
-        model.model_validate(body)
-    if line.kind == "profile":
-        town_profile.parse(body["body"])
     return Entry(line.kind, line.id, body)
 
 

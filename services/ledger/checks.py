@@ -1,0 +1,112 @@
+"""What the registry's door refuses: whatever breaks a record's contract, or its readers later.
+
+A reader that meets a broken record stands still with its whole town, so it must not get that far.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts import profile as town_profile
+from contracts.profile import ProfileError
+from contracts.registry import Change, ProfileVersion, Ring, Unit
+
+# What is sealed before it is kept. Persons and addresses never leave ledger.
+PERSONAL: Mapping[str, tuple[str, ...]] = {
+    "staff": ("name", "phone", "openid"),
+    "person": ("name", "id_number", "birth_date", "sex", "phone", "relation"),
+    "household": ("address",),
+}
+_PERSON_ELSE = {"household"}
+_RING_POINTS_MIN = 3
+_SEALED = {"kid": "", "key": "", "fields": {}}
+Wrong = tuple[str, str]  # the field, and what was expected
+
+
+def wrong_in(
+    tenant_id: str, kind: str, record_id: str, body: Mapping[str, Any] | None
+) -> list[Wrong]:
+    """Return what is wrong with one record, without any value of it."""
+    if body is None:
+        final = ("body", "a profile's versions are final: cases are pinned to them")
+        return [final] if kind == "profile" else []
+    texts = {name: body[name] for name in PERSONAL.get(kind, ()) if body.get(name) is not None}
+    plain = {name: value for name, value in body.items() if name not in PERSONAL.get(kind, ())}
+    wrong = [(name, "expected text") for name, text in texts.items() if not isinstance(text, str)]
+    if _has_nul(body):
+        wrong.append(("body", "a NUL character cannot be kept"))
+    if "sealed" in plain:
+        return [*wrong, ("sealed", "send the plain fields: they are sealed here")]
+    if kind == "person":
+        return [*wrong, *_unknown(plain.keys() - _PERSON_ELSE)]
+    return [*wrong, *_by_contract(tenant_id, kind, record_id, plain, has_texts=bool(texts))]
+
+
+def _by_contract(
+    tenant_id: str, kind: str, record_id: str, plain: Mapping[str, Any], *, has_texts: bool
+) -> Iterator[Wrong]:
+    try:
+        given = {**plain, **({"sealed": _SEALED} if has_texts else {})}
+        record = Change.KINDS[kind].model_validate(given)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_input=False):
+            field = ".".join(str(part) for part in one["loc"])
+            if field == "sealed":  # nothing personal was given, and this kind must have some
+                yield PERSONAL[kind][0], f"expected one of {', '.join(PERSONAL[kind])}"
+            else:
+                yield field, one["msg"]
+        return
+    yield from _unknown(_dropped(plain, record.model_dump(mode="json", exclude_unset=True)))
+    match record:
+        case ProfileVersion():
+            yield from _profile(record_id, record)
+        case Unit():
+            yield from _outline(record.polygon)
+        case _ if kind == "tenant" and record_id != tenant_id:
+            yield "id", f"expected the tenant's own id, {tenant_id}"
+        case _:
+            pass
+
+
+def _unknown(fields: Iterable[str]) -> list[Wrong]:
+    return [(field, "unknown field: remove it, or mend its name") for field in sorted(fields)]
+
+
+def _dropped(given: object, kept: object, path: str = "") -> Iterator[str]:
+    """Yield the paths of what a contract did not keep."""
+    if isinstance(given, Mapping) and isinstance(kept, Mapping):
+        for name, value in given.items():
+            here = f"{path}{name}"
+            if name in kept:
+                yield from _dropped(value, kept[name], f"{here}.")
+            else:
+                yield here
+    elif isinstance(given, list) and isinstance(kept, list):
+        for n, (one, other) in enumerate(zip(given, kept, strict=True)):
+            yield from _dropped(one, other, f"{path}{n}.")
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(one) for pair in value.items() for one in pair)
+    return isinstance(value, list) and any(_has_nul(one) for one in value)
+
+
+def _profile(record_id: str, record: ProfileVersion) -> Iterator[Wrong]:
+    if record_id != str(record.version):
+        yield "id", f"expected the version's number, {record.version}"
+    try:
+        town_profile.parse(record.body)
+    except ProfileError as error:
+        yield from ((problem.path, problem.en) for problem in error.problems)
+
+
+def _outline(polygon: Iterable[Ring]) -> Iterator[Wrong]:
+    for n, ring in enumerate(polygon):
+        if len(set(ring)) < _RING_POINTS_MIN:
+            yield f"polygon.{n}", "expected a ring of three different points at least"
+        elif not all(-180 <= lon <= 180 and -90 <= lat <= 90 for lon, lat in ring):  # noqa: PLR2004 - degrees
+            yield f"polygon.{n}", "expected [lon, lat] in degrees, WGS-84"

@@ -1,0 +1,190 @@
+"""What comes through the registry's door: all of it is right, or none of it is taken."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.registry import Change
+from services.chassis.seal import KeyRing, SealedFields
+from services.ledger.changes import Faulty, change_of, read_lines, sealed_entries
+from services.ledger.store.registry import ChangeSet, Entry
+from tests import factories
+from tests.factories import START, TENANT
+
+PROFILE = next(line for line in factories.town_lines() if line["kind"] == "profile")
+
+
+def line(kind: str, record_id: str, **body: Any) -> dict[str, Any]:
+    return {"kind": kind, "id": record_id, "body": body}
+
+
+UNIT = line("unit", "g1", level="grid", zh="一格")
+STAFF = line("staff", "s1", posts=[{"unit": "g1", "role": "grid_worker"}], name="王𠮷")
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
+    return KeyRing(factories.secrets(tmp_path_factory.mktemp("keys")).key_file)
+
+
+def entries(ring: KeyRing, *lines: Mapping[str, Any] | bytes) -> list[Entry]:
+    written = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in lines]
+    return sealed_entries(TENANT, read_lines(b"\n".join(written)), ring)
+
+
+def faults(ring: KeyRing, *lines: Mapping[str, Any] | bytes) -> list[tuple[int, str, str]]:
+    with pytest.raises(Faulty) as caught:
+        entries(ring, *lines)
+    return [(one["line"], one["field"], one["message"]) for one in caught.value.faults]
+
+
+def outline(*points: tuple[float, float]) -> dict[str, Any]:
+    return line("unit", "g1", level="grid", zh="一格", polygon=[list(points)])
+
+
+def with_body(**changes: Any) -> dict[str, Any]:
+    return {**PROFILE, "body": {**PROFILE["body"], **changes}}
+
+
+SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
+FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
+    ("no JSON", b"{", "line", "JSON"),
+    ("no object", b"[1]", "line", "dictionary"),
+    ("not UTF-8", b'{"kind":"\xff"}', "line", "UTF-8"),
+    ("a key twice", b'{"kind":"unit","kind":"staff","id":"a","body":null}', "line", "duplicate"),
+    ("NaN", b'{"kind":"unit","id":"a","body":{"level":"x","zh":NaN}}', "line", "number"),
+    ("no kind", {"id": "a", "body": None}, "kind", "required"),
+    ("another kind", line("wish", "a"), "kind", "unit"),
+    ("a clock", line("clock", "clock", offsets=[]), "kind", "unit"),
+    ("no id", {"kind": "unit", "body": None}, "id", "required"),
+    ("a wild id", line("unit", "../a", level="grid", zh="x"), "id", "pattern"),
+    ("a long id", line("unit", "a" * 65, level="grid", zh="x"), "id", "64"),
+    ("no body", {"kind": "unit", "id": "a"}, "body", "required"),
+    ("an extra word", {**UNIT, "valid": True}, "valid", "not permitted"),
+    ("a field missing", line("unit", "a", zh="x"), "level", "required"),
+    ("a field of another type", line("unit", "a", level="grid", zh=5), "zh", "string"),
+    ("an unknown field", line("unit", "a", level="g", zh="x", polygn=[]), "polygn", "unknown"),
+    (
+        "an unknown field inside",
+        line("staff", "a", name="x", posts=[{"unit": "g", "role": "r", "phone": "1"}]),
+        "posts.0.phone",
+        "unknown",
+    ),
+    ("a person's unknown field", line("person", "a", name="x", wechat="y"), "wechat", "unknown"),
+    ("a staff's contact by another name", {**STAFF, "body": {**STAFF["body"], "mobile": "1"}},
+     "mobile", "unknown"),
+    ("nobody's staff", line("staff", "a", posts=[]), "name", "expected"),
+    ("a phone as a number", line("person", "a", name="x", phone=13800000000), "phone", "text"),
+    ("an address as an object", line("household", "a", grid="g", address={"a": 1}), "address",
+     "text"),
+    ("sealed by the sender", line("staff", "a", posts=[], sealed={"kid": "", "key": "",
+     "fields": {}}), "sealed", "plain"),
+    ("NUL", line("unit", "a", level="grid", zh="x\0y"), "body", "NUL"),
+    ("no quota", {**UNIT, "kind": "front_end", "body": {"zh": "x", "kind": "app",
+     "key_digest": "d", "quota_per_s": 0}}, "quota_per_s", "greater"),
+    ("two points", outline((0, 0), (1, 1)), "polygon.0", "three"),
+    ("one point often", outline((1, 1), (1, 1), (1, 1), (1, 1)), "polygon.0", "three"),
+    ("lat before lon", outline((33, 114), (34, 114), (34, 115)), "polygon.0", "[lon, lat]"),
+    ("a bad hole", line("unit", "g", level="grid", zh="x", polygon=[SQUARE, [[0, 0]]]),
+     "polygon.1", "three"),
+    ("another tenant", line("tenant", "gucheng", zh="x", en="y"), "id", TENANT),
+    ("a version under a name", {**PROFILE, "id": "v1"}, "id", "expected the version's number, 1"),
+    ("a version under another number", {**PROFILE, "id": "2"}, "id", "number, 1"),
+    ("a profile removed", {"kind": "profile", "id": "1", "body": None}, "body", "final"),
+    ("version nought", with_body(version=0), "version", "greater"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bad", "field", "said"), [row[1:] for row in FAULTY], ids=[row[0] for row in FAULTY]
+)
+def test_a_fault_is_named_by_its_line_and_field(
+    ring: KeyRing, bad: Mapping[str, Any] | bytes, field: str, said: str
+) -> None:
+    found = faults(ring, {**UNIT, "id": "fine"}, bad)
+    assert [(number, name) for number, name, _ in found] == [(2, field)]
+    assert said.lower() in found[0][2].lower()
+
+
+def test_a_profile_with_faults_is_refused_with_each_path(ring: KeyRing) -> None:
+    body = json.loads(json.dumps(PROFILE["body"]["body"]))
+    body["flows"][0]["steps"][0]["by"] = ["nobody"]
+    body["clock"]["workday"] = []
+    assert {(number, name) for number, name, _ in faults(ring, UNIT, with_body(body=body))} == {
+        (2, "clock.workday")
+    }
+    del body["clock"]["workday"]
+    ((number, path, _),) = faults(ring, UNIT, with_body(body=body))
+    assert number == 2
+    assert path.startswith("flows.")
+    assert path.endswith(".by")
+
+
+def test_empty_lines_are_passed_over_and_counted(ring: KeyRing) -> None:
+    found = faults(ring, UNIT, b"", b"  ", b"{", b"", b"[]")
+    assert [number for number, _, _ in found] == [4, 6]
+    (later,) = faults(ring, UNIT, b"", {**UNIT, "body": {"level": "grid", "zh": 1}, "id": "g2"})
+    assert later[:2] == (3, "zh")
+
+
+def test_windows_line_breaks_are_line_breaks(ring: KeyRing) -> None:
+    body = b"\r\n".join(json.dumps({**UNIT, "id": f"g{n}"}).encode() for n in range(3))
+    assert len(sealed_entries(TENANT, read_lines(body + b"\r\n"), ring)) == 3
+
+
+def test_an_empty_set_is_a_fault(ring: KeyRing) -> None:
+    assert faults(ring, b"\n\n")[0][:2] == (1, "body")
+
+
+def test_the_same_record_twice_in_a_set_is_a_fault(ring: KeyRing) -> None:
+    removed = {"kind": "unit", "id": "g1", "body": None}
+    assert faults(ring, UNIT, STAFF, removed) == [(3, "id", "stands in line 1 already")]
+    assert len(entries(ring, UNIT, line("department", "g1", zh="x", level="town"))) == 2
+
+
+def test_faults_are_listed_up_to_a_limit_that_can_be_read(ring: KeyRing) -> None:
+    broken = [line("unit", f"g{n}", zh="x") for n in range(500)]
+    assert len(faults(ring, *broken)) == 50
+    assert len(faults(ring, *([b"{"] * 500))) == 50
+
+
+def test_no_fault_repeats_what_a_person_is_called(ring: KeyRing) -> None:
+    secret = "王小明13800000000"
+    bad = line("person", "a", name=secret, phone=[secret], wechat=secret, sex={"x": secret})
+    torn = json.dumps({**STAFF, "body": {"name": secret}}, ensure_ascii=False).encode()[:-3]
+    assert secret not in str(faults(ring, bad, torn))
+    assert secret not in str(faults(ring, bad))
+
+
+def test_what_is_personal_is_sealed_and_opens_again(ring: KeyRing) -> None:
+    given = [
+        line("person", "p1", name="王𠮷", id_number="1", phone="2", household="h1", sex="f"),
+        line("household", "h1", grid="g1", address="某村1号"),
+        {**STAFF, "body": {**STAFF["body"], "phone": "16000000000", "openid": None}},
+    ]
+    for entry, line_ in zip(entries(ring, *given), given, strict=True):
+        assert entry.body is not None
+        kept = json.dumps(entry.body, ensure_ascii=False)
+        sealed = SealedFields(**entry.body["sealed"])
+        plain = {n: v for n, v in line_["body"].items() if n in sealed.fields}
+        assert ring.open(TENANT, entry.record_id, sealed, set(plain)) == plain
+        assert not [text for text in plain.values() if text in kept and len(text) > 1]
+    assert "openid" not in entries(ring, given[2])[0].body["sealed"]["fields"]  # type: ignore[index]  # just made
+
+
+def test_every_seeded_town_passes_the_door(ring: KeyRing) -> None:
+    lines = factories.town_lines()
+    assert len(entries(ring, *lines)) == len(lines)
+
+
+def test_a_change_says_its_set_and_only_its_own_contract(ring: KeyRing) -> None:
+    one = ChangeSet(TENANT, "s1", "somebody", START)
+    home = entries(ring, line("household", "h1", grid="g1", address="某村1号"))[0]
+    change = change_of(one, home, UUID(int=1), last=True)
+    assert change.headers["ce_changeset"] == "s1"
+    assert change.headers["ce_last"] == "true"
+    assert json.loads(change.body or b"") == {"grid": "g1"}
+    assert change.kind in Change.KINDS
