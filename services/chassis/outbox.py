@@ -126,6 +126,7 @@ class Relay:
         """Relay until `stopping`; the round under way is ended first."""
         wait_s = _BUSY_WAIT_S
         while not stopping.is_set():
+            self._woken.clear()
             try:
                 sent = await self.round()
                 wait_s = _BUSY_WAIT_S if sent else min(wait_s * 2, _IDLE_WAIT_S)
@@ -135,7 +136,6 @@ class Relay:
                 count("chuishao_relay_failures_total")
                 log.warning("relay_round_failed", error=repr(error))
                 wait_s = _OUTAGE_WAIT_S
-            self._woken.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait_s)
 
