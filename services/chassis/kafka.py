@@ -39,6 +39,7 @@ from services.chassis.settings import ServiceSettings
 log = structlog.get_logger()
 
 SESSION_TIMEOUT_MS = 15_000
+RECORD_BYTES_MAX = 1_000_000  # as the topics have it: a refusal by the broker costs the producer
 
 
 def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
@@ -50,6 +51,7 @@ def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
         enable_idempotence=True,
         allow_auto_create_topics=False,
         max_batch_size=256 * 1024,
+        max_request_size=RECORD_BYTES_MAX,
         graceful_timeout=settings.shutdown_grace_s / 2,
         apply_types=False,
         logger=None,

@@ -7,8 +7,10 @@ run one. At least once: a relay that dies between publishing and deleting publis
 
 import asyncio
 import contextlib
+import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
@@ -17,7 +19,7 @@ import structlog
 from aiokafka.errors import MessageSizeTooLargeError
 from faststream.kafka import KafkaBroker
 
-from services.chassis.batch import is_passing
+from services.chassis.batch import is_passing, told
 from services.chassis.crash import crash_point
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
@@ -30,6 +32,7 @@ _LOCK = 4711  # the first half of the advisory lock; the lane is the second
 _BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S = 0.005, 0.2, 1.0
 _LAG_S_MAX = 30.0
 _PUBLISH_WAIT_S = 2.0  # a missing topic must not hold up the others
+_STALLED_WAIT_S = 10.0  # nor be waited for in every round
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,20 @@ FROM (
 WHERE pg_try_advisory_xact_lock($1, lane)
 """
 
-# Each lane gets its share of the round, or a busy lane would starve the others.
+# Each lane gets its share of the round, or a busy lane would starve the others; rows of a topic
+# that could not be written to just now are passed over, or they would fill that share.
 ROWS = """
 SELECT o.lane, o.id, o.topic, o.partition, o.record_key, o.headers, o.body,
-    EXISTS (SELECT FROM outbox_parked p WHERE p.record_key = o.record_key) AS behind_parked
+    EXISTS (
+        SELECT
+        FROM outbox_parked p
+        WHERE p.record_key = o.record_key AND p.topic = o.topic
+    ) AS behind_parked
 FROM unnest($1::smallint[]) AS free(lane)
 CROSS JOIN LATERAL (
     SELECT *
     FROM outbox
-    WHERE outbox.lane = free.lane
+    WHERE outbox.lane = free.lane AND outbox.topic <> ALL($3::text[])
     ORDER BY id
     LIMIT $2
 ) AS o
@@ -106,6 +114,16 @@ JOIN unnest($1::smallint[], $2::bigint[]) AS given(lane, id) USING (lane, id)
 OLDEST = "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox"
 
 
+@dataclass(slots=True)
+class _Round:
+    """What became of a round's rows; `lost` is an error after which this producer is no use."""
+
+    under_way: list[tuple[asyncpg.Record, "asyncio.Future[object]"]] = field(default_factory=list)
+    sent: list[asyncpg.Record] = field(default_factory=list)
+    unsendable: list[asyncpg.Record] = field(default_factory=list)
+    lost: BaseException | None = None
+
+
 class Relay:
     """Publishes the outbox until told to stop. `wake` saves it the wait after a local commit."""
 
@@ -113,6 +131,7 @@ class Relay:
         self._pool, self._broker = pool, broker
         self._rows_max, self._deadline_s = settings.relay_rows_max, settings.relay_deadline_s
         self._woken = asyncio.Event()
+        self._stalled: dict[str, float] = {}  # topics, and when to try them again
 
     def wake(self) -> None:
         self._woken.set()
@@ -134,7 +153,7 @@ class Relay:
                 if not is_passing(error):
                     raise  # the producer is lost, or a statement is wrong: start anew
                 count("chuishao_relay_failures_total")
-                log.warning("relay_round_failed", error=repr(error))
+                log.warning("relay_round_failed", error=told(error))
                 wait_s = _OUTAGE_WAIT_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), wait_s)
@@ -149,73 +168,75 @@ class Relay:
             lanes = [row["lane"] for row in await conn.fetch(FREE_LANES, _LOCK)]
             if not lanes:
                 return 0
-            rows = await conn.fetch(ROWS, lanes, -(-self._rows_max // len(lanes)))
-            sent, unsendable = await self._publish(rows)
+            stalled = [topic for topic, until in self._stalled.items() if until > time.monotonic()]
+            rows = await conn.fetch(ROWS, lanes, -(-self._rows_max // len(lanes)), stalled)
+            done = await self._publish(rows)
             crash_point("after_publish")
-            if unsendable:
-                log.error("outbox_rows_parked", count=len(unsendable))
-                count("chuishao_outbox_parked_total", len(unsendable))
-                await conn.execute(PARK, *_places(unsendable))
-            await conn.execute(DELETE, *_places([*sent, *unsendable]))
+            if done.unsendable:
+                log.error("outbox_rows_parked", count=len(done.unsendable))
+                count("chuishao_outbox_parked_total", len(done.unsendable))
+                await conn.execute(PARK, *_places(done.unsendable))
+            await conn.execute(DELETE, *_places([*done.sent, *done.unsendable]))
         crash_point("after_relay")
-        count("chuishao_relay_sent_total", len(sent))
-        return len(sent)
+        count("chuishao_relay_sent_total", len(done.sent))
+        if done.lost is not None:
+            raise done.lost
+        return len(done.sent)
 
-    async def _publish(
-        self, rows: Sequence[asyncpg.Record]
-    ) -> tuple[list[asyncpg.Record], list[asyncpg.Record]]:
-        """Send in order; a key stops at its first failure. Return the sent and the unsendable."""
-        under_way: list[tuple[asyncpg.Record, asyncio.Future[object]]] = []
-        unsendable: list[asyncpg.Record] = []
-        stopped: set[object] = set()  # keys and topics
-        parked: set[bytes] = {row["record_key"] for row in rows if row["behind_parked"]}
+    async def _publish(self, rows: Sequence[asyncpg.Record]) -> _Round:
+        """Send each topic's rows in order, and wait for the broker's answers."""
+        done, by_topic = _Round(), defaultdict[str, list[asyncpg.Record]](list)
         for row in rows:
-            key, topic = row["record_key"], row["topic"]
-            try:
-                if key in parked:
-                    unsendable.append(row)
-                elif key not in stopped and topic not in stopped:
-                    under_way.append((row, await self._send(row)))
-                else:
-                    stopped.add(key)
-            except MessageSizeTooLargeError:
-                parked.add(key)
-                unsendable.append(row)
-            except TimeoutError:
-                log.error("topic_not_writable", topic=topic)  # noqa: TRY400 - the topic says it all
-                stopped |= {key, topic}
-        return await self._settled(under_way), unsendable
+            by_topic[row["topic"]].append(row)
+        await asyncio.gather(*(self._send(topic, mine, done) for topic, mine in by_topic.items()))
+        if done.under_way:
+            await asyncio.wait([future for _, future in done.under_way], timeout=self._deadline_s)
+            _settle(done)
+        return done
 
-    async def _send(self, row: asyncpg.Record) -> "asyncio.Future[object]":
-        async with asyncio.timeout(_PUBLISH_WAIT_S):
-            return await self._broker.publish(
-                row["body"],
-                row["topic"],
-                key=row["record_key"],
-                partition=row["partition"],
-                headers=row["headers"],
-                no_confirm=True,
-            )
+    async def _send(self, topic: str, rows: Sequence[asyncpg.Record], done: _Round) -> None:
+        """Hand over a topic's rows; one that is too large takes its key's later rows with it."""
+        parked: set[bytes] = {row["record_key"] for row in rows if row["behind_parked"]}
+        try:
+            async with asyncio.timeout(_PUBLISH_WAIT_S):
+                for row in rows:
+                    try:
+                        if row["record_key"] not in parked:
+                            done.under_way.append((row, await self._handed_over(row)))
+                            continue
+                    except MessageSizeTooLargeError:
+                        parked.add(row["record_key"])
+                    done.unsendable.append(row)
+        except (TimeoutError, AssertionError):  # there is no such topic, or no such partition
+            log.error("topic_not_reached", topic=topic)  # noqa: TRY400 - the topic says it all
+            self._stalled[topic] = time.monotonic() + _STALLED_WAIT_S
 
-    async def _settled(
-        self, under_way: list[tuple[asyncpg.Record, "asyncio.Future[object]"]]
-    ) -> list[asyncpg.Record]:
-        """Wait for the broker's answers; return the rows before the first failure of their key."""
-        if under_way:
-            await asyncio.wait([future for _, future in under_way], timeout=self._deadline_s)
-        sent: list[asyncpg.Record] = []
-        failed_keys: set[bytes] = set()
-        for row, future in under_way:
-            error = future.exception() if future.done() else TimeoutError()
-            if error is not None and not is_passing(error):
-                raise error
-            if error is not None:
-                failed_keys.add(row["record_key"])
-            elif row["record_key"] not in failed_keys:
-                sent.append(row)
-        if failed_keys:
-            log.warning("relay_incomplete", waiting=len(under_way) - len(sent))
-        return sent
+    async def _handed_over(self, row: asyncpg.Record) -> "asyncio.Future[object]":
+        return await self._broker.publish(
+            row["body"],
+            row["topic"],
+            key=row["record_key"],
+            partition=row["partition"],
+            headers=row["headers"],
+            no_confirm=True,
+        )
+
+
+def _settle(done: _Round) -> None:
+    """Sort what was handed over: sent are the rows before the first failure of their key."""
+    failed: set[tuple[str, bytes]] = set()
+    for row, future in done.under_way:
+        place = row["topic"], row["record_key"]
+        error = future.exception() if future.done() else TimeoutError()
+        if isinstance(error, MessageSizeTooLargeError):
+            done.unsendable.append(row)
+        elif error is not None:
+            failed.add(place)
+            done.lost = done.lost if is_passing(error) else error
+        elif place not in failed:
+            done.sent.append(row)
+    if failed:
+        log.warning("rows_kept", waiting=len(done.under_way) - len(done.sent))
 
 
 def _places(rows: Sequence[asyncpg.Record]) -> tuple[list[int], list[int]]:

@@ -30,7 +30,7 @@ class ServiceSettings(BaseSettings):
     postgres_pool_max: int = Field(8, ge=1, le=100)
     statement_timeout_s: float = Field(15, gt=0)
     relay_rows_max: int = Field(500, ge=1, le=5_000)
-    relay_deadline_s: float = Field(10, gt=0, le=14)  # below the idle-in-transaction limit
+    relay_deadline_s: float = Field(10, gt=0, le=12)  # with the sending: below the idle limit
 
     key_file: Path  # the tenants' keys; no default: a service without keys must not start
     token_key_file: Path  # the public key that bearer tokens are checked with
