@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -43,35 +44,34 @@ class TenantKeys:
 
 
 class KeyRing:
-    """The tenants' keys, read from the key file; a new tenant's keys are found by a re-read."""
+    """The tenants' keys, read from the key file; new ones are found by reading it again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read_at = 0.0
         self._tenants: dict[str, TenantKeys] = {}
-        self.pepper = b""
         self._read()
 
     def _read(self) -> None:
-        self._read_at = self._path.stat().st_mtime
-        content = json.loads(self._path.read_bytes())
-        self.pepper = b64decode(content["pepper"])
-        self._tenants = {
-            tenant: TenantKeys(
-                kid=entry["kid"],
-                keys={kid: b64decode(key) for kid, key in entry["keys"].items()},
-                index=b64decode(entry["index"]),
-            )
-            for tenant, entry in content["tenants"].items()
-        }
+        read_at = self._path.stat().st_mtime
+        try:
+            content = json.loads(self._path.read_bytes())
+            pepper = b64decode(content["pepper"])
+            tenants = {name: _keys_of(entry) for name, entry in content["tenants"].items()}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # Not now: no record is at fault, and what was known before stays.
+            raise OSError(f"the key file {self._path} cannot be read") from error
+        self.pepper, self._tenants, self._read_at = pepper, tenants, read_at
 
-    def tenant(self, tenant_id: str) -> TenantKeys:
+    def tenant(self, tenant_id: str, kid: str | None = None) -> TenantKeys:
         """Return a tenant's keys.
 
         Raises:
             CannotOpen: the key file does not know the tenant.
+            OSError: the key file cannot be read.
         """
-        if tenant_id not in self._tenants and self._path.stat().st_mtime != self._read_at:
+        known = self._tenants.get(tenant_id)
+        missing = known is None or (kid is not None and kid not in known.keys)
+        if missing and self._path.stat().st_mtime != self._read_at:
             self._read()
         try:
             return self._tenants[tenant_id]
@@ -122,7 +122,7 @@ class KeyRing:
             raise CannotOpen(f"a sealed text of {subject} does not open") from error
 
     def _data_key(self, tenant_id: str, subject: str, sealed: SealedFields) -> bytes:
-        keys = self.tenant(tenant_id).keys
+        keys = self.tenant(tenant_id, sealed.kid).keys
         try:
             return _decrypt(keys[sealed.kid], sealed.key, f"{tenant_id}|{subject}")
         except (KeyError, ValueError, InvalidTag) as error:
@@ -140,6 +140,11 @@ class KeyRing:
     def api_key_digest(self, api_key: str) -> str:
         """Return what is kept of an API key."""
         return _digest(self.pepper, b"api-key", api_key.encode()).hex()
+
+
+def _keys_of(entry: Mapping[str, Any]) -> TenantKeys:
+    keys = {kid: b64decode(key) for kid, key in entry["keys"].items()}
+    return TenantKeys(entry["kid"], keys, b64decode(entry["index"]))
 
 
 def _digest(key: bytes, purpose: bytes, text: bytes) -> bytes:
