@@ -1,25 +1,26 @@
 """Bearer tokens: who acts, for which tenant, in which roles, at which units. EdDSA, short-lived."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
 class BadToken(ValueError):  # noqa: N818 - named for what the caller sent
     """The token is missing, altered, expired or not ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(BaseModel):
     """Who acts. `staff` is an opaque id; nothing of this is ever taken from a request's body."""
 
-    staff: str
-    tenant_id: str
-    roles: frozenset[str]
-    units: frozenset[str]
-    department: str | None
+    model_config = ConfigDict(frozen=True, validate_by_name=True)
+
+    staff: str = Field(alias="sub", min_length=1)
+    tenant_id: str = Field(alias="tenant", min_length=1)
+    roles: frozenset[str] = frozenset()
+    units: frozenset[str] = frozenset()
+    department: str | None = None
 
 
 class TokenCheck:
@@ -38,19 +39,13 @@ class TokenCheck:
         if scheme.lower() != "bearer" or not token:
             raise BadToken("send a bearer token in the Authorization header")
         try:
-            claims: dict[str, Any] = jwt.decode(
+            claims = jwt.decode(
                 token, self._key, algorithms=["EdDSA"], options={"require": ["exp", "sub"]}
             )
-            return Identity(
-                staff=claims["sub"],
-                tenant_id=claims["tenant"],
-                roles=frozenset(claims.get("roles", ())),
-                units=frozenset(claims.get("units", ())),
-                department=claims.get("department"),
-            )
+            return Identity.model_validate(claims)
         except jwt.ExpiredSignatureError as error:
             raise BadToken("the token has expired: sign in again") from error
-        except (jwt.InvalidTokenError, KeyError, TypeError) as error:
+        except (jwt.InvalidTokenError, ValidationError) as error:
             raise BadToken("the token does not hold: sign in again") from error
 
 
