@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import math
 import os
+import re
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import uvicorn
@@ -19,6 +23,7 @@ from services.chassis.settings import ServiceSettings
 
 Check = Callable[[], Awaitable[str | None]]  # None: well; else what is missing
 _READY_WAIT_S = 2.0
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
@@ -76,33 +81,39 @@ def invalid(errors: Any) -> Problem:  # noqa: ANN401 - pydantic's list of faults
 
 
 def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Parse strictly: UTF-8, no duplicate key, no NaN, no endless nesting.
+    """Parse strictly: UTF-8, whole characters, finite numbers, no key twice, no endless nesting.
 
     Raises:
         Problem: 400 with the fault by name.
     """
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) != len(items):
-            names = [name for name, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
-            _refuse(
-                "json_duplicate_key", f"键“{twice[:64]}”出现了两次", f"duplicate key {twice[:64]!r}"
-            )
-        return found
-
-    def constant(name: str) -> NoReturn:
-        _refuse("json_not_a_number", f"{name} 不是 JSON 数字", f"{name} is no JSON number")
-
+    hooks: dict[str, Any] = {"parse_constant": _number, "parse_float": _number}
     try:
-        return json.loads(body.decode(), object_pairs_hook=pairs, parse_constant=constant)
+        text = body.decode()
+        value = json.loads(text, object_pairs_hook=_object, **hooks)
+        if _SURROGATE.search(text):  # half of a pair is no character: nobody could store it
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         _refuse("json_not_utf8", "正文不是 UTF-8 编码", "the body is not UTF-8")
     except RecursionError:
         _refuse("json_too_deep", "嵌套太深", "it is nested too deeply")
     except ValueError:
         _refuse("json_malformed", "正文不是合法的 JSON", "the body is not JSON")
+    return value
+
+
+def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(items)
+    if len(found) != len(items):
+        twice = Counter(name for name, _ in items).most_common(1)[0][0][:64]
+        _refuse("json_duplicate_key", f"键“{twice}”出现了两次", f"duplicate key {twice!r}")
+    return found
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        _refuse("json_not_a_number", "数字不合法或太大", "a number that is none, or too large")
+    return value
 
 
 def _refuse(code: str, zh: str, en: str) -> NoReturn:
@@ -165,6 +176,13 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._work.closing.set()
         await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Keep the signals that came: raised again, they would end us before our work has."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
 
 async def serve(
