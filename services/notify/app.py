@@ -18,6 +18,7 @@ from services.chassis.token import TokenCheck
 from services.notify.api import Door, make_router
 from services.notify.channels.acs3 import AccessKey
 from services.notify.channels.aliyun_sms import Account, AliyunSms
+from services.notify.channels.lines import Lines
 from services.notify.channels.port import Channel
 from services.notify.claims import Claims
 from services.notify.compiled import templates_from
@@ -32,8 +33,6 @@ NAME = "notify"
 TOPICS = (ROUTING_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name)
 
 logger = structlog.get_logger()
-
-_KEEP_ALIVE_S = 3.0
 
 
 async def main() -> None:
@@ -113,14 +112,9 @@ async def open_channels(settings: NotifySettings) -> AsyncIterator[dict[str, Cha
         settings.gateway_sign_name,
         settings.template_codes,
     )
-    calls = settings.send_concurrency
-    async with httpx.AsyncClient(
-        timeout=httpx.Timeout(settings.gateway_deadline_s, connect=settings.gateway_connect_s),
-        # An idle connection is let go before the gateway cuts it: a cut one looks like a lost call.
-        limits=httpx.Limits(max_connections=calls, keepalive_expiry=_KEEP_ALIVE_S),
-        trust_env=False,
-    ) as http:
-        yield {"sms": AliyunSms(account, http, settings.gateway_deadline_s)}
+    timeout = httpx.Timeout(settings.gateway_deadline_s, connect=settings.gateway_connect_s)
+    async with Lines.open(settings.send_concurrency, timeout) as lines:
+        yield {"sms": AliyunSms(account, lines, settings.gateway_deadline_s)}
 
 
 def _secret(file: Path | None) -> str | None:

@@ -7,6 +7,7 @@ sent, byte for byte.
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ class AccessKey:
     secret: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for what is cached
 class Call:
     """One call of an API. `date` reads `yyyy-MM-ddTHH:mm:ssZ`; a nonce is used once."""
 
@@ -33,7 +34,7 @@ class Call:
     date: str
     nonce: str
 
-    @property
+    @cached_property
     def query(self) -> str:
         """The canonical query string: sorted by name, only `A-Za-z0-9-_.~` bare."""
         pairs = sorted(self.fields.items())

@@ -19,6 +19,7 @@ import structlog
 
 from services.notify.channels.acs3 import AccessKey, Call, signed_headers
 from services.notify.channels.aliyun_codes import meaning_of, refusal
+from services.notify.channels.lines import Lines
 from services.notify.channels.port import OutMessage, Question
 from services.notify.domain import contacts
 from services.notify.domain.progress import Accepted, Missing, Outcome, RetryLater, Unknown
@@ -67,19 +68,20 @@ def utc_now() -> datetime:
 
 
 class AliyunSms:
-    """The channel `sms`. One `http` client serves all calls; its time-outs are set by its owner."""
+    """The channel `sms`. The time-outs of single steps are those of the lines."""
 
     needs = "phone"
 
     def __init__(
         self,
         account: Account,
-        http: httpx.AsyncClient,
+        lines: Lines,
         deadline_s: float,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._account, self._http, self._deadline_s, self._now = account, http, deadline_s, now
-        self._host = httpx.URL(account.url).netloc.decode()
+        self._account, self._lines, self._deadline_s, self._now = account, lines, deadline_s, now
+        self._url = httpx.URL(account.url)
+        self._host = self._url.netloc.decode()
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -143,10 +145,13 @@ class AliyunSms:
         date = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         call = Call(self._host, action, _VERSION, fields, date, uuid4().hex)
         headers = signed_headers(call, self._account.key)
-        url = f"{self._account.url.rstrip('/')}/?{call.query}"
+        # Sent as signed: the client need not parse and write the query anew.
+        target = {"target": f"/?{call.query}".encode()}
         try:
-            async with asyncio.timeout(self._deadline_s):
-                response = await self._http.post(url, headers=headers, content=b"")
+            async with asyncio.timeout(self._deadline_s), self._lines.one() as http:
+                response = await http.post(
+                    self._url, headers=headers, content=b"", extensions=target
+                )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return RetryLater("not_connected")
         except (httpx.HTTPError, TimeoutError):

@@ -186,7 +186,7 @@ class World:
 
     async def eventually(self, query: str) -> None:
         """Wait until a query finds something."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await self.pool.fetchval(query):
                 await asyncio.sleep(0.01)
 
