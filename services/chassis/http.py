@@ -105,7 +105,7 @@ def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(items)
     if len(found) != len(items):
         twice = Counter(name for name, _ in items).most_common(1)[0][0][:64]
-        _refuse("json_duplicate_key", f"键“{twice}”出现了两次", f"duplicate key {twice!r}")
+        _refuse("json_duplicate_key", f"键 {twice!r} 出现了两次", f"duplicate key {twice!r}")
     return found
 
 
