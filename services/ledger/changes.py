@@ -109,10 +109,23 @@ def _sealed(tenant_id: str, line: Line, keys: KeyRing) -> Entry:
     return Entry(line.kind, line.id, body)
 
 
+class ProfileFinal(ValueError):  # noqa: N818 - a state of the version
+    """A profile's version is recorded with another body already: cases are pinned to that one."""
+
+
 async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry]) -> bool:
-    """Record a set and announce it, in the caller's transaction; False if it is known already."""
+    """Record a set and announce it, in the caller's transaction; False if it is known already.
+
+    Raises:
+        ProfileFinal: it would change what a version of a profile says.
+    """
     if not await registry.open_set(conn, one, len(entries)):
         return False
+    for entry in entries:
+        if entry.kind == "profile":
+            kept = await registry.current(conn, one.tenant_id, "profile", entry.record_id)
+            if kept not in (None, entry.body):
+                raise ProfileFinal(entry.record_id)
     for start in range(0, len(entries), _ENTRIES_PER_STATEMENT):
         await registry.append(conn, one, entries[start : start + _ENTRIES_PER_STATEMENT])
     published = [entry for entry in entries if entry.kind in Change.KINDS]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
+from starlette.requests import ClientDisconnect
 
 from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
@@ -14,7 +15,7 @@ from services.chassis.http import Problem
 from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen, KeyRing
 from services.ledger.api.door import Authorization, Door
-from services.ledger.changes import Faulty, read_lines, record_set, sealed_entries
+from services.ledger.changes import Faulty, ProfileFinal, read_lines, record_set, sealed_entries
 from services.ledger.domain.virtual_clock import Offset, Refused, moved, now_of
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import registry
@@ -70,8 +71,13 @@ def make_registry_router(door: Door) -> APIRouter:
         except CannotOpen as error:
             zh, en = "密钥文件里没有这个租户的密钥。", "The key file has no keys for this tenant."
             raise Problem(422, "tenant_without_keys", zh, en) from error
-        async with door.pool.acquire() as conn, conn.transaction():
-            fresh = await record_set(conn, one, entries)
+        try:
+            async with door.pool.acquire() as conn, conn.transaction():
+                fresh = await record_set(conn, one, entries)
+        except ProfileFinal as error:
+            zh = f"配置版本 {error} 已登记为别的内容，版本不可改：请用下一个版本号。"
+            en = f"Profile version {error} is recorded with another body: take the next number."
+            raise Problem(409, "profile_version_final", zh, en) from error
         door.relay.wake()
         return SetView(change_set=change_set_id, entries=len(entries), known=not fresh)
 
@@ -124,14 +130,17 @@ def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> list[Entry]:
 
 
 async def _body(request: Request, settings: LedgerSettings) -> bytes:
-    body = bytearray()
-    async with asyncio.timeout(settings.change_set_deadline_s):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > settings.change_set_bytes_max:
-                limit = settings.change_set_bytes_max
-                zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
-                raise Problem(413, "body_too_large", zh, en)
+    body, limit = bytearray(), settings.change_set_bytes_max
+    try:
+        async with asyncio.timeout(settings.change_set_deadline_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
+                    raise Problem(413, "body_too_large", zh, en)
+    except (TimeoutError, ClientDisconnect) as error:
+        zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
+        raise Problem(408, "body_incomplete", zh, en) from error
     return bytes(body)
 
 
