@@ -23,6 +23,7 @@ from services.ledger.store.facts import CaseNow, LedgerEntry
 
 log = structlog.get_logger()
 
+Key = tuple[str, UUID]  # tenant, case
 COUNTED: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
@@ -59,13 +60,11 @@ def parse(record: Record) -> LedgerEntry:
 async def on_facts(conn: Connection, heard: Sequence[Heard[LedgerEntry]]) -> None:
     entries = [one.message for one in heard]
     await facts.append(conn, entries)
-    counted = [entry for entry in entries if entry.type in COUNTED]
-    keys = sorted({(entry.tenant_id, UUID(entry.subject)) for entry in counted})
-    if not keys:
+    counted = [(key, entry) for entry in entries if (key := _case_of(entry)) is not None]
+    if not counted:
         return
-    now = await facts.now(conn, keys)
-    for entry in counted:
-        key = (entry.tenant_id, UUID(entry.subject))
+    now = await facts.now(conn, sorted({key for key, _ in counted}))
+    for key, entry in counted:
         after = _after(key, now.get(key), entry)
         if after is not None:
             now[key] = after
@@ -73,7 +72,15 @@ async def on_facts(conn: Connection, heard: Sequence[Heard[LedgerEntry]]) -> Non
         await facts.put_now(conn, list(now.values()))
 
 
-def _after(key: tuple[str, UUID], case: CaseNow | None, entry: LedgerEntry) -> CaseNow | None:
+def _case_of(entry: LedgerEntry) -> Key | None:
+    """Return the case that a fact is to be counted for: one about something else is only kept."""
+    try:
+        return (entry.tenant_id, UUID(entry.subject)) if entry.type in COUNTED else None
+    except ValueError:
+        return None
+
+
+def _after(key: Key, case: CaseNow | None, entry: LedgerEntry) -> CaseNow | None:
     try:
         fact = read_body(COUNTED[entry.type], entry.body)
     except Unreadable as error:
@@ -84,7 +91,7 @@ def _after(key: tuple[str, UUID], case: CaseNow | None, entry: LedgerEntry) -> C
     return _changed(case, fact) if case is not None else None
 
 
-def _opened(key: tuple[str, UUID], opened: CaseOpenedV1) -> CaseNow:
+def _opened(key: Key, opened: CaseOpenedV1) -> CaseNow:
     return CaseNow(
         tenant_id=key[0],
         case_id=key[1],

@@ -39,7 +39,7 @@ class FactView(BaseModel):
     type: str
     seq: int
     at: datetime
-    occurred_at: datetime
+    occurred_at: str  # as it came
     event_id: UUID
 
 
