@@ -16,7 +16,7 @@ from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen, KeyRing
 from services.ledger.api.door import Authorization, Door
 from services.ledger.changes import Faulty, ProfileFinal, read_lines, record_set, sealed_entries
-from services.ledger.domain.virtual_clock import Offset, Refused, moved, now_of
+from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
@@ -35,7 +35,7 @@ class SetView(BaseModel):
 class ClockBody(BaseModel):
     """Either `advance_s`, seconds forward, or `set_to`, a moment. Development alone."""
 
-    advance_s: Annotated[float, Field(ge=0)] | None = None
+    advance_s: Annotated[float, Field(ge=0, le=AHEAD_MAX.total_seconds())] | None = None
     set_to: AwareDatetime | None = None
 
 
@@ -116,7 +116,7 @@ def make_clock_router(door: Door) -> APIRouter:
             after = moved(offsets, real, to)
             if isinstance(after, Refused):
                 raise Problem(409, "clock_not_moved", f"{after.zh}。", f"{after.en}.")
-            set_id = f"clock-{len(after)}"
+            set_id = f"~clock-{len(after)}"  # no set through the other door has such an id
             one = ChangeSet(who.tenant_id, set_id, who.staff, real)
             await record_set(conn, one, [Entry("clock", "clock", _clock_body(after))])
         door.relay.wake()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-_STEP_MAX = timedelta(days=20 * 366)
+AHEAD_MAX = timedelta(days=20 * 366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def now_of(offsets: Sequence[Offset], real: datetime) -> datetime:
 def moved(offsets: Sequence[Offset], real: datetime, to: datetime) -> tuple[Offset, ...] | Refused:
     """Move the clock to a moment, or tell why not."""
     ahead = to - real
-    if abs(ahead) > _STEP_MAX:
+    if abs(ahead) > AHEAD_MAX:
         return Refused("时钟最多只能拨二十年", "the clock moves by twenty years at the most")
     if offsets and ahead < offsets[-1].ahead:
         return Refused("时钟设定之后只能往前拨", "once set, the clock only goes forward")
