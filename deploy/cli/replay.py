@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import aiohttp
 import asyncpg
-import httpx
 import typer
 from rich.table import Table
 
 from deploy.cli.places import Places, place_of
 from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, progress, run
 from deploy.local.errors import LocalStackError
+from deploy.local.load import ACCEPTED, sender
 from deploy.local.state import StackState, read_state
 
 SUMMARY_MAX, DESCRIPTION_MAX = 200, 10_000
 IN_FLIGHT = 32
 OPEN_TIMEOUT_S = 120.0
 TRIES_MAX = 20
+AGAIN = (429, 503)
 
 PLACES = """
 SELECT kind, record_id, body
@@ -49,6 +51,7 @@ class Replayed:
 
     messages: int = 0
     codes: dict[UUID, str] = field(default_factory=dict)  # tracking code by case
+    cases: dict[str, UUID] = field(default_factory=dict)  # case by idempotency key
     refused: list[str] = field(default_factory=list)
     sent_s: float = 0.0
     opened_s: float = 0.0
@@ -109,6 +112,11 @@ def read_messages(path: Path) -> list[dict[str, Any]]:
     return messages
 
 
+def key_of(message: dict[str, Any]) -> str:
+    """Return the idempotency key: a message is the same report each time."""
+    return f"replay-{message['id']}"
+
+
 def body_of(message: dict[str, Any], tenant: str, places: Places) -> dict[str, Any]:
     """Turn a message into a report."""
     return {
@@ -129,17 +137,16 @@ async def send_all(
     replayed = Replayed(messages=len(reports))
     free = asyncio.Semaphore(IN_FLIGHT)
     started = time.monotonic()
-    limits = httpx.Limits(max_connections=IN_FLIGHT)
-    async with httpx.AsyncClient(base_url=state.url("intake"), timeout=10, limits=limits) as client:
+    async with sender(state.url("intake"), IN_FLIGHT) as client:
 
         async def send(key: str, body: dict[str, Any]) -> None:
             async with free:
-                answer = await _post(client, state.api_key, key, body)
-            if answer.status_code == httpx.codes.ACCEPTED:
-                accepted = answer.json()
-                replayed.codes[UUID(accepted["case_id"])] = accepted["tracking_code"]
+                status, accepted = await _post(client, state.api_key, key, body)
+            if status == ACCEPTED:
+                replayed.cases[key] = UUID(accepted["case_id"])
+                replayed.codes[replayed.cases[key]] = accepted["tracking_code"]
             else:
-                replayed.refused.append(f"{key}: {answer.status_code} {answer.text[:200]}")
+                replayed.refused.append(f"{key}: {status} {str(accepted)[:200]}")
             done()
 
         async with asyncio.TaskGroup() as tasks:
@@ -150,15 +157,16 @@ async def send_all(
 
 
 async def _post(
-    client: httpx.AsyncClient, api_key: str, key: str, body: dict[str, Any]
-) -> httpx.Response:
+    client: aiohttp.ClientSession, api_key: str, key: str, body: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
     headers = {"X-Api-Key": api_key, "Idempotency-Key": key}
     for _ in range(TRIES_MAX):
-        answer = await client.post("/v1/cases", json=body, headers=headers)
-        if answer.status_code not in (429, 503):
-            break
+        async with client.post("/v1/cases", json=body, headers=headers) as answer:
+            status, accepted = answer.status, await answer.json(content_type=None)
+            if status not in AGAIN:
+                break
         await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
-    return answer
+    return status, accepted
 
 
 async def wait_opened(
@@ -190,7 +198,7 @@ async def replay_file(state: StackState, tenant: str, path: Path) -> Replayed:
     places = await read_places(state, tenant)
     async with routing_database(state) as conn:
         before = await conn.fetchval(CASES, tenant)
-    reports = [(f"replay-{m['id']}", body_of(m, tenant, places)) for m in messages]
+    reports = [(key_of(m), body_of(m, tenant, places)) for m in messages]
     with progress() as bar:
         sending = bar.add_task("上报 · reporting", total=len(reports))
         replayed = await send_all(state, reports, lambda: bar.advance(sending))

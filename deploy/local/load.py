@@ -6,13 +6,15 @@ not hide. A report that was not confirmed is sent again with the same key until 
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import httpx
+import aiohttp
 
+ACCEPTED = 202
 RETRY_S = 0.5
 REQUEST_TIMEOUT_S = 6.0
 
@@ -55,13 +57,7 @@ class Load:
 
     async def run(self, rate: float, stop: asyncio.Event, patience_s: float = 120.0) -> Log:
         """Send until `stop` or the end, then wait until all is confirmed, or patience ends."""
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-        async with (
-            httpx.AsyncClient(
-                base_url=self._url, timeout=REQUEST_TIMEOUT_S, limits=limits
-            ) as client,
-            asyncio.TaskGroup() as tasks,
-        ):
+        async with sender(self._url) as client, asyncio.TaskGroup() as tasks:
             started = time.monotonic()
             for count, body in enumerate(self._bodies):
                 await asyncio.sleep(max(0, started + count / rate - time.monotonic()))
@@ -74,7 +70,7 @@ class Load:
 
     async def _confirm(
         self,
-        client: httpx.AsyncClient,
+        client: aiohttp.ClientSession,
         one: Sent,
         body: dict[str, Any],
         stop: asyncio.Event,
@@ -90,19 +86,27 @@ class Load:
                     return
                 await asyncio.sleep(RETRY_S)
 
-    async def _post(self, client: httpx.AsyncClient, one: Sent, body: dict[str, Any]) -> None:
+    async def _post(self, client: aiohttp.ClientSession, one: Sent, body: dict[str, Any]) -> None:
         headers = {"X-Api-Key": self._api_key, "Idempotency-Key": one.key}
         started = time.monotonic()
         one.tries += 1
         try:
-            answer = await client.post("/v1/cases", json=body, headers=headers)
-        except httpx.HTTPError:
-            one.refused.append((0, time.monotonic() - started))
-            return
-        if answer.status_code == httpx.codes.ACCEPTED:
-            accepted = answer.json()
+            async with client.post("/v1/cases", json=body, headers=headers) as answer:
+                status, accepted = answer.status, await answer.json(content_type=None)
+        except (aiohttp.ClientError, OSError, ValueError):
+            status, accepted = 0, {}
+        if status == ACCEPTED:
             one.case_id = UUID(accepted["case_id"])
             one.tracking_code = accepted["tracking_code"]
             one.confirmed_s = time.monotonic() - started
         else:
-            one.refused.append((answer.status_code, time.monotonic() - started))
+            one.refused.append((status, time.monotonic() - started))
+
+
+@asynccontextmanager
+async def sender(url: str, connections: int = 200) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a client for many requests at once."""
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
+    connector = aiohttp.TCPConnector(limit=connections)
+    async with aiohttp.ClientSession(url, timeout=timeout, connector=connector) as client:
+        yield client

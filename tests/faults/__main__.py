@@ -1,9 +1,12 @@
-"""Run faults by hand: `python -m tests.faults [kills|freeze|database|replicas|deadlines]`."""
+"""Run faults by hand: `python -m tests.faults --help`."""
 
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from tests.faults import deadlines, freeze, kills, replicas
+from tests.faults import deadlines, freeze, kills, replayed, replicas
+
+REPLAY_ARGUMENTS = 3
 
 COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
     "kills": ("every process is killed again and again", lambda: kills.main(kills.Plan())),
@@ -16,11 +19,14 @@ COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["replay"] and len(sys.argv) == REPLAY_ARGUMENTS:
+        return replayed.main(Path(sys.argv[2]))
     wanted = sys.argv[1:] or [name for name in COMMANDS if name != "kills-short"]
     unknown = [name for name in wanted if name not in COMMANDS]
     if unknown or "--help" in wanted:
         for name, (what, _) in COMMANDS.items():
             print(f"  {name:<12} {what}")
+        print("  replay FILE  a file of messages is replayed twice and compared")
         return 2
     status = 0
     for name in wanted:
