@@ -11,13 +11,11 @@ from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.postgres import Pool
 from services.console.domain.words import LANGUAGES, Language
-from services.console.hearing import Hearing
 from services.console.live import Boards
 from services.console.render import Look, Pages
 from services.console.settings import ConsoleSettings
-from services.console.snapshot import Snapshot
 from services.console.store import look
-from services.console.stream import follow
+from services.console.stream import Streams
 from services.console.towns import Towns
 
 _COOKIE_AGE_S = 365 * 24 * 3600
@@ -35,13 +33,8 @@ class Hall:
     pool: Pool
     towns: Towns
     boards: Boards
-    hearing: Hearing
     pages: Pages
-
-    def heard_ms(self, found: Snapshot) -> int:
-        """Return the town's time up to which the board shows all that was announced."""
-        behind_s = max(self.boards.unseen_s, self.hearing.silent_s)
-        return found.now_ms - round(min(behind_s, 1e6) * 1000)
+    streams: Streams
 
 
 def make_router(hall: Hall) -> APIRouter:
@@ -66,20 +59,14 @@ def make_router(hall: Hall) -> APIRouter:
         since: Annotated[str, Query(max_length=64)] = "",
         last_event_id: Annotated[str, Header(max_length=64)] = "",
     ) -> Response:
-        if hall.towns.get(tenant) is None:
+        town = hall.towns.get(tenant)
+        if town is None:
             raise Problem(404, "town_not_found", "没有这个镇。", "There is no such town.")
         if hall.boards.streams >= hall.settings.streams_max:
             zh, en = "看的人太多，请稍后再试。", "Too many are watching: try again later."
             raise Problem(503, "too_many_streams", zh, en, {"Retry-After": "10"})
-        events = follow(
-            hall.boards,
-            hall.pages,
-            hall.heard_ms,
-            tenant,
-            _language(lang) or "zh",
-            last_event_id or since,
-            hall.settings.beat_s,
-        )
+        position = last_event_id or since
+        events = hall.streams.follow(tenant, town, _language(lang) or "zh", position)
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
         )
@@ -98,7 +85,7 @@ async def _board(hall: Hall, request: Request, tenant_id: str) -> Response:
             raise
         return _message(hall, request, "out", _OUT)
     how = _look(request)
-    return _page(hall, request, hall.pages.board(found, how, hall.heard_ms(found)))
+    return _page(hall, request, hall.pages.board(found, how, hall.streams.heard_ms(found)))
 
 
 async def _towns(hall: Hall, request: Request) -> Response:

@@ -14,6 +14,7 @@ from services.console.hearing import Hearing
 from services.console.live import Boards
 from services.console.render import STATIC, Pages
 from services.console.settings import ConsoleSettings
+from services.console.stream import Streams
 from services.console.towns import Towns
 
 NAME = "console"
@@ -60,8 +61,9 @@ async def main() -> None:
             return "the database: the board cannot look at it" if unseen else None
 
         app = make_app("Chuishao console", {"work": work.check, "board": seen})
-        hall = Hall(settings, pool, towns, boards, hearing, Pages(settings))
-        app.include_router(make_router(hall))
+        pages = Pages(settings)
+        streams = Streams(boards, pages, hearing, settings.beat_s)
+        app.include_router(make_router(Hall(settings, pool, towns, boards, pages, streams)))
         app.mount("/static", StaticFiles(directory=STATIC))
         await serve(settings, app, work, run)
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.chassis.postgres import Connection
 from services.console.domain.board import BoardRow
@@ -19,7 +19,7 @@ ACTS_SHOWN = 12
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A board as it was looked at: at `now` in the town's time, which is virtual where `moved`."""
+    """A board as it was looked at, at `now` in the town's time: `offset` ahead of the real one."""
 
     id: str
     tenant_id: str
@@ -27,7 +27,7 @@ class Snapshot:
     town_changes: int
     version: int
     now: datetime
-    moved: bool
+    offset: timedelta
     until: datetime
     read_at: float
     fact_at: datetime | None
@@ -45,7 +45,8 @@ class Snapshot:
     def stands(self, version: int, real: datetime) -> bool:
         """Tell whether a look now would find the same."""
         same = self.version == version and self.town_changes == self.town.changes
-        return same and self.town.now(real) < self.until
+        now = self.town.now(real)
+        return same and now - real == self.offset and now < self.until
 
 
 async def read(
@@ -68,7 +69,7 @@ async def read(
         town_changes=changes,
         version=version,
         now=now,
-        moved=now != real,
+        offset=now - real,
         until=min([ends, *(one.next_at for one in states if one.next_at is not None)]),
         read_at=read_at,
         fact_at=fact_at,
