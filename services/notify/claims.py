@@ -1,5 +1,6 @@
 """Whose turn it is: what is due is leased, and each attempt is committed before its call."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -48,6 +49,7 @@ class Job:
     subject: str
     sealed: Mapping[str, Any] | None = field(repr=False)
     words: Mapping[str, str]
+    late_at: float  # monotonic: from then on somebody else may soon take it up
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class _Claimed:
         wait_s = 0.0 if isinstance(self.action, Wait) else None
         return Turn(self.kept.intent.key, "open", None, self.action.channel, wait_s)
 
-    def task(self) -> Job | Ending | None:
+    def task(self, late_at: float) -> Job | Ending | None:
         match self.action:
             case Wait():
                 return None
@@ -94,12 +96,14 @@ class _Claimed:
                 return Ending(self.kept.intent, self.action)
             case Send():
                 new = list(self.new_attempts())[-1]
-                return self._job(new.attempt, new.attempt_id, None)
+                return self._job(new.attempt, new.attempt_id, None, late_at)
             case LookUp(attempt):
                 kept = self.tried[attempt.number - 1]
-                return self._job(attempt, kept.attempt_id, kept.started_at)
+                return self._job(attempt, kept.attempt_id, kept.started_at, late_at)
 
-    def _job(self, attempt: Attempt, attempt_id: UUID, begun_at: datetime | None) -> Job:
+    def _job(
+        self, attempt: Attempt, attempt_id: UUID, begun_at: datetime | None, late_at: float
+    ) -> Job:
         intent = self.kept.intent
         at_home = intent.recipient == REPORTER
         return Job(
@@ -111,6 +115,7 @@ class _Claimed:
             subject=str(intent.case_id) if at_home else intent.recipient,
             sealed=self.sealed,
             words=self.words,
+            late_at=late_at,
         )
 
 
@@ -124,6 +129,7 @@ class Claims:
 
     async def take(self, limit: int) -> list[Job | Ending]:
         """Lease what is due and commit its attempts; return what is to be done then."""
+        late_at = time.monotonic() + self._settings.send_lease_s / 2
         async with self._pool.acquire() as conn, conn.transaction():
             paused = await intents.paused(conn)
             free = [channel for channel in _CHANNELS if channel not in paused]
@@ -134,7 +140,7 @@ class Claims:
             claimed = await self._decide(conn, due, frozenset(paused))
             await attempts.insert(conn, [new for one in claimed for new in one.new_attempts()])
             await intents.update(conn, [turn for one in claimed if (turn := one.turn())])
-        return [task for one in claimed if (task := one.task())]
+        return [task for one in claimed if (task := one.task(late_at))]
 
     async def _decide(
         self, conn: Connection, due: Sequence[KeptIntent], paused: frozenset[str]

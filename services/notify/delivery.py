@@ -3,6 +3,7 @@
 Nothing that an error says is kept: it may hold a number.
 """
 
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 
 CANNOT_OPEN = "cannot_open"
 MALFORMED = "contact_malformed"
+LATE = "late"
 _INTERNAL = "internal_error"
 
 
@@ -75,6 +77,8 @@ class Deliverer:
         try:
             if job.begun_at is not None:
                 return await channel.look_up(Question(job.attempt_id, address, job.begun_at))
+            if time.monotonic() > job.late_at:
+                return RetryLater(LATE)  # this process slept: the lease may be over by the answer
             template = self._templates[job.intent.notice]
             values = template.values(job.words)
             message = OutMessage(

@@ -113,8 +113,7 @@ class Recorder:
 
     async def record(self, conn: Connection, told: Sequence[Told]) -> None:
         """Record news in the order given; what is known already changes nothing."""
-        await cases.lock(conn, [(one.key[0], one.case_id) for one in told])
-        await intents.lock(conn, [one.key for one in told])
+        await cases.hold(conn, [(one.key[0], one.case_id) for one in told])
         while told:
             wave = {one.key: one for one in reversed(told)}  # the first of each message
             told = [one for one in told if wave[one.key] is not one]

@@ -18,12 +18,11 @@ from services.notify.store import registry
 
 @dataclass(frozen=True, slots=True)
 class KnownTown:
-    """One town at one version of its registry: structure, current rules, clock."""
+    """One town at one version of its registry: structure and current rules."""
 
     version: int
     town: Town
     rules: Rules
-    offsets: Offsets
 
 
 async def until_any_town(pool: Pool) -> None:
@@ -38,6 +37,7 @@ class Towns:
     def __init__(self) -> None:
         self._towns: dict[str, KnownTown] = {}
         self._rules: dict[tuple[str, int], Rules] = {}
+        self._offsets: dict[str, tuple[int, Offsets]] = {}
 
     async def known(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, KnownTown]:
         """Return the towns whose registry has come, profile and units included."""
@@ -59,10 +59,16 @@ class Towns:
         return await self._rules_of(conn, tenant_id, profile_version) or known.rules
 
     async def offsets(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, Offsets]:
-        """Return each tenant's virtual time; one that is gone lives in real time."""
-        wanted = set(tenant_ids)
-        known = await self.known(conn, wanted)
-        return {one: known[one].offsets if one in known else REAL for one in wanted}
+        """Return each tenant's virtual time; what else its registry holds does not matter here."""
+        found = dict.fromkeys(tenant_ids, REAL)
+        for tenant_id, version in (await registry.versions(conn, list(found))).items():
+            known = self._offsets.get(tenant_id)
+            if known is None or known[0] != version:
+                clock = await registry.record(conn, tenant_id, "clock", "clock")
+                offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
+                known = self._offsets[tenant_id] = version, offsets
+            found[tenant_id] = known[1]
+        return found
 
     async def _rules_of(self, conn: Connection, tenant_id: str, version: int) -> Rules | None:
         key = (tenant_id, version)
@@ -83,7 +89,4 @@ class Towns:
         if rules is None:
             return None
         posts = await registry.posts(conn, tenant_id)
-        clock = await registry.record(conn, tenant_id, "clock", "clock")
-        town = town_from(units, posts, rules.levels)
-        offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
-        return KnownTown(version, town, rules, offsets)
+        return KnownTown(version, town_from(units, posts, rules.levels), rules)

@@ -39,6 +39,21 @@ async def lock(conn: Connection, keys: Iterable[Key]) -> dict[Key, Kept]:
     return {(row["tenant_id"], row["case_id"]): _kept(row) for row in rows}
 
 
+HOLD = """
+SELECT cases.case_id
+FROM cases
+JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
+ORDER BY cases.tenant_id, cases.case_id
+FOR UPDATE OF cases
+"""
+
+
+async def hold(conn: Connection, keys: Iterable[Key]) -> None:
+    """Lock cases, in key order, without reading them."""
+    wanted = list(set(keys))
+    await conn.execute(HOLD, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
+
+
 SOME = """
 SELECT cases.*
 FROM cases

@@ -10,6 +10,8 @@ from structlog.testing import capture_logs
 from contracts.facts import CaseAcceptedV1, Owner
 from services.chassis.postgres import open_pool
 from services.notify.app import open_channels
+from services.notify.domain.progress import RetryLater
+from services.notify.towns import Towns
 from tests import factories
 from tests.component.notify import world as worlds
 from tests.component.notify.world import (
@@ -181,6 +183,32 @@ async def test_a_process_that_dies_before_the_call_leaves_one_message(
         await world.until("accepted")
     assert len(await gateway.texts()) == 1
     assert [state for state, _ in await world.sms()] == ["lost", "accepted"]
+
+
+async def test_a_process_that_slept_after_its_claim_does_not_send_any_more(
+    world: World, gateway: Gateway
+) -> None:
+    await world.assign()
+    async with open_channels(world.settings) as channels:
+        sender = world.sender(world.settings, channels)
+        (job,) = await world.claims(world.settings, channels).take(10)
+        await asyncio.sleep(world.settings.send_lease_s / 2)
+        told = await sender._deliverer.call(job)  # type: ignore[arg-type]  # noqa: SLF001
+    assert told.news == RetryLater("late")
+    assert await gateway.texts() == []
+
+
+async def test_a_town_whose_registry_is_broken_does_not_stop_the_others(
+    world: World, gateway: Gateway
+) -> None:
+    await world.assign()
+    await world.pool.execute(
+        "UPDATE registry_copy SET body = body || '{\"body\": {}}' WHERE kind = 'profile'"
+    )
+    world.towns = Towns()
+    async with world.sending():
+        await world.until("accepted")
+    assert len(await gateway.texts()) == 1
 
 
 async def test_a_leased_message_is_left_alone(world: World, gateway: Gateway) -> None:
