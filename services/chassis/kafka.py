@@ -109,8 +109,12 @@ def _subscriber(
     async def on_records(raw: Sequence[ConsumerRecord]) -> None:
         try:
             await handle(subscriber.consumer, [_record(one) for one in raw])
-        except Exception:
-            # FastStream would go on past these records. Nothing is committed: start anew.
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # the subscriber is being stopped
+            # FastStream would go on past these records, or read no more and tell nobody. Nothing
+            # is committed: start anew.
             log.critical("subscriber_broken", topic=raw[0].topic, exc_info=True)
             os._exit(1)
 
