@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from contracts.facts import (
 from contracts.registry import Change
 from contracts.topics import LEDGER_REGISTRY, ROUTING_EVENTS
 from deploy.local.secrets import Secrets
-from deploy.sandbox.app import build_app
+from deploy.sandbox.app import build_app, utc_now
 from deploy.sandbox.server import SandboxServer
 from deploy.sandbox.settings import SandboxSettings
 from services.chassis.batch import Subscription
@@ -324,7 +324,9 @@ async def serve(server: uvicorn.Server) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def gateway(callback_url: str | None = None, **more: Any) -> AsyncIterator[Gateway]:
+async def gateway(
+    callback_url: str | None = None, clock: Callable[[], datetime] = utc_now, **more: Any
+) -> AsyncIterator[Gateway]:
     settings = SandboxSettings.model_validate(
         {
             "port": 0,
@@ -343,7 +345,7 @@ async def gateway(callback_url: str | None = None, **more: Any) -> AsyncIterator
         }
     )
     closing = asyncio.Event()
-    server = SandboxServer(build_app(settings, closing), settings, closing)
+    server = SandboxServer(build_app(settings, closing, clock), settings, closing)
     async with (
         serve(server) as url,
         httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as http,
