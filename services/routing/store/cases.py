@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from asyncpg import Record
+from asyncpg import Record, UniqueViolationError
 
 from services.chassis.postgres import Connection
 from services.routing.domain.values import Case, Owner
@@ -118,8 +118,16 @@ ORDER BY tenant_id, case_id
 """
 
 
+class Raced(ConnectionError):  # noqa: N818 - a state
+    """Another consumer has just opened the same case: not now, the batch comes again."""
+
+
 async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
-    """Insert cases. Another writer of the same case makes this fail: the batch comes again."""
+    """Insert cases.
+
+    Raises:
+        Raced: one of them has come into being since its key was locked.
+    """
     rows = [
         (
             one.tenant_id, one.case.case_id, one.number, one.profile_version, one.case.flow,
@@ -131,7 +139,10 @@ async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
         )
         for one in new
     ]  # fmt: skip
-    await conn.execute(INSERT, *(list(column) for column in zip(*rows, strict=True)))
+    try:
+        await conn.execute(INSERT, *(list(column) for column in zip(*rows, strict=True)))
+    except UniqueViolationError as error:
+        raise Raced("a case was opened by another consumer") from error
 
 
 PUT_FACTS = """

@@ -1,0 +1,44 @@
+from collections.abc import AsyncIterator
+from itertools import count
+
+import asyncpg
+import pytest
+
+from deploy.local.migrate import migrate
+from deploy.local.secrets import Secrets
+from tests import factories
+from tests.component.routing.desk import Desk, open_desk
+from tests.servers import Postgres
+
+TENANTS = [f"town{n}" for n in range(300)]
+_fresh = count()
+
+
+@pytest.fixture(scope="session")
+def routing_secrets(tmp_path_factory: pytest.TempPathFactory) -> Secrets:
+    return factories.secrets(tmp_path_factory.mktemp("routing-keys"), "yihe", *TENANTS)
+
+
+@pytest.fixture(scope="session")
+async def routing_dsn(postgres: Postgres) -> AsyncIterator[str]:
+    """One database for all of these tests: each test has a tenant of its own."""
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await admin.execute("CREATE DATABASE routing_shared")
+    await migrate("routing", postgres.dsn("routing_shared"))
+    yield postgres.dsn("routing_shared")
+    await admin.execute("DROP DATABASE routing_shared WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture(scope="session")
+async def routing(routing_dsn: str, routing_secrets: Secrets) -> AsyncIterator[Desk]:
+    async with open_desk(routing_dsn, routing_secrets) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def desk(routing: Desk) -> Desk:
+    """Routing, for a small town that nobody has seen before."""
+    desk = routing.of(TENANTS[next(_fresh)])
+    await desk.town()
+    return desk
