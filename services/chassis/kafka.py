@@ -29,6 +29,7 @@ from services.chassis.batch import (
     Subscriber,
     Subscription,
     is_passing,
+    told,
 )
 from services.chassis.http import Work
 from services.chassis.inbox import Record
@@ -39,6 +40,7 @@ from services.chassis.settings import ServiceSettings
 log = structlog.get_logger()
 
 SESSION_TIMEOUT_MS = 15_000
+_LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 RECORD_BYTES_MAX = 1_000_000  # as the topics have it: a refusal by the broker costs the producer
 
 
@@ -137,9 +139,10 @@ def _subscriber(
 
 
 def _record(raw: ConsumerRecord) -> Record:
-    at = datetime.fromtimestamp(raw.timestamp / 1000, UTC)
-    where = (raw.topic, raw.partition, raw.offset)
-    return Record(*where, at, raw.key, raw.value, dict(raw.headers))
+    """Take a record as it is; a time that no calendar has, and a header without a value, may be."""
+    at = datetime.fromtimestamp(min(max(raw.timestamp, 0), _LAST_MS) / 1000, UTC)
+    headers = {name: value or b"" for name, value in raw.headers}
+    return Record(raw.topic, raw.partition, raw.offset, at, raw.key, raw.value, headers)
 
 
 async def subscribe(  # noqa: PLR0913 - the one place where a subscription is spelled out
@@ -181,7 +184,7 @@ async def follow(
     """Read a topic from its beginning into memory, for ever, without a group.
 
     The event is set once all has been read that was there at the start. A record that `take`
-    refuses (ValueError) is skipped and counted: what was known before stays.
+    cannot take is skipped and counted: what was known before stays.
     """
     caught_up = asyncio.Event()
     read: dict[int, int] = {}
@@ -191,9 +194,9 @@ async def follow(
         for record in records:
             try:
                 take(record)
-            except ValueError as error:
+            except Exception as error:  # noqa: BLE001 - the one record; all others must be read
                 count("chuishao_records_total", topic=topic, end="rejected")
-                log.warning("record_skipped", topic=topic, offset=record.offset, error=str(error))
+                log.warning("record_skipped", topic=topic, offset=record.offset, error=told(error))
             read[record.partition] = record.offset + 1
         check()
 
