@@ -23,7 +23,7 @@ from services.routing.domain.steps import allowed_steps, take_step
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Act, Actor, Refused
 from services.routing.record import Announced, record_act
-from services.routing.store import cases, timers
+from services.routing.store import cases, facts, timers
 from services.routing.store.cases import Kept
 from services.routing.towns import Towns
 
@@ -72,7 +72,7 @@ class Door:
         """
         kept = await cases.get(conn, who.tenant_id, case_id, for_update=for_update)
         if kept is None:
-            raise views.NOT_FOUND
+            raise views.not_found()
         setting = await self.towns.setting(conn, who.tenant_id, kept.profile_version)
         case = kept.case
         path = setting.town.path(setting.lowest(case.grid, case.village))
@@ -113,8 +113,8 @@ def make_router(door: Door) -> APIRouter:
         who = door.who(authorization)
         async with door.pool.acquire() as conn:
             await door.seen(conn, who, case_id)
-            facts = await cases.history(conn, who.tenant_id, case_id, _HISTORY_MAX)
-        return views.History(case_id=case_id, facts=[_history_entry(fact) for fact in facts])
+            told = await facts.history(conn, who.tenant_id, case_id, _HISTORY_MAX)
+        return views.History(case_id=case_id, facts=[_history_entry(fact) for fact in told])
 
     @router.get("/cases/{case_id}/why")
     async def get_why(case_id: UUID, authorization: Authorization = None) -> views.Why:
@@ -129,15 +129,11 @@ def make_router(door: Door) -> APIRouter:
         unit: str,
         authorization: Authorization = None,
         limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = _PAGE_MAX,
+        after: Annotated[UUID | None, Query(description="the last case of the page before")] = None,
     ) -> views.Queue:
         who = door.who(authorization)
         async with door.pool.acquire() as conn:
-            known = (await door.towns.known(conn, [who.tenant_id])).get(who.tenant_id)
-            if known is None or not who.units.intersection(known.town.path(unit)):
-                raise Problem(404, "unit_not_found", "没有这个单位。", "There is no such unit.")
-            found = await cases.queue(conn, who.tenant_id, unit, limit + 1)
-        entries = [views.queue_entry(kept) for kept in found[:limit]]
-        return views.Queue(unit=unit, cases=entries, more=len(found) > limit)
+            return await _page(conn, door, who, unit, limit, after)
 
     @router.post("/cases/{case_id}/steps")
     async def post_step(
@@ -157,6 +153,23 @@ def make_router(door: Door) -> APIRouter:
             return await door.view(conn, who, kept, setting)
 
     return router
+
+
+async def _page(
+    conn: Connection, door: Door, who: Identity, unit: str, limit: int, after: UUID | None
+) -> views.Queue:
+    known = (await door.towns.known(conn, [who.tenant_id])).get(who.tenant_id)
+    if known is None or not who.units.intersection(known.town.path(unit)):
+        raise Problem(404, "unit_not_found", "没有这个单位。", "There is no such unit.")
+    behind = cases.FRONT
+    if after is not None:
+        last = await cases.get(conn, who.tenant_id, after)
+        if last is None:
+            raise views.not_found()
+        behind = (last.case.received_at, after)
+    found = await cases.queue(conn, who.tenant_id, unit, behind, limit + 1)
+    entries = [views.queue_entry(row) for row in found[:limit]]
+    return views.Queue(unit=unit, cases=entries, more=len(found) > limit)
 
 
 async def _step(

@@ -18,8 +18,9 @@ from services.chassis.postgres import Connection
 from services.routing.domain.opening import open_case
 from services.routing.domain.values import Decision, Fact, Report
 from services.routing.record import Announced, announce, arm
-from services.routing.store import cases, registry
-from services.routing.store.cases import FollowUp, Key, NewCase
+from services.routing.store import cases, facts, registry
+from services.routing.store.cases import Key, NewCase
+from services.routing.store.facts import FollowUp
 from services.routing.towns import KnownTown, Towns
 
 log = structlog.get_logger()
@@ -122,7 +123,8 @@ class IntakeEvents:
         kept = FollowUp(
             event.tenant_id, event.event_id, event.subject_id, "key_conflict", at, sealed
         )
-        seq = await cases.keep_follow_up(conn, kept)
+        await facts.keep_follow_up(conn, kept)
+        seq = await cases.next_seq(conn, event.tenant_id, event.subject_id)
         data = {"reason": "key_conflict", "front_end": reported.front_end, "sealed": sealed}
         fact = Fact("case.follow_up_kept.v1", data)
         place = (event.tenant_id, event.subject_id, event.event_id, at)

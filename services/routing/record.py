@@ -13,8 +13,8 @@ from services.chassis.kafka import partition_of
 from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.routing.domain.values import Decision, Fact, NewTimer
-from services.routing.store import cases, timers
-from services.routing.store.cases import KeptFact
+from services.routing.store import cases, facts, timers
+from services.routing.store.facts import KeptFact
 
 SOURCE = "/routing"
 
@@ -55,7 +55,7 @@ async def announce(conn: Connection, announced: Iterable[Announced]) -> None:
     """Keep facts in the cases' histories and put them into the outbox."""
     events = [event for one in announced for event in one.events()]
     bodies = [event.body for event in events]
-    facts = [
+    kept = [
         KeptFact(
             event.tenant_id,
             event.subject_id,
@@ -67,7 +67,7 @@ async def announce(conn: Connection, announced: Iterable[Announced]) -> None:
         )
         for event, body in zip(events, bodies, strict=True)
     ]
-    await cases.put_facts(conn, facts)
+    await facts.put_facts(conn, kept)
     rows = [
         Outgoing(ROUTING_EVENTS.name, event.key, event.headers, body, lane_key=event.key)
         for event, body in zip(events, bodies, strict=True)

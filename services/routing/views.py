@@ -70,7 +70,7 @@ class QueueEntry(BaseModel):
 
 
 class Queue(BaseModel):
-    """A unit's open cases, the oldest first. `more` tells that the page is full."""
+    """A page of a unit's open cases, the oldest first. With `more`, ask again `after` the last."""
 
     unit: str
     cases: list[QueueEntry]
@@ -144,22 +144,15 @@ def owner_view(kept: Kept) -> OwnerView:
     return OwnerView(unit=owner.unit, role=owner.role, staff=owner.staff)
 
 
-def queue_entry(kept: Kept) -> QueueEntry:
-    case = kept.case
-    return QueueEntry(
-        case_id=case.case_id,
-        number=kept.number,
-        state=case.state,
-        seq=case.seq,
-        owner=owner_view(kept),
-        category=case.category,
-        case_class=case.case_class,
-        severity=case.severity,
-        received_at=case.received_at,
-    )
+def queue_entry(row: Mapping[str, Any]) -> QueueEntry:
+    owner = OwnerView(unit=row["owner_unit"], role=row["owner_role"], staff=row["owner_staff"])
+    return QueueEntry.model_validate({**row, "owner": owner})
 
 
-NOT_FOUND = Problem(404, "case_not_found", "没有这件事。", "There is no such case.")
+def not_found() -> Problem:
+    """Say that there is no such case; another tenant's is answered alike."""
+    return Problem(404, "case_not_found", "没有这件事。", "There is no such case.")
+
 
 _REFUSALS = {
     "unknown_step": (422, "流程中没有这一步", "the flow has no such step"),

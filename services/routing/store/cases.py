@@ -1,9 +1,9 @@
-"""Cases with their facts and numbers."""
+"""Cases with their numbers and queues."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -40,19 +40,6 @@ class Kept:
     front_end: str
     sealed: Mapping[str, Any]
     why: Sequence[Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFact:
-    """One fact of a case, as it was announced."""
-
-    tenant_id: str
-    case_id: UUID
-    seq: int
-    event_id: UUID
-    type: str
-    occurred_at: datetime
-    body: str  # JSON
 
 
 LOCK = """
@@ -145,21 +132,6 @@ async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
         raise Raced("a case was opened by another consumer") from error
 
 
-PUT_FACTS = """
-INSERT INTO case_fact (tenant_id, case_id, seq, event_id, type, occurred_at, body)
-SELECT tenant_id, case_id, seq, event_id, type, occurred_at, body::jsonb
-FROM unnest(
-    $1::text[], $2::uuid[], $3::integer[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[]
-) AS given(tenant_id, case_id, seq, event_id, type, occurred_at, body)
-"""
-
-
-async def put_facts(conn: Connection, facts: Sequence[KeptFact]) -> None:
-    """Keep facts as they were announced."""
-    names = ("tenant_id", "case_id", "seq", "event_id", "type", "occurred_at", "body")
-    await conn.execute(PUT_FACTS, *([getattr(fact, name) for fact in facts] for name in names))
-
-
 UPDATE = """
 UPDATE cases
 SET state = $3, owner_unit = $4, owner_role = $5, owner_staff = $6, seq = $7, human_seq = $8,
@@ -203,75 +175,6 @@ async def advance(conn: Connection, moved: Mapping[Key, Case]) -> None:
     await conn.execute(ADVANCE, tenants, ids, [case.seq for case in moved.values()], running)
 
 
-CASE = """
-SELECT *
-FROM cases
-WHERE tenant_id = $1 AND case_id = $2
-"""
-CASE_FOR_UPDATE = CASE + "FOR UPDATE\n"
-
-
-async def get(
-    conn: Connection, tenant_id: str, case_id: UUID, *, for_update: bool = False
-) -> Kept | None:
-    """Read one case, or nothing."""
-    query = CASE_FOR_UPDATE if for_update else CASE
-    row = await conn.fetchrow(query, tenant_id, case_id)
-    return _kept(row) if row else None
-
-
-CASES_FOR_UPDATE = """
-SELECT cases.*
-FROM cases
-JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
-ORDER BY cases.tenant_id, cases.case_id
-FOR UPDATE OF cases
-"""
-
-
-async def get_locked(conn: Connection, keys: Iterable[Key]) -> dict[Key, Kept]:
-    """Lock and read cases, in key order."""
-    wanted = list(set(keys))
-    tenants, ids = [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted]
-    rows = await conn.fetch(CASES_FOR_UPDATE, tenants, ids)
-    return {(row["tenant_id"], row["case_id"]): _kept(row) for row in rows}
-
-
-QUEUE = """
-SELECT *
-FROM cases
-WHERE tenant_id = $1 AND owner_unit = $2 AND NOT closed
-ORDER BY received_at, case_id
-LIMIT $3
-"""
-
-
-async def queue(conn: Connection, tenant_id: str, unit: str, limit: int) -> list[Kept]:
-    """Read a unit's open cases, the oldest first."""
-    return [_kept(row) for row in await conn.fetch(QUEUE, tenant_id, unit, limit)]
-
-
-HISTORY = """
-SELECT seq, type, occurred_at, body
-FROM case_fact
-WHERE tenant_id = $1 AND case_id = $2
-ORDER BY seq
-LIMIT $3
-"""
-
-
-async def history(
-    conn: Connection, tenant_id: str, case_id: UUID, limit: int
-) -> list[Mapping[str, Any]]:
-    """Read what happened to a case, in order."""
-    return [dict(row) for row in await conn.fetch(HISTORY, tenant_id, case_id, limit)]
-
-
-KEEP_FOLLOW_UP = """
-INSERT INTO follow_up (tenant_id, follow_up_id, case_id, reason, received_at, sealed)
-VALUES ($1, $2, $3, $4, $5, $6)
-"""
-
 NEXT_SEQ = """
 UPDATE cases
 SET seq = seq + 1
@@ -280,25 +183,58 @@ RETURNING seq
 """
 
 
-@dataclass(frozen=True, slots=True)
-class FollowUp:
-    """More from the reporter, kept beside the case."""
-
-    tenant_id: str
-    follow_up_id: UUID
-    case_id: UUID
-    reason: str
-    received_at: datetime
-    sealed: Mapping[str, object]
-
-
-async def keep_follow_up(conn: Connection, one: FollowUp) -> int:
-    """Keep a follow-up; return the sequence of the fact that announces it."""
-    key = (one.tenant_id, one.case_id)
-    what = (one.reason, one.received_at, one.sealed)
-    await conn.execute(KEEP_FOLLOW_UP, one.tenant_id, one.follow_up_id, one.case_id, *what)
-    seq: int = await conn.fetchval(NEXT_SEQ, *key)
+async def next_seq(conn: Connection, tenant_id: str, case_id: UUID) -> int:
+    """Count one more fact of a case; the caller holds its lock."""
+    seq: int = await conn.fetchval(NEXT_SEQ, tenant_id, case_id)
     return seq
+
+
+CASES = """
+SELECT tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
+    placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at, seq,
+    human_seq, closed, accepted, done, running, sealed, why
+FROM cases
+JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
+ORDER BY tenant_id, case_id
+"""
+CASES_FOR_UPDATE = CASES + "FOR UPDATE OF cases\n"
+
+
+async def get_locked(conn: Connection, keys: Iterable[Key]) -> dict[Key, Kept]:
+    """Lock and read cases, in key order."""
+    return await _read(conn, CASES_FOR_UPDATE, set(keys))
+
+
+async def get(
+    conn: Connection, tenant_id: str, case_id: UUID, *, for_update: bool = False
+) -> Kept | None:
+    """Read one case, or nothing."""
+    query = CASES_FOR_UPDATE if for_update else CASES
+    return (await _read(conn, query, {(tenant_id, case_id)})).get((tenant_id, case_id))
+
+
+async def _read(conn: Connection, query: str, keys: Collection[Key]) -> dict[Key, Kept]:
+    rows = await conn.fetch(query, [tenant for tenant, _ in keys], [id_ for _, id_ in keys])
+    return {(row["tenant_id"], row["case_id"]): _kept(row) for row in rows}
+
+
+QUEUE = """
+SELECT case_id, number, state, seq, owner_unit, owner_role, owner_staff, category,
+    class AS case_class, severity, received_at
+FROM cases
+WHERE tenant_id = $1 AND owner_unit = $2 AND NOT closed AND (received_at, case_id) > ($3, $4)
+ORDER BY received_at, case_id
+LIMIT $5
+"""
+Place = tuple[datetime, UUID]  # in a queue: the oldest first
+FRONT: Place = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+
+
+async def queue(
+    conn: Connection, tenant_id: str, unit: str, after: Place, limit: int
+) -> list[Mapping[str, Any]]:
+    """Read a unit's open cases behind a place in its queue, the oldest first."""
+    return [dict(row) for row in await conn.fetch(QUEUE, tenant_id, unit, *after, limit)]
 
 
 def _kept(row: Record) -> Kept:

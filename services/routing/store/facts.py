@@ -1,0 +1,77 @@
+"""What has happened to cases, and what else came in for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.chassis.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFact:
+    """One fact of a case, as it was announced."""
+
+    tenant_id: str
+    case_id: UUID
+    seq: int
+    event_id: UUID
+    type: str
+    occurred_at: datetime
+    body: str  # JSON
+
+
+PUT_FACTS = """
+INSERT INTO case_fact (tenant_id, case_id, seq, event_id, type, occurred_at, body)
+SELECT tenant_id, case_id, seq, event_id, type, occurred_at, body::jsonb
+FROM unnest(
+    $1::text[], $2::uuid[], $3::integer[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[]
+) AS given(tenant_id, case_id, seq, event_id, type, occurred_at, body)
+"""
+
+
+async def put_facts(conn: Connection, facts: Sequence[KeptFact]) -> None:
+    """Keep facts as they were announced."""
+    names = ("tenant_id", "case_id", "seq", "event_id", "type", "occurred_at", "body")
+    await conn.execute(PUT_FACTS, *([getattr(fact, name) for fact in facts] for name in names))
+
+
+HISTORY = """
+SELECT seq, type, occurred_at, body
+FROM case_fact
+WHERE tenant_id = $1 AND case_id = $2
+ORDER BY seq
+LIMIT $3
+"""
+
+
+async def history(
+    conn: Connection, tenant_id: str, case_id: UUID, limit: int
+) -> list[Mapping[str, Any]]:
+    """Read what happened to a case, in order."""
+    return [dict(row) for row in await conn.fetch(HISTORY, tenant_id, case_id, limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """More from the reporter, kept beside the case."""
+
+    tenant_id: str
+    follow_up_id: UUID
+    case_id: UUID
+    reason: str
+    received_at: datetime
+    sealed: Mapping[str, object]
+
+
+KEEP_FOLLOW_UP = """
+INSERT INTO follow_up (tenant_id, follow_up_id, case_id, reason, received_at, sealed)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+
+async def keep_follow_up(conn: Connection, one: FollowUp) -> None:
+    """Keep a follow-up; the caller announces it."""
+    what = (one.reason, one.received_at, one.sealed)
+    await conn.execute(KEEP_FOLLOW_UP, one.tenant_id, one.follow_up_id, one.case_id, *what)
