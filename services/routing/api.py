@@ -28,8 +28,9 @@ from services.routing.store.cases import Kept
 from services.routing.towns import Towns
 
 _OPAQUE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_NOT_KEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_NOT_KEPT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _TEXT_MAX = 2_000
+_BODY_BYTES_MAX = 256 * 1024
 _PROOFS_MAX = 20
 _PAGE_MAX = 200
 _HISTORY_MAX = 1_000
@@ -135,7 +136,7 @@ def make_router(door: Door) -> APIRouter:
         async with door.pool.acquire() as conn:
             return await _page(conn, door, who, unit, limit, after)
 
-    @router.post("/cases/{case_id}/steps")
+    @router.post("/cases/{case_id}/steps", max_body_size=_BODY_BYTES_MAX)
     async def post_step(
         case_id: UUID, body: StepBody, authorization: Authorization = None
     ) -> views.CaseView:
@@ -182,7 +183,7 @@ async def _step(
     now: datetime,
 ) -> None:
     step = setting.rules.flows[kept.case.flow].step(body.step)
-    texts, given = _given(body.model_extra or {}, step.needs if step else ())
+    texts, given = _given(body.model_extra or {}, step.needs) if step else ({}, {})
     if texts:
         given["sealed"] = door.sealed_words(kept, texts)
     act = Act(body.step, _actor(who), {**texts, **given}, body.expected_seq)

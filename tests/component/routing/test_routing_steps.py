@@ -1,0 +1,235 @@
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from contracts.facts import CaseStepTakenV1
+from services.chassis.seal import SealedFields
+from tests.component.routing.desk import Desk
+
+Person = tuple[str, str, str]
+Taken = tuple[str, Person, dict[str, Any]]
+WORKER = ("grid_worker", "g01", "s-gw-01")
+CADRE = ("village_cadre", "v1", "s-vc-01")
+CLERK = ("center_clerk", "town", "s-cc-01")
+RESULT: dict[str, Any] = {"result": "灯已修好", "proof": ["photo-1"]}
+
+
+@pytest.fixture
+async def case_id(desk: Desk) -> UUID:
+    return await desk.report(location={"grid": "g01"})
+
+
+async def seq(desk: Desk, case_id: UUID) -> int:
+    found: int = (await desk.case(case_id))["seq"]
+    return found
+
+
+async def walk(desk: Desk, case_id: UUID, *steps: Taken) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for step, by, given in steps:
+        answer = await desk.step(case_id, step, by, await seq(desk, case_id), **given)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+    return body
+
+
+TO_RESOLVED: tuple[Taken, ...] = (
+    ("first_ask", WORKER, {}),
+    ("grid_settle", WORKER, {}),
+    ("resolve", WORKER, RESULT),
+)
+
+
+async def test_a_case_is_walked_to_its_end(desk: Desk, case_id: UUID) -> None:
+    visit = {"satisfied": True, "note": "群众满意"}
+    body = await walk(desk, case_id, *TO_RESOLVED, ("return_visit", CLERK, visit))
+    assert (body["state"], body["allowed_steps"], body["clocks"]) == ("closed", ["reopen"], [])
+    case = await desk.case(case_id)
+    assert case["closed"]
+    assert case["done"] == [
+        ["first_ask", "s-gw-01"], ["grid_settle", "s-gw-01"], ["resolve", "s-gw-01"],
+        ["return_visit", "s-cc-01"],
+    ]  # fmt: skip
+    told = await desk.announced(case_id)
+    assert [event.seq for event in told] == list(range(1, len(told) + 1))
+    assert case["seq"] == case["human_seq"] == len(told)
+    assert [event.data.TYPE for event in told][-3:] == [
+        "case.step_taken.v1", "case.return_visited.v1", "case.closed.v1",
+    ]  # fmt: skip
+    assert desk.woken
+
+
+REFUSED: list[tuple[str, tuple[str, Person, dict[str, Any]], int, str, list[str]]] = [
+    ("no such step", ("nope", WORKER, {}), 422, "unknown_step", ["first_ask"]),
+    ("no such step, with words", ("nope", WORKER, {"reason": "r"}), 422, "unknown_step", []),
+    ("not now", ("resolve", WORKER, RESULT), 409, "step_not_allowed", ["first_ask"]),
+    ("wrong role", ("first_ask", CADRE, {}), 403, "role_not_allowed", ["grid_worker"]),
+    ("wrong unit", ("first_ask", ("grid_worker", "v1", "x"), {}), 403, "unit_not_allowed", ["g01"]),
+    ("something missing", ("cancel", CLERK, {}), 422, "needs_missing", ["reason"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "code", "names"),
+    [row[1:] for row in REFUSED],
+    ids=[row[0] for row in REFUSED],
+)
+async def test_a_refusal_says_what_would_be_right_and_where_the_case_stands(
+    desk: Desk,
+    case_id: UUID,
+    wanted: Taken,
+    status: int,
+    code: str,
+    names: list[str],
+) -> None:
+    before = dict(await desk.case(case_id))
+    step, by, given = wanted
+    answer = await desk.step(case_id, step, by, before["seq"], **given)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert set(names) <= set(problem["names"])
+    assert (problem["state"], problem["seq"]) == (before["state"], before["seq"])
+    assert problem["title"]
+    assert dict(await desk.case(case_id)) == before
+
+
+async def test_neither_a_colleague_nor_the_one_who_settled_it_goes_on(
+    desk: Desk, case_id: UUID
+) -> None:
+    await walk(desk, case_id, *TO_RESOLVED[:2])
+    colleague = ("grid_worker", "g01", "somebody-else")
+    other = await desk.step(case_id, "resolve", colleague, await seq(desk, case_id), **RESULT)
+    assert (other.status_code, other.json()["code"]) == (403, "not_the_handler")
+    await walk(desk, case_id, TO_RESOLVED[2])
+    same = ("village_cadre", "v1", "s-gw-01")
+    visit = await desk.step(case_id, "return_visit", same, await seq(desk, case_id), satisfied=True)
+    assert (visit.status_code, visit.json()["code"]) == (403, "same_person")
+    assert visit.json()["names"] == ["resolve"]
+
+
+async def test_an_act_upon_an_old_look_is_refused_with_the_present(
+    desk: Desk, case_id: UUID
+) -> None:
+    first = await seq(desk, case_id)
+    await walk(desk, case_id, TO_RESOLVED[0])
+    now = await seq(desk, case_id)
+    for stale in (0, first, now - 1, now + 1, 2**70):
+        answer = await desk.step(case_id, "grid_settle", WORKER, stale)
+        assert (answer.status_code, answer.json()["code"]) == (409, "stale"), stale
+        assert (answer.json()["seq"], answer.json()["state"]) == (now, "owned")
+
+
+async def test_of_two_people_at_once_one_acts_and_the_other_is_told(
+    desk: Desk, case_id: UUID
+) -> None:
+    seen = await seq(desk, case_id)
+    answers = await asyncio.gather(
+        *(desk.step(case_id, "first_ask", ("grid_worker", "g01", f"w{n}"), seen) for n in range(6))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, *[409] * 5]
+    assert (await desk.told(case_id)).count("case.accepted") == 1
+
+
+FAULTY: list[tuple[dict[str, Any], str]] = [
+    ({"reason": ""}, "reason"),
+    ({"reason": "   "}, "reason"),
+    ({"reason": 5}, "reason"),
+    ({"reason": ["r"]}, "reason"),
+    ({"reason": "x" * 2_001}, "reason"),
+    ({"reason": "a\0b"}, "reason"),
+    ({"reason": "a\x1bb"}, "reason"),
+    ({"reason": "r", "result": "not asked for"}, "result"),
+    ({"reason": "r", "state": "closed"}, "state"),
+    ({"reason": "r", "note": {"a": 1}}, "note"),
+    ({"reason": "r", "satisfied": True}, "satisfied"),
+]
+
+
+@pytest.mark.parametrize(("given", "field"), FAULTY, ids=[str(g)[:40] for g, _ in FAULTY])
+async def test_a_field_that_cannot_be_kept_is_named_and_not_repeated(
+    desk: Desk, case_id: UUID, given: dict[str, Any], field: str
+) -> None:
+    answer = await desk.step(case_id, "cancel", CLERK, await seq(desk, case_id), **given)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
+    assert field in {one["field"] for one in answer.json()["errors"]}
+    assert "not asked for" not in answer.text
+
+
+@pytest.mark.parametrize("text", ["第一行\r\n第二行", "换行\n制表\t", "王𠮷·阿力木", "x" * 2_000])
+async def test_words_are_kept_as_they_were_typed(desk: Desk, case_id: UUID, text: str) -> None:
+    await walk(desk, case_id, ("cancel", CLERK, {"reason": text}))
+    told = [event.data for event in await desk.announced(case_id)]
+    (step,) = [one for one in told if isinstance(one, CaseStepTakenV1)]
+    assert step.sealed is not None
+    sealed = SealedFields(step.sealed.kid, step.sealed.key, step.sealed.fields)
+    assert desk.ring.open(desk.tenant, str(case_id), sealed, {"reason"}) == {"reason": text}
+
+
+@pytest.mark.parametrize("proof", ["p1", [], ["p"] * 21, [5], ["a b"], ["../x"], [""], {}])
+async def test_proof_is_a_short_list_of_attachments(
+    desk: Desk, case_id: UUID, proof: object
+) -> None:
+    await walk(desk, case_id, *TO_RESOLVED[:2])
+    given = {"result": "r", "proof": proof}
+    answer = await desk.step(case_id, "resolve", WORKER, await seq(desk, case_id), **given)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "proof")
+
+
+@pytest.mark.parametrize("satisfied", [None, "true", 1, []])
+async def test_satisfied_is_yes_or_no(desk: Desk, case_id: UUID, satisfied: object) -> None:
+    await walk(desk, case_id, *TO_RESOLVED)
+    answer = await desk.step(
+        case_id, "return_visit", CLERK, await seq(desk, case_id), satisfied=satisfied
+    )
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "satisfied")
+
+
+BODIES: list[tuple[bytes, int]] = [
+    (b"", 422),
+    (b"{", 422),
+    (b"[]", 422),
+    (b"null", 422),
+    (b'{"step":"first_ask"}', 422),
+    (b'{"step":"first_ask","expected_seq":-1}', 422),
+    (b'{"step":"first_ask","expected_seq":"many"}', 422),
+    (b'{"step":5,"expected_seq":1}', 422),
+    (b'{"step":"%s","expected_seq":1}' % (b"x" * 65), 422),
+    (b"[" * 10_000, 400),
+    (b'{"step":"a","expected_seq":1,"\\ud800":"x"}', 422),
+    (b'{"step":"a\\ud800","expected_seq":1}', 422),
+    (b"\xff\xfe", 422),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), BODIES, ids=[str(b[:40]) for b, _ in BODIES])
+async def test_a_body_that_is_no_step_is_a_problem_and_no_crash(
+    desk: Desk, case_id: UUID, body: bytes, status: int
+) -> None:
+    answer = await desk.http.post(
+        f"/v1/cases/{case_id}/steps",
+        content=body,
+        headers={**desk.headers(*WORKER), "content-type": "application/json"},
+    )
+    assert answer.status_code == status
+    assert answer.json()["code"]
+
+
+async def test_a_body_without_end_is_cut_off_before_it_is_read(desk: Desk, case_id: UUID) -> None:
+    sent = 0
+
+    async def endless() -> Any:
+        nonlocal sent
+        while sent < 50_000_000:
+            sent += 65_536
+            yield b" " * 65_536
+
+    for headers in (desk.headers(*WORKER), {}):
+        sent = 0
+        answer = await desk.http.post(
+            f"/v1/cases/{case_id}/steps", content=endless(), headers=headers
+        )
+        assert (answer.status_code, answer.json()["code"]) == (413, "http_413")
+        assert sent < 2_000_000
