@@ -84,8 +84,10 @@ async def _board(hall: Hall, request: Request, tenant_id: str) -> Response:
         if not is_passing(error):
             raise
         return _message(hall, request, "out", _OUT)
-    how = _look(request)
-    return _page(hall, request, hall.pages.board(found, how, hall.streams.heard_ms(found)))
+    several = len(hall.towns.every()) > 1
+    heard_ms = hall.streams.heard_ms(found)
+    html = hall.pages.board(found, _look(request), heard_ms, several=several)
+    return _page(hall, request, html)
 
 
 async def _towns(hall: Hall, request: Request) -> Response:

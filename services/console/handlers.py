@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
 from contracts.events import Event, Fact, read_event
 from contracts.facts import (
@@ -24,7 +23,7 @@ from contracts.facts import (
 from services.chassis.batch import Heard
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
-from services.console.domain.acts import Act, ActKind, joined
+from services.console.domain.acts import Act, ActKey, ActKind, joined
 from services.console.domain.board import (
     CLASS_CLOCK,
     FIRST_ACTION_CLOCK,
@@ -84,22 +83,26 @@ class BoardFacts:
         events = [one.message for one in heard]
         await projection.bump(conn, _newest(events))
         cases = await projection.cases(conn, [_key(event) for event in events])
-        changed: set[Key] = set()
-        acts: dict[tuple[str, UUID, datetime], Act] = {}
+        seqs = {key: case.seq for key, case in cases.items()}
+        last: dict[Key, Event] = {}
+        acts: dict[ActKey, Act] = {}
         for event in events:
             key = _key(event)
             before = cases.get(key)
-            if before is not None and event.seq <= before.seq:
+            if event.seq <= seqs.get(key, -1):
                 continue  # taken in already
             after = self._after(before, event)
             if after is None:
                 continue  # its opening is older than what the topic keeps
-            cases[key] = replace(after, seq=event.seq, changed_at=event.occurred_at)
-            changed.add(key)
+            cases[key], last[key], seqs[key] = after, event, event.seq
             act = _act(event, before)
             if act is not None:
                 acts[act.key] = joined(acts.get(act.key), act)
-        await projection.put(conn, [cases[key] for key in sorted(changed)])
+        changed = [
+            replace(cases[key], seq=event.seq, changed_at=event.occurred_at)
+            for key, event in last.items()
+        ]
+        await projection.put(conn, changed)
         await self._put_acts(conn, acts.values())
 
     async def _put_acts(self, conn: Connection, acts: Iterable[Act]) -> None:

@@ -20,7 +20,7 @@ from services.console.settings import ConsoleSettings
 from services.console.snapshot import Snapshot
 from services.console.store.look import TownCount
 from services.console.towns import Town
-from services.console.views import Speaker
+from services.console.views import RowView, Speaker
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = PAGES / "static"
@@ -49,6 +49,16 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A moment as it is said at one look."""
+
+    iso: str
+    exact: str
+    rel: str
+    abs: str
+
+
+@dataclass(frozen=True, slots=True)
 class Saying:
     """Says moments as they are at one look."""
 
@@ -56,33 +66,30 @@ class Saying:
     zone: ZoneInfo
     words: Words
 
-    def remaining(self, due_at: datetime) -> str:
-        return spoken.remaining(due_at, self.now, self.words)
+    def due(self, at: datetime) -> Said:
+        text = self.words.was_due if at <= self.now else self.words.until
+        return self._said(at, spoken.remaining(at, self.now, self.words), text)
 
-    def moment(self, at: datetime) -> str:
-        return spoken.moment(at, self.now, self.zone, self.words)
+    def came(self, at: datetime) -> Said:
+        return self._said(at, spoken.ago(at, self.now, self.words), self.words.at)
 
-    def ago(self, at: datetime) -> str:
-        return spoken.ago(at, self.now, self.words)
+    def _said(self, at: datetime, rel: str, text: str) -> Said:
+        said = text.format(at=spoken.moment(at, self.now, self.zone, self.words))
+        return Said(at.isoformat(), self.exact(at), rel, said)
 
     def exact(self, at: datetime) -> str:
         return spoken.exact(at, self.zone)
 
-    def time(self, at: datetime) -> str:
-        return spoken.clock_time(at, self.zone)
-
     def brief(self, at: datetime) -> str:
         """Say a moment by the time alone where it is of today."""
-        same_day = at.astimezone(self.zone).date() == self.now.astimezone(self.zone).date()
-        return self.time(at) if same_day else self.moment(at)
+        if at.astimezone(self.zone).date() == self.now.astimezone(self.zone).date():
+            return spoken.clock_time(at, self.zone)
+        return spoken.moment(at, self.now, self.zone, self.words)
 
     @property
-    def day(self) -> str:
-        return spoken.header_date(self.now, self.zone, self.words)
-
-    @staticmethod
-    def ms(at: datetime) -> int:
-        return round(at.timestamp() * 1000)
+    def clock(self) -> str:
+        day = spoken.header_date(self.now, self.zone, self.words)
+        return f"{day} {spoken.clock_time(self.now, self.zone)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class View:
     """A look in one language: its lines in order, and what stands around them."""
 
     title: str
-    rows: Mapping[str, str]
+    lines: Mapping[str, RowView]
     digests: Mapping[str, str]
     head: str
     foot: str
@@ -118,9 +125,10 @@ class Pages:
             "X-Content-Type-Options": "nosniff",
         }
         self._view = lru_cache(maxsize=64)(self._make_view)
+        self._rows = lru_cache(maxsize=16)(self._make_rows)
         self.news = lru_cache(maxsize=256)(self._make_news)
 
-    def board(self, found: Snapshot, look: Look, heard_ms: int) -> str:
+    def board(self, found: Snapshot, look: Look, heard_ms: int, *, several: bool) -> str:
         words = look.words
         speaker = Speaker(found.town, words)
         name = speaker.town_name(found.tenant_id)
@@ -129,14 +137,17 @@ class Pages:
             "board.html",
             look,
             view=view,
+            rows=self._rows(found, look.language),
             town=name,
             tenant_id=found.tenant_id,
             board=found,
             say=_saying(found, words),
             zone=str(found.town.zone),
             heard_ms=heard_ms,
+            fact_ms=_ms(found.fact_at),
             spoken=json.dumps({key: getattr(words, key) for key in _SPOKEN}, ensure_ascii=False),
             sandbox=self._sandbox,
+            several=several,
         )
 
     def towns(self, listed: Sequence[tuple[TownCount, Town]], look: Look) -> str:
@@ -162,14 +173,11 @@ class Pages:
         view = self._view(found, language)
         known = self._view(before, language) if before else None
         digests = known.digests if known else {}
+        changed = [n for n, digest in view.digests.items() if digests.get(n) != digest]
         news: dict[str, Any] = {
             "title": view.title,
-            "rows": [
-                html
-                for number, html in view.rows.items()
-                if digests.get(number) != view.digests[number]
-            ],
-            "order": list(view.rows),
+            "rows": self._render_rows(found, language, changed),
+            "order": list(view.lines),
         }
         for part in ("head", "foot", "acts"):
             if known is None or getattr(known, part) != getattr(view, part):
@@ -178,22 +186,14 @@ class Pages:
 
     def _make_view(self, found: Snapshot, language: Language) -> View:
         words = WORDS[language]
-        speaker, say = Speaker(found.town, words), _saying(found, words)
-        row_template = self._env.get_template("row.html")
-        rows: dict[str, str] = {}
-        digests: dict[str, str] = {}
-        for row in found.rows:
-            line = speaker.row(row)
-            digests[line.number] = line.digest
-            rows[line.number] = row_template.render(
-                row=line, how=urgency(row, found.now), say=say, words=words
-            )
+        speaker = Speaker(found.town, words)
+        lines = {row.number: speaker.row(row) for row in found.rows}
         name = speaker.town_name(found.tenant_id)
         late = found.counts.late
         title = words.title_late if late else words.title
         given: dict[str, Any] = {
             "words": words,
-            "say": say,
+            "say": _saying(found, words),
             "board": found,
             "parts": sentence(found.counts, words),
             "states": speaker.counts(found.states),
@@ -201,12 +201,34 @@ class Pages:
         }
         return View(
             title=title.format(town=name, n=late),
-            rows=rows,
-            digests=digests,
+            lines=lines,
+            digests={number: line.digest for number, line in lines.items()},
             head=self._env.get_template("head.html").render(given),
             foot=self._env.get_template("foot.html").render(given),
             acts=self._env.get_template("acts.html").render(given),
         )
+
+    def _make_rows(self, found: Snapshot, language: Language) -> list[str]:
+        return self._render_rows(found, language, [row.number for row in found.rows])
+
+    def _render_rows(
+        self, found: Snapshot, language: Language, numbers: Sequence[str]
+    ) -> list[str]:
+        view, words = self._view(found, language), WORDS[language]
+        say, template = _saying(found, words), self._env.get_template("row.html")
+        how = {row.number: urgency(row, found.now) for row in found.rows}
+        return [
+            template.render(
+                row=(line := view.lines[number]),
+                digest=view.digests[number],
+                how=how[number],
+                words=words,
+                due=say.due(line.due_at) if line.due_at else None,
+                soon_ms=_ms(line.soon_at or line.due_at),
+                came=say.came(line.received_at),
+            )
+            for number in numbers
+        ]
 
     def _render(self, template: str, look: Look, **more: Any) -> str:  # noqa: ANN401 - what a template asks for
         return self._env.get_template(template).render(look=look, words=look.words, **more)
@@ -214,6 +236,10 @@ class Pages:
 
 def _saying(found: Snapshot, words: Words) -> Saying:
     return Saying(found.now, found.town.zone, words)
+
+
+def _ms(at: datetime | None) -> int | None:
+    return round(at.timestamp() * 1000) if at else None
 
 
 def _policy(sandbox: str | None) -> str:

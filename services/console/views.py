@@ -1,7 +1,7 @@
 """The board in words: what a town's profile and registry call what the projection holds by id."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2s
 from typing import Protocol
@@ -60,7 +60,7 @@ class RowView:
     @property
     def digest(self) -> str:
         """Tells whether the line says something else than before; time alone changes nothing."""
-        return blake2s(repr(astuple(self)).encode(), digest_size=5).hexdigest()
+        return blake2s(repr(self).encode(), digest_size=5).hexdigest()
 
 
 class Speaker:

@@ -13,6 +13,9 @@ ActKind = Literal[
 KINDS: tuple[ActKind, ...] = get_args(ActKind)
 
 
+ActKey = tuple[str, UUID, datetime]  # the facts of one act are of one moment
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """One line: who did what. `ended` is the end state that was reached."""
@@ -30,8 +33,7 @@ class Act:
     ended: str | None = None
 
     @property
-    def key(self) -> tuple[str, UUID, datetime]:
-        """The facts of one act are of one moment."""
+    def key(self) -> ActKey:
         return self.tenant_id, self.case_id, self.at
 
 

@@ -88,12 +88,10 @@ class Words:
     held = Text("次序有变，点此排好", "The order has changed: put in order")
 
     # Empty pages.
-    empty_title = Text("眼下没有在办的事", "Nothing is open")
-    empty_done = Text("没有人在等。", "Nobody is waiting.")
-    empty_first = Text(
-        "还没有收到过事情。想先看一遍，请在终端里运行",
-        "Nothing has come in yet. To see it at work, run in a terminal",
-    )
+    empty_done_title = Text("没有人在等", "Nobody is waiting")
+    empty_done = Text("有新的事情，马上显示在这里。", "What comes in shows here at once.")
+    empty_first_title = Text("还没有收到过事情", "Nothing has come in yet")
+    empty_first = Text("想先看一遍，请在终端里运行", "To see it at work, run in a terminal")
     no_towns_title = Text("还没有镇", "No town yet")
     no_towns_text = Text(
         "看板在等第一个镇的资料。想先看一遍，请在终端里运行",

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 from asyncpg import Record
 
 from services.chassis.postgres import Connection
-from services.console.domain.acts import Act
+from services.console.domain.acts import Act, ActKey
 from services.console.domain.board import BoardCase, Clock, Key
 
 # The version row is the tenant's lock: whoever writes its board holds it until the end.
@@ -130,9 +129,7 @@ JOIN unnest($1::text[], $2::uuid[], $3::timestamptz[])
 """
 
 
-async def acts_at(
-    conn: Connection, keys: Sequence[tuple[str, UUID, datetime]]
-) -> dict[tuple[str, UUID, datetime], Act]:
+async def acts_at(conn: Connection, keys: Sequence[ActKey]) -> dict[ActKey, Act]:
     """Read acts of which some facts have come already."""
     columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
     acts = [Act(**row) for row in await conn.fetch(ACTS_AT, *columns)]
