@@ -33,7 +33,7 @@ def is_outage(error: BaseException) -> bool:
         return migrated or (error.sqlstate or "").startswith(_OUTAGES)
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)
-    return isinstance(error, OSError)
+    return isinstance(error, OSError | asyncpg.InternalClientError)  # cut off amid a statement
 
 
 async def _prepare(conn: Connection) -> None:
