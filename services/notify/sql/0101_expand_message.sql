@@ -63,7 +63,7 @@ CREATE TABLE attempt (
     contact     text,  -- masked
     provider_id text,
     segments    integer,
-    started_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at  timestamptz NOT NULL DEFAULT now(),
     decided_at  timestamptz,
     PRIMARY KEY (tenant_id, intent_id, number)
 );

@@ -142,7 +142,7 @@ async def test_a_receipt_settles_what_a_dead_process_left(told: Told) -> None:
     assert (await told.push(await told.receipt())).json() == TAKEN
     assert await world.sms() == [("delivered", None)]
     async with world.sending():
-        await asyncio.sleep(1)
+        await asyncio.sleep(world.settings.send_lease_s)
     assert await told.gateway.texts() == []
 
 

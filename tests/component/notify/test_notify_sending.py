@@ -120,9 +120,9 @@ AFTER: list[dict[str, Any]] = [
     {"kind": "error_500", "when": "after"},
     {"kind": "garbage", "when": "after"},
     {"kind": "reset", "when": "after"},
-    {"kind": "hang", "when": "after", "seconds": 0.6},
-    {"kind": "hang", "when": "before", "seconds": 0.6},  # and then it goes on
-    {"kind": "hang", "when": "after", "seconds": 0.6, "then": "reset"},
+    {"kind": "hang", "when": "after", "seconds": 1.4},
+    {"kind": "hang", "when": "before", "seconds": 1.4},  # and then it goes on
+    {"kind": "hang", "when": "after", "seconds": 1.4, "then": "reset"},
 ]
 
 
@@ -142,7 +142,7 @@ BEFORE: list[dict[str, Any]] = [
     {"kind": "error_500"},
     {"kind": "garbage"},
     {"kind": "reset"},
-    {"kind": "hang", "seconds": 0.6, "then": "reset"},
+    {"kind": "hang", "seconds": 1.4, "then": "reset"},
 ]
 
 

@@ -16,8 +16,8 @@ FAULTS = [
     {"kind": "garbage", "when": "after", "share": 0.05, "seed": 3},
     {"kind": "reset", "when": "before", "share": 0.05, "seed": 4},
     {"kind": "reset", "when": "after", "share": 0.05, "seed": 5},
-    {"kind": "hang", "when": "before", "seconds": 0.6, "share": 0.05, "seed": 6},
-    {"kind": "hang", "when": "after", "seconds": 0.6, "share": 0.05, "seed": 7},
+    {"kind": "hang", "when": "before", "seconds": 1.4, "share": 0.05, "seed": 6},
+    {"kind": "hang", "when": "after", "seconds": 1.4, "share": 0.05, "seed": 7},
     {"kind": "throttle", "retry_after_ms": 50, "share": 0.05, "seed": 8},
     {"kind": "refuse", "code": "isp.SYSTEM_ERROR", "share": 0.05, "seed": 9},
     {"kind": "receipt_duplicated", "times": 3, "share": 0.2, "seed": 10},
@@ -47,7 +47,7 @@ async def test_in_any_weather_each_message_arrives_once(world: World) -> None:
         await gateway.http.post("/sandbox/faults", json={"faults": FAULTS})
         for _ in range(MESSAGES):
             await world.assign()
-        patient = {"gateway_url": gateway.url, "lost_after_s": 2.0, "retry_wait_s_max": 0.2}
+        patient = {"gateway_url": gateway.url, "lost_after_s": 3.0, "retry_wait_s_max": 0.2}
         world.settings = world.settings.model_copy(update=patient)
         other = worlds.World(pool, world.keys, world.ring, world.settings)
         async with world.sending(send_concurrency=8), other.sending(send_concurrency=8):

@@ -58,13 +58,13 @@ REPORTER_PHONE = "13812345678"
 
 # Real time, made short: each of these is seconds or minutes in earnest.
 QUICK: dict[str, Any] = {
-    "gateway_deadline_s": 0.4,
-    "send_lease_s": 0.9,
+    "gateway_deadline_s": 1.0,
+    "send_lease_s": 2.0,
     "send_poll_s": 0.02,
     "retry_wait_s_max": 0.05,
     "lookup_wait_s": 0.05,
-    "lost_after_s": 0.8,
-    "unresolved_after_s": 3,
+    "lost_after_s": 2.0,
+    "unresolved_after_s": 20,
 }
 
 
