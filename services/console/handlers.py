@@ -176,8 +176,9 @@ def _changed(case: BoardCase, event: Event) -> BoardCase:  # noqa: PLR0911 - one
             return stopped(replace(case, closed_at=None), CLASS_CLOCK)
         case CaseClosedV1():
             return replace(case, closed_at=event.occurred_at, clocks={})
-        case CaseDeadlineSetV1() as clock:
-            return started(case, clock.deadline, Clock(clock.clock, clock.due_at, clock.warn_at))
+        case CaseDeadlineSetV1(deadline=deadline) as told:
+            clock = Clock(told.clock, told.due_at, told.warn_at)
+            return started(case, deadline, clock, event.occurred_at)
         case CaseDeadlineWarnedV1(deadline=deadline):
             return warned(case, deadline, event.occurred_at)
         case _:  # told, but nothing on the board changes

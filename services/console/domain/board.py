@@ -9,7 +9,7 @@ from uuid import UUID
 CLASS_CLOCK = "class"
 FIRST_ACTION_CLOCK = "first_action"
 STEP_CLOCK = "step."
-# A clock without a warning of its own is about to strike so long before.
+# A clock without a warning of its own is about to strike so long before, or at half its time.
 SOON = timedelta(minutes=30)
 
 ClockKind = Literal["calendar", "duty"]
@@ -57,10 +57,10 @@ class BoardCase:
         return None if deadline is None else (deadline, self.clocks[deadline])
 
 
-def started(case: BoardCase, deadline: str, clock: Clock) -> BoardCase:
-    """Let a clock run, or run anew."""
+def started(case: BoardCase, deadline: str, clock: Clock, at: datetime) -> BoardCase:
+    """Let a clock run from `at`, or run anew."""
     if clock.due_at is not None and clock.soon_at is None:
-        clock = replace(clock, soon_at=clock.due_at - SOON)
+        clock = replace(clock, soon_at=clock.due_at - min(SOON, (clock.due_at - at) / 2))
     return replace(case, clocks={**case.clocks, deadline: clock})
 
 
@@ -75,7 +75,7 @@ def warned(case: BoardCase, deadline: str, at: datetime) -> BoardCase:
     clock = case.clocks.get(deadline)
     if clock is None or (clock.soon_at is not None and clock.soon_at <= at):
         return case
-    return started(case, deadline, replace(clock, soon_at=at))
+    return started(case, deadline, replace(clock, soon_at=at), at)
 
 
 def stepped(

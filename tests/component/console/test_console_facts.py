@@ -22,7 +22,7 @@ async def test_a_case_is_followed_from_its_opening_to_its_end(world: World) -> N
     case = await world.case(story)
     assert (case["state"], case["accepted"], case["closed_at"]) == ("reported", False, None)
     assert (case["deadline"], case["due_at"]) == ("first_action", START + timedelta(minutes=30))
-    assert case["soon_at"] == START
+    assert case["soon_at"] == START + timedelta(minutes=15)
 
     await world.hear(story.after(minutes=9).accepted().clock(days=7, warn=0.7))
     case = await world.case(story)

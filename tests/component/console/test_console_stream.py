@@ -148,11 +148,11 @@ async def test_somebody_slow_gets_the_newest_board_and_not_each_on_the_way(world
 
 async def test_time_alone_moves_a_case_to_the_overdue(world: World) -> None:
     world.town()
-    story = Story(at=real_now()).opened().clock(minutes=31)
+    story = Story(at=real_now()).opened().clock(minutes=61)
     await world.hear(story)
     async with looking(world), watching(world) as browser:
         assert "快到时限" not in (await browser.news())["head"]
-        for minutes, word in ((2, "快到时限"), (40, "超时")):
+        for minutes, word in ((32, "快到时限"), (62, "超时")):
             world.run_ahead(real_now(), real_now() + timedelta(minutes=minutes))
             async with asyncio.timeout(10):
                 while word not in browser.parts["head"]:

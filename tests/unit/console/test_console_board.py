@@ -119,12 +119,19 @@ def test_two_clocks_of_one_moment_have_an_order() -> None:
     assert case(b=same, a=same).next_clock == case(a=same, b=same).next_clock == ("a", same)
 
 
-def test_a_clock_without_a_warning_is_about_to_strike_half_an_hour_before() -> None:
-    due = NOW + 3 * HOUR
-    assert started(case(), "class", Clock("calendar", due)).clocks["class"].soon_at == due - SOON
-    told = Clock("calendar", due, NOW + HOUR)
-    assert started(case(), "class", told).clocks["class"] == told
-    assert started(case(), "class", Clock("duty")).clocks["class"] == Clock("duty")
+@pytest.mark.parametrize(("hours", "before"), [(3, SOON), (1, SOON), (0.5, SOON / 2)])
+def test_a_clock_without_a_warning_is_about_to_strike_half_an_hour_before(
+    hours: float, before: timedelta
+) -> None:
+    due = NOW + hours * HOUR
+    running = started(case(), "class", Clock("calendar", due), NOW)
+    assert running.clocks["class"].soon_at == due - before
+
+
+def test_a_clock_with_a_warning_or_without_a_time_stays_as_it_is() -> None:
+    told = Clock("calendar", NOW + 3 * HOUR, NOW + HOUR)
+    assert started(case(), "class", told, NOW).clocks["class"] == told
+    assert started(case(), "class", Clock("duty"), NOW).clocks["class"] == Clock("duty")
 
 
 def test_a_warning_brings_forward_and_never_puts_off() -> None:
