@@ -25,6 +25,7 @@ from services.routing.towns import KnownTown, Towns
 
 log = structlog.get_logger()
 
+Home = tuple[str, str]  # tenant, household
 _CONTACTS = ("name", "phone", "openid")
 # How long a report may wait for its town's registry: intake may have heard of the town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
@@ -69,11 +70,10 @@ class IntakeEvents:
         self._towns = towns
 
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
-        known = await self._towns.known(conn, {one.message.tenant_id for one in heard})
+        known, households = await self._look(conn, heard)
         there = await cases.lock(conn, [_key(one.message) for one in heard])
         openings: dict[Key, _Opening] = {}
         conflicts: list[Heard[Event]] = []
-        households = await registry.household_grids(conn, _households(heard))
         for one in heard:
             key = _key(one.message)
             if key in there or key in openings:
@@ -85,6 +85,18 @@ class IntakeEvents:
             await self._record(conn, list(openings.values()))
         for one in conflicts:
             await self._keep_conflict(conn, one, known[one.message.tenant_id])
+
+    async def _look(
+        self, conn: Connection, heard: Sequence[Heard[Event]]
+    ) -> tuple[dict[str, KnownTown], dict[Home, str]]:
+        """Read the towns and the households named, all of one version of the registry."""
+        tenants = {one.message.tenant_id for one in heard}
+        wanted = _households(heard)
+        while True:
+            known = await self._towns.known(conn, tenants)
+            households = await registry.household_grids(conn, wanted)
+            if not wanted or known == await self._towns.known(conn, tenants):
+                return known, households
 
     async def _record(self, conn: Connection, openings: Sequence[_Opening]) -> None:
         numbers = await _numbers(conn, openings)
@@ -149,7 +161,7 @@ def _missing(one: Heard[Event]) -> KnownTown:
     raise ValueError(f"no registry for tenant {tenant_id}")
 
 
-def _households(heard: Sequence[Heard[Event]]) -> set[tuple[str, str]]:
+def _households(heard: Sequence[Heard[Event]]) -> set[Home]:
     return {
         (one.message.tenant_id, household)
         for one in heard
@@ -157,7 +169,7 @@ def _households(heard: Sequence[Heard[Event]]) -> set[tuple[str, str]]:
     }
 
 
-def _open(one: Heard[Event], known: KnownTown, households: dict[tuple[str, str], str]) -> _Opening:
+def _open(one: Heard[Event], known: KnownTown, households: dict[Home, str]) -> _Opening:
     event, reported = one.message, _reported(one.message)
     where = reported.location
     point = None if where.lat is None or where.lon is None else (where.lon, where.lat)

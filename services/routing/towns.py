@@ -50,7 +50,7 @@ class Towns:
         for tenant_id, version in (await registry.versions(conn, list(tenant_ids))).items():
             known = self._towns.get(tenant_id)
             if known is None or known.version != version:
-                known = await self._compile(conn, tenant_id, version)
+                known = await self._compile(conn, tenant_id)
             if known is not None:
                 found[tenant_id] = self._towns[tenant_id] = known
         return found
@@ -68,18 +68,17 @@ class Towns:
             self._rules[key] = rules_from(record.version, record.body)
         return self._rules[key]
 
-    async def _compile(self, conn: Connection, tenant_id: str, version: int) -> KnownTown | None:
-        profiles = await registry.record_ids(conn, tenant_id, "profile")
-        units = await registry.records(conn, tenant_id, "unit")
+    async def _compile(self, conn: Connection, tenant_id: str) -> KnownTown | None:
+        found = await registry.snapshot(conn, tenant_id)
+        profiles, units = found.records["profile"], found.records["unit"]
         if not profiles or not units:
             return None
         rules = await self._rules_of(conn, tenant_id, max(int(one) for one in profiles))
-        staff = await registry.records(conn, tenant_id, "staff")
-        clock = await registry.record(conn, tenant_id, "clock", "clock")
+        clock = found.records["clock"].get("clock")
         town = town_from(
             {one: Unit.model_validate(body) for one, body in units.items()},
-            {one: Staff.model_validate(body) for one, body in staff.items()},
+            {one: Staff.model_validate(body) for one, body in found.records["staff"].items()},
             rules.levels,
         )
         offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
-        return KnownTown(version, town, rules, offsets)
+        return KnownTown(found.version, town, rules, offsets)

@@ -1,6 +1,8 @@
 """What routing reads of its own copy of the registry."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from services.chassis.postgres import Connection, Pool
@@ -17,31 +19,33 @@ async def versions(conn: Connection, tenant_ids: Sequence[str]) -> dict[str, int
     return {row["tenant_id"]: row["version"] for row in await conn.fetch(VERSIONS, tenant_ids)}
 
 
-RECORDS = """
-SELECT record_id, body
-FROM registry_copy
-WHERE tenant_id = $1 AND kind = $2
-ORDER BY record_id
-LIMIT 100000
+# One statement, so that all of it is of one version: between two, a whole set may take effect.
+SNAPSHOT = """
+SELECT registry_version.version, kind, record_id,
+    CASE WHEN kind <> 'profile' THEN body END AS body
+FROM registry_version
+JOIN registry_copy USING (tenant_id)
+WHERE tenant_id = $1 AND kind IN ('profile', 'unit', 'staff', 'clock')
+ORDER BY kind, record_id
+LIMIT 200000
 """
 
 
-async def records(conn: Connection, tenant_id: str, kind: str) -> dict[str, Mapping[str, Any]]:
-    """Return all of a tenant's records of one kind, by id."""
-    return {row["record_id"]: row["body"] for row in await conn.fetch(RECORDS, tenant_id, kind)}
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A tenant's copy at one version: records by kind and id; of profiles, their ids alone."""
+
+    version: int
+    records: Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-RECORD_IDS = """
-SELECT record_id
-FROM registry_copy
-WHERE tenant_id = $1 AND kind = $2
-LIMIT 100000
-"""
-
-
-async def record_ids(conn: Connection, tenant_id: str, kind: str) -> list[str]:
-    """Return the ids of a tenant's records of one kind, without their bodies."""
-    return [row["record_id"] for row in await conn.fetch(RECORD_IDS, tenant_id, kind)]
+async def snapshot(conn: Connection, tenant_id: str) -> Snapshot:
+    """Read all that a town is compiled from."""
+    rows = await conn.fetch(SNAPSHOT, tenant_id)
+    records: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for row in rows:
+        records[row["kind"]][row["record_id"]] = row["body"]
+    return Snapshot(rows[0]["version"] if rows else 0, records)
 
 
 RECORD = """
