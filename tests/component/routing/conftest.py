@@ -42,3 +42,11 @@ async def desk(routing: Desk) -> Desk:
     desk = routing.of(TENANTS[next(_fresh)])
     await desk.town()
     return desk
+
+
+@pytest.fixture
+async def neighbour(routing: Desk) -> Desk:
+    """Another town on the same database."""
+    desk = routing.of(TENANTS[next(_fresh)])
+    await desk.town()
+    return desk

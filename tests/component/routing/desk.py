@@ -194,10 +194,10 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         app.include_router(make_router(Door(pool, towns, keys, tokens, wake)))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         intake = Subscription(
-            settings, pool, ["intake"], parse_intake, IntakeEvents(towns).apply, wake
+            settings, pool, "intake", parse_intake, IntakeEvents(towns).apply, wake
         )
         registry = Subscription(
-            settings, pool, ["registry"], parse_registry, on_registry, lambda: None
+            settings, pool, "registry", parse_registry, on_registry, lambda: None
         )
         both: dict[str, Subscription[Any]] = {"intake": intake, "registry": registry}
         async with httpx.AsyncClient(transport=transport, base_url="http://routing") as http:

@@ -29,10 +29,8 @@ async def test_without_a_token_nobody_acts_or_looks(desk: Desk, case_id: UUID, t
     assert {(one.status_code, one.json()["code"]) for one in answers} == {(401, "token_invalid")}
 
 
-async def test_another_towns_case_is_answered_like_none(desk: Desk, routing: Desk) -> None:
-    theirs = routing.of("yihe")
-    await theirs.town()
-    case_id = await theirs.report("theirs", location={"grid": "g01"})
+async def test_another_towns_case_is_answered_like_none(desk: Desk, neighbour: Desk) -> None:
+    case_id = await neighbour.report("theirs", location={"grid": "g01"})
     for path in ("", "/history", "/why"):
         there = await desk.get(f"/v1/cases/{case_id}{path}")
         none = await desk.get(f"/v1/cases/{uuid4()}{path}")
@@ -123,11 +121,9 @@ async def test_the_oldest_come_first_and_who_leaves_meanwhile_breaks_no_page(des
     assert not rest["more"]
 
 
-async def test_a_queue_shows_no_words_and_no_other_towns_cases(desk: Desk, routing: Desk) -> None:
+async def test_a_queue_shows_no_words_and_no_other_towns_cases(desk: Desk, neighbour: Desk) -> None:
     await desk.report(words={"summary": "金丝雀"}, location={"grid": "g01"})
-    theirs = routing.of("yihe")
-    await theirs.town()
-    await theirs.report("in a queue", location={"grid": "g01"})
+    await neighbour.report("in a queue", location={"grid": "g01"})
     answer = await desk.get("/v1/queues/g01", "grid_worker", "g01")
     (entry,) = answer.json()["cases"]
     assert entry["owner"] == {"unit": "g01", "role": "grid_worker", "staff": "s-gw-01"}
