@@ -1,0 +1,45 @@
+"""The short forms: what the long ones do for minutes, once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import deadlines, freeze, kills, replicas
+
+
+@pytest.mark.timeout(400)
+async def test_every_process_may_be_killed(tmp_path: Path) -> None:
+    assert not (await kills.run(kills.SHORT, tmp_path)).wrong
+
+
+@pytest.mark.timeout(200)
+async def test_a_frozen_broker_loses_nothing(tmp_path: Path) -> None:
+    assert not (await freeze.freeze_broker(tmp_path, 8)).wrong
+
+
+@pytest.mark.timeout(200)
+async def test_intake_does_not_need_the_database(tmp_path: Path) -> None:
+    assert not (await freeze.stop_database(tmp_path, 5)).wrong
+
+
+@pytest.mark.timeout(300)
+async def test_a_jump_of_the_clock_fires_each_deadline_once_in_order(tmp_path: Path) -> None:
+    assert not (await deadlines.run(tmp_path, 200, 60)).wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_two_routing_replicas_decide_like_one(tmp_path: Path) -> None:
+    assert not (await replicas.run(tmp_path, 600, 40)).wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+async def test_every_process_may_be_killed_again_and_again(tmp_path: Path) -> None:
+    assert not (await kills.run(kills.Plan(), tmp_path)).wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_broker_may_be_frozen_for_half_a_minute(tmp_path: Path) -> None:
+    assert not (await freeze.freeze_broker(tmp_path, 30)).wrong

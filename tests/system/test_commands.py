@@ -1,0 +1,111 @@
+"""The commands as a stranger runs them: what they print, and what they leave behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deploy.local.ports import unused_ports
+
+CHUISHAO = str(Path(sys.executable).with_name("chuishao"))
+SMALL = ["--villages", "2", "--grids", "6", "--people", "60"]
+READY_S = 120
+
+
+def command(*arguments: str, **more: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [CHUISHAO, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **more},
+    )
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_tells_a_story_that_comes_true_and_ends(tmp_path: Path) -> None:
+    port = str(unused_ports(40)[0])
+    place = ["--data-dir", str(tmp_path / "demo"), "--port-base", port]
+    process = command("demo", *place, *SMALL, CI="true")
+    out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, out + err
+    assert json.loads(out.strip().splitlines()[-1]) == {"came_true": True}
+    assert "结案" in out
+    assert "○" not in out
+
+
+@pytest.mark.timeout(300)
+def test_up_prints_one_line_when_ready_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    port = unused_ports(40)[0]
+    data_dir = str(tmp_path / "up")
+    process = command("up", "--json", "--data-dir", data_dir, "--port-base", str(port), *SMALL)
+    try:
+        assert process.stdout is not None
+        facts = json.loads(process.stdout.readline())
+        assert {"intake", "routing", "notify", "ledger", "console", "kafka", "postgres"} <= set(
+            facts
+        )
+        assert facts["api_keys"]["demo"].startswith("cs_demo_")
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 8
+        token = command("token", "--role", "grid_worker", "--unit", "g01", "--data-dir", data_dir)
+        assert token.communicate(timeout=30)[0].count(".") == 2
+        doctor = command("doctor", "--data-dir", data_dir)
+        doctor_out, _ = doctor.communicate(timeout=60)
+        assert doctor.returncode == 0, doctor_out
+        again = command("up", "--data-dir", data_dir, "--port-base", str(port), *SMALL)
+        _, refused = again.communicate(timeout=60)
+        assert again.returncode == 1
+        assert "--port-base" in refused or "--data-dir" in refused
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    assert not (tmp_path / "up" / "stack.json").exists()
+
+
+def test_a_taken_port_is_named_with_the_fix(tmp_path: Path) -> None:
+    port = unused_ports(40)[0]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port + 1))
+        taken.listen()
+        process = command("up", "--data-dir", str(tmp_path), "--port-base", str(port), *SMALL)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert str(port + 1) in err
+    assert "--port-base" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["doctor"], "chuishao up", id="nothing-runs"),
+        pytest.param(["up", "--tenant", "atlantis"], "yihe", id="unknown-profile"),
+        pytest.param(["up", "--grids", "1", "--villages", "5"], "grids", id="impossible-size"),
+        pytest.param(["clock", "advance", "P1M"], "P7D", id="a-month-is-no-length"),
+    ],
+)
+def test_a_mistake_is_told_without_a_trace(arguments: list[str], says: str, tmp_path: Path) -> None:
+    process = command(*arguments, "--data-dir", str(tmp_path / "none"))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in out + err
+    if arguments[0] != "clock":
+        assert says in out + err
+
+
+@pytest.mark.parametrize(
+    "name", ["up", "demo", "replay", "token", "doctor", "bench", "clock", "topics"]
+)
+def test_every_command_explains_itself(name: str) -> None:
+    out, _ = command(name, "--help").communicate(timeout=30)
+    assert "Usage: chuishao" in out
