@@ -5,6 +5,7 @@ arrive: sent again with the same key it is the same case.
 """
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -114,7 +115,7 @@ class Acceptor:
         )
         if wait_s is not None:
             zh, en = "发送太快，请稍后重发。", "Over this front end's quota: send again later."
-            headers = {"Retry-After": str(max(1, round(wait_s)))}
+            headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
             raise Problem(429, "quota_exceeded", zh, en, headers)
         return valid
 

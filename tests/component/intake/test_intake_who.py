@@ -1,0 +1,183 @@
+"""Who may post: the door before the body is read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from deploy.local.secrets import Secrets
+from tests.component.intake.window import REPORT, RIGHT, Window, open_window, told
+from tests.factories import TENANT
+
+PAST = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+FUTURE = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+async def test_what_is_right_gets_as_far_as_the_broker(window: Window) -> None:
+    answer = await window.post()
+    assert told(answer) == RIGHT
+    assert answer.headers["retry-after"] == "2"
+    assert "Idempotency-Key" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("api_key", [None, "", "wrong", "demo-key ", "路", "x" * 10_000])
+async def test_an_unknown_key_is_refused_whatever_is_sent(
+    window: Window, api_key: str | None
+) -> None:
+    headers = [] if api_key is None else [(b"x-api-key", api_key.encode() + b"?")]
+    answer = await window.http.post("/v1/cases", content=b"{", headers=headers)
+    assert told(answer) == (401, "api_key_unknown")
+
+
+async def test_before_everybody_is_known_nobody_is_refused(window: Window) -> None:
+    window.registry.complete = False
+    for api_key in ("demo-key", "wrong", None):
+        answer = await window.post(api_key=api_key)
+        assert told(answer) == (503, "starting")
+        assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"expires_at": PAST}, (401, "api_key_expired")),
+        ({"revoked_at": PAST}, (401, "api_key_revoked")),
+        ({"revoked_at": PAST, "expires_at": PAST}, (401, "api_key_revoked")),
+        ({"expires_at": FUTURE}, RIGHT),
+        ({"revoked_at": FUTURE}, RIGHT),
+    ],
+)
+async def test_a_key_ends_at_its_moment(
+    window: Window, more: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    window.front_end("k", "app", **more)
+    assert told(await window.post(api_key="k")) == expected
+
+
+async def test_a_key_revoked_in_one_town_still_holds_in_another(window: Window) -> None:
+    window.front_end("k", "app", revoked_at=PAST)
+    window.know(
+        *[{"kind": "profile", "id": "1", "body": body} for body in [profile(window)]],
+        change_set="seed", tenant="gucheng",
+    )  # fmt: skip
+    window.front_end("k", "app", tenant="gucheng")
+    assert told(await window.post({**REPORT, "tenant": "gucheng"}, api_key="k")) == RIGHT
+    assert told(await window.post(api_key="k")) == (404, "tenant_unknown")
+
+
+def profile(window: Window) -> dict[str, Any]:
+    known = window.registry.towns[TENANT].profile
+    assert known is not None
+    return {"version": 1, "body": known.model_dump(mode="json", exclude_unset=True)}
+
+
+async def test_a_tenant_that_is_not_there_looks_like_one_the_key_is_not_for(
+    window: Window,
+) -> None:
+    window.front_end("theirs", "app", tenant="gucheng")
+    none = await window.post({**REPORT, "tenant": "nowhere"})
+    not_ours = await window.post({**REPORT, "tenant": "gucheng"})
+    assert told(none) == told(not_ours) == (404, "tenant_unknown")
+    assert none.content == not_ours.content
+
+
+async def test_a_division_code_names_its_town(window: Window) -> None:
+    town = window.registry.towns[TENANT].tenant
+    assert town is not None
+    code = town.aliases[0].code
+    assert told(await window.post({**REPORT, "tenant": code})) == RIGHT
+
+
+async def test_a_town_without_its_profile_asks_to_come_again(window: Window) -> None:
+    window.front_end("k", "app", tenant="bare")
+    answer = await window.post({**REPORT, "tenant": "bare"}, api_key="k")
+    assert told(answer) == (503, "tenant_not_ready")
+    assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize("key", [None, ""])
+async def test_without_an_idempotency_key_nothing_is_taken(window: Window, key: str | None) -> None:
+    answer = await window.post(key=key)
+    assert told(answer) == (400, "idempotency_key_missing")
+    assert answer.json()["field"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize(
+    "key", ["a b", "a\tb", "x" * 129, "k\u00e9", "\u8def".encode().decode("latin-1")]
+)
+async def test_an_idempotency_key_is_short_visible_ascii(window: Window, key: str) -> None:
+    headers = [(b"x-api-key", b"demo-key"), (b"idempotency-key", key.encode("latin-1"))]
+    answer = await window.http.post("/v1/cases", json=REPORT, headers=headers)
+    assert told(answer) == (400, "idempotency_key_invalid")
+    assert key not in answer.text
+
+
+@pytest.mark.parametrize(
+    "key", ["k", "~!@#$%^&*()", "x" * 128, "01939f2e-7c2a-7000-8000-000000000000"]
+)
+async def test_any_visible_ascii_will_do(window: Window, key: str) -> None:
+    assert told(await window.post(key=key)) == RIGHT
+
+
+async def test_beyond_its_quota_a_front_end_is_told_how_long_to_wait(window: Window) -> None:
+    window.front_end("slow", "app", quota_per_s=0.1, burst=3)
+    answers = [await window.post(key=f"k{n}", api_key="slow") for n in range(5)]
+    assert [told(one) for one in answers] == [RIGHT] * 3 + [(429, "quota_exceeded")] * 2
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 10
+    assert told(await window.post()) == RIGHT
+
+
+async def test_a_wait_is_never_told_shorter_than_it_is(window: Window) -> None:
+    window.front_end("slow", "app", quota_per_s=0.7, burst=1)
+    await window.post(api_key="slow")
+    answer = await window.post(api_key="slow")
+    assert told(answer) == (429, "quota_exceeded")
+    assert int(answer.headers["retry-after"]) == 2
+
+
+async def test_what_is_refused_for_its_form_costs_its_quota_too(window: Window) -> None:
+    window.front_end("slow", "app", quota_per_s=0.1, burst=2)
+    for _ in range(2):
+        assert (await window.post(b"{", api_key="slow")).status_code == 400
+    assert told(await window.post(b"{", api_key="slow")) == (429, "quota_exceeded")
+
+
+async def test_a_key_may_be_bound_to_categories(window: Window) -> None:
+    window.front_end("k", "app", categories=["environment"])
+    allowed = await window.post({**REPORT, "category": "environment"}, api_key="k")
+    other = await window.post({**REPORT, "category": "security"}, api_key="k")
+    none = await window.post(api_key="k")
+    assert told(allowed) == RIGHT
+    assert told(other) == told(none) == (403, "category_not_granted")
+    assert "environment" in other.json()["detail"]
+
+
+async def test_too_many_at_once_are_told_to_come_again(
+    intake_dsn: str, intake_secrets: Secrets
+) -> None:
+    async with open_window(intake_dsn, intake_secrets, in_flight_max=2) as window:
+        started, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            started.release()
+            yield b"{"
+            await go_on.wait()
+            yield b"}"
+
+        async def post() -> tuple[int, str]:
+            headers = {"X-Api-Key": "demo-key", "Idempotency-Key": "k"}
+            answer = await window.http.post("/v1/cases", content=slowly(), headers=headers)
+            return told(answer)
+
+        async with asyncio.TaskGroup() as tasks:
+            busy = [tasks.create_task(post()) for _ in range(2)]
+            for _ in busy:
+                await started.acquire()
+            answer = await window.post()
+            assert told(answer) == (429, "overloaded")
+            assert answer.headers["retry-after"] == "1"
+            go_on.set()
+        assert {task.result()[0] for task in busy} == {422}
+        assert told(await window.post()) == RIGHT
