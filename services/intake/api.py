@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
-from contracts.profile import Profile, Words
+from contracts.profile import Profile
 from services.chassis.batch import is_passing
 from services.chassis.http import Problem
 from services.chassis.postgres import Pool
@@ -75,7 +75,7 @@ def make_router(pool: Pool, registry: Registry) -> APIRouter:
             zh = "没有这个查询码。刚刚上报的，请一分钟后再查。"
             en = "No such tracking code. If you have just reported, try again in a minute."
             raise Problem(404, "tracking_code_unknown", zh, en)
-        return track_view(case, steps, registry.towns[case.tenant_id])
+        return track_view(case, steps, registry.towns.get(case.tenant_id, TownKnown()))
 
     return router
 
@@ -112,12 +112,14 @@ def track_view(case: Tracked, steps: list[TrackedStep], town: TownKnown) -> Trac
 
 
 def _role(profile: Profile | None, role: str) -> WordsView:
+    if role == "system":  # a step taken by rule
+        return WordsView(zh="系统", en="System")
     return _words(profile and profile.roles_by_id.get(role), role)
 
 
 def _words(named: Any, fallback: str) -> WordsView:  # noqa: ANN401 - whatever has `zh` and `en`
-    words = Words(zh=getattr(named, "zh", None) or fallback, en=getattr(named, "en", None))
-    return WordsView(zh=words.zh, en=words.en or words.zh)
+    zh = getattr(named, "zh", None) or fallback
+    return WordsView(zh=zh, en=getattr(named, "en", None) or zh)
 
 
 def add_hot_routes(app: FastAPI, acceptor: Acceptor) -> None:
@@ -128,7 +130,9 @@ def add_hot_routes(app: FastAPI, acceptor: Acceptor) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = plain()
-            parts = schema.setdefault("components", {}).setdefault("schemas", {})
+            components = schema.setdefault("components", {})
+            components["securitySchemes"] = {"api_key": _API_KEY}
+            parts = components.setdefault("schemas", {})
             for model in (Report, Accepted):
                 made = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 parts |= {**made.pop("$defs", {}), model.__name__: made}
@@ -142,6 +146,7 @@ def _problem(what: str) -> dict[str, Any]:
     return {"description": what, "content": {"application/problem+json": {}}}
 
 
+_API_KEY = {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
 _POST_CASE: dict[str, Any] = {
     "tags": ["cases"],
     "summary": "Report a case; 202 means that it will never be lost",

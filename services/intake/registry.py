@@ -48,7 +48,7 @@ class Registry:
     """The towns, by id; front ends are found by the digest of their key."""
 
     def __init__(self) -> None:
-        self.towns: dict[str, TownKnown] = defaultdict(TownKnown)
+        self.towns: dict[str, TownKnown] = {}
         self._open_sets: OpenSets[Change] = OpenSets()
         self._by_digest: dict[str, Granted] = {}
         self.any_town = asyncio.Event()
@@ -65,7 +65,7 @@ class Registry:
             return
         ended = [one for one in self._open_sets.feed(change) if one.kind in KINDS]
         for one in ended:
-            self._apply(self.towns[one.tenant_id], one)
+            self._apply(self.towns.setdefault(one.tenant_id, TownKnown()), one)
         if any(one.kind == "front_end" for one in ended):
             self._index_keys()
         if any(town.profile for town in self.towns.values()):
