@@ -16,11 +16,13 @@ from contracts import profile as town_profile
 from contracts.profile import Profile, ProfileError
 from contracts.registry import Change, ProfileVersion, Tenant, TenantClock, Unit, read_change
 from services.chassis.clock import REAL, Offsets
-from services.chassis.copy import complete_sets
+from services.chassis.copy import OpenSets
 from services.chassis.inbox import Record
 
 log = structlog.get_logger()
 
+# Staff, households and front ends are none of the board's business.
+KINDS = frozenset({"tenant", "profile", "unit", "clock"})
 _NO_STEPS: Mapping[str, Collection[str]] = {}
 
 
@@ -59,7 +61,7 @@ class Towns:
 
     def __init__(self) -> None:
         self._towns: dict[str, Town] = defaultdict(Town)
-        self._open_sets: dict[str, list[Change]] = defaultdict(list)
+        self._open_sets: OpenSets[Change] = OpenSets()
         self.any_town = asyncio.Event()
         self.complete = False  # no town is said to be unknown before all are known
 
@@ -69,13 +71,13 @@ class Towns:
         Raises:
             ValueError: it cannot be read; what was known before stays.
         """
-        change = read_change(record.headers, record.value)
+        change = read_change(record.headers, record.value, KINDS)
         if change is None:
             return
-        ended, tail = complete_sets([*self._open_sets[change.tenant_id], change])
-        self._open_sets[change.tenant_id] = list(tail)
+        ended = self._open_sets.feed(change)
         for one in ended:
-            self._apply(self._towns[one.tenant_id], one)
+            if one.kind in KINDS:
+                self._apply(self._towns[one.tenant_id], one)
         if ended:
             self._towns[change.tenant_id].changes += 1
         if self._towns[change.tenant_id].profiles:
@@ -97,7 +99,7 @@ class Towns:
             case None if change.kind == "clock":
                 town.offsets = REAL
             case _:
-                pass  # staff, households and front ends are none of the board's business
+                pass
 
     def _keep_profile(self, town: Town, tenant_id: str, version: ProfileVersion) -> None:
         try:
