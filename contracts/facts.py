@@ -210,7 +210,10 @@ class CaseFollowUpKeptV1(Fact):
 
 
 class Message(Part):
-    """One message to one person. `recipient` is a staff id or `reporter`; no contact."""
+    """One message to one person.
+
+    `recipient` is a staff id, `reporter`, or `role:…` where nobody is rostered; never a contact.
+    """
 
     message_id: str
     rule: str

@@ -91,9 +91,11 @@ async def _ask(state: StackState, tenant: str, body: dict[str, Any] | None) -> d
 
 
 def _show(clock: dict[str, Any]) -> None:
-    ahead = timedelta(seconds=round(clock["ahead_s"]))
+    ahead_s = round(clock["ahead_s"])
+    sign = "−" if ahead_s < 0 else "+"
     local = datetime.fromisoformat(clock["now"]).astimezone()
-    out.print(f"{clock['tenant']}  {local.isoformat(timespec='seconds')}  （真实时间 {ahead:+}）")
+    shown = f"{sign}{timedelta(seconds=abs(ahead_s))}"
+    out.print(f"{clock['tenant']}  {local.isoformat(timespec='seconds')}  （比真实时间 {shown}）")
 
 
 def _seconds(text: str) -> float:
