@@ -10,9 +10,8 @@ import random
 import re
 import time
 import traceback
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -30,7 +29,6 @@ from services.chassis.settings import ServiceSettings
 log = structlog.get_logger()
 
 _COMMIT_WAIT_S = 10.0
-_random = random.Random()  # noqa: S311 - jitter, no secret
 Consumer: TypeAlias = Any  # aiokafka has no types
 Subscriber: TypeAlias = Any  # nor have FastStream's subscribers any that help here
 
@@ -79,24 +77,25 @@ class Halted(Exception):  # noqa: N818 - a state
     """Too large a share of records was rejected: a person must look before it goes on."""
 
 
+@dataclass(eq=False)
 class Subscription(Generic[M]):
     """Consumes topics in batches, each batch in one transaction; see `subscribe`."""
 
-    def __init__(
-        self,
-        settings: ServiceSettings,
-        pool: Pool,
-        topics: Sequence[str],
-        parse: Parse[M],
-        apply: Apply[M],
-        committed: Callable[[], None],
-    ) -> None:
-        self.halted = asyncio.Event()
-        self.subscriber: Subscriber = None
-        self._settings, self._pool, self._topic = settings, pool, ",".join(topics)
-        self._parse, self._apply, self._committed = parse, apply, committed
-        self._outages = 0
-        self._recent: deque[bool] = deque(maxlen=settings.reject_window_records)
+    settings: ServiceSettings
+    pool: Pool
+    topics: Sequence[str]
+    parse: Parse[M]
+    apply: Apply[M]
+    committed: Callable[[], None]
+    subscriber: Subscriber = None
+    halted: asyncio.Event = field(default_factory=asyncio.Event)
+    active_at: float = field(default_factory=time.monotonic)
+    _outages: int = 0
+    _debt: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return ",".join(self.topics)
 
     async def on_batch(self, consumer: Consumer, records: Sequence[Record]) -> None:
         """Handle one batch; nothing is raised, since FastStream would swallow it."""
@@ -108,23 +107,23 @@ class Subscription(Generic[M]):
         except Halted as error:
             _rewind(consumer, records, None)
             self.halted.set()
-            gauge("chuishao_consumer_halted", 1, topic=self._topic)
-            log.critical("consumer_halted", topic=self._topic, reason=str(error))
+            gauge("chuishao_consumer_halted", 1, topic=self.name)
+            log.critical("consumer_halted", topic=self.name, reason=str(error))
         except Exception as error:  # noqa: BLE001 - whatever is left here: not now
             delay_s = self._delay_s()
             _rewind(consumer, records, delay_s)
-            count("chuishao_outages_total", topic=self._topic)
-            log.warning("batch_given_back", topic=self._topic, error=told(error), delay_s=delay_s)
+            count("chuishao_outages_total", topic=self.name)
+            log.warning("batch_given_back", topic=self.name, error=told(error), delay_s=delay_s)
         else:
             self._outages = 0
-            self._committed()
+            self.committed()
             crash_point("before_offsets")
             await self._commit(consumer, records)
-            observe("chuishao_batch_seconds", time.monotonic() - started, topic=self._topic)
+            observe("chuishao_batch_seconds", time.monotonic() - started, topic=self.name)
 
     def _read(self, record: Record) -> Read[M]:
         try:
-            return record, self._parse(record)
+            return record, self.parse(record)
         except ValueError as error:
             return record, error
         except Exception as error:
@@ -135,59 +134,53 @@ class Subscription(Generic[M]):
     async def _settle(self, batch: Sequence[Read[M]]) -> None:
         """Take the batch whole; if its handling fails, halve it until the culprit stands alone."""
         try:
-            async with asyncio.timeout(self._settings.handler_deadline_s):
-                await self._transact(batch)
+            await self._transact(batch)
         except Exception as error:
             if is_passing(error) or isinstance(error, Halted):
                 raise
-            middle = len(batch) // 2
-            if middle:
+            if middle := len(batch) // 2:
                 await self._settle(batch[:middle])
                 await self._settle(batch[middle:])
             else:
                 culprit, what = batch[0][0], told(error)
-                log.error(  # noqa: TRY400 - a traceback may repeat what a row holds
-                    "handling_failed", topic=culprit.topic, offset=culprit.offset, error=what
-                )
+                log.error("handling_failed", topic=culprit.topic, offset=culprit.offset, error=what)  # noqa: TRY400 - a traceback may repeat what a row holds
                 await self._transact([(culprit, ValueError(what))])
 
     async def _transact(self, batch: Sequence[Read[M]]) -> None:
-        async with self._pool.acquire() as conn, conn.transaction():
+        self.active_at = time.monotonic()
+        deadline = asyncio.timeout(self.settings.handler_deadline_s)
+        async with deadline, self.pool.acquire() as conn, conn.transaction():
             asides, heard = await _sort(conn, batch)
-            new = await inbox.claim(conn, list(heard))
+            new = await inbox.match(conn, inbox.CLAIM, list(heard))
             fresh = [one for event, one in heard.items() if event in new]
             if fresh:
-                await self._apply(conn, fresh)
+                await self.apply(conn, fresh)
             await inbox.set_aside(conn, asides)
             await inbox.mark_processed(conn, (record for record, _ in batch))
             rejected = sum(aside.state == "rejected" for aside in asides)
-            recent = self._checked(len(batch) - rejected, rejected)
+            debt = self._debt_after(len(batch) - rejected, rejected)
             crash_point("before_commit")
         crash_point("after_commit")
-        self._recent = recent
-        foreign = sum(message is None for _, message in batch)
-        ends = {
-            "applied": len(fresh),
-            "known": len(batch) - foreign - len(asides) - len(fresh),
-            "foreign": foreign,
-            "rejected": rejected,
-            "parked": len(asides) - rejected,
-        }
+        self._debt = debt
+        ends = {"applied": len(fresh), "rejected": rejected, "parked": len(asides) - rejected}
+        ends["foreign"] = sum(message is None for _, message in batch)
+        ends["known"] = len(batch) - sum(ends.values())
         for end, amount in ends.items():
-            count("chuishao_records_total", amount, topic=self._topic, end=end)
-        log.info("batch_applied", topic=self._topic, **{k: n for k, n in ends.items() if n})
+            count("chuishao_records_total", amount, topic=self.name, end=end)
+        log.info("batch_applied", topic=self.name, **{k: n for k, n in ends.items() if n})
 
-    def _checked(self, good: int, rejected: int) -> deque[bool]:
-        window, share = self._settings.reject_window_records, self._settings.reject_share_max
-        recent = deque([*self._recent, *[False] * good, *[True] * rejected], maxlen=window)
-        if rejected and sum(recent) > window * share:
-            raise Halted(f"more than {share:.0%} of the last {window} records were rejected")
-        return recent
+    def _debt_after(self, good: int, rejected: int) -> float:
+        """Count what was rejected, less the share that is allowed of what was not."""
+        share = self.settings.reject_share_max
+        debt = max(0.0, self._debt - good * share) + rejected
+        if rejected and debt > self.settings.reject_window_records * share:
+            raise Halted(f"more than {share:.0%} of the records were rejected")
+        return debt
 
     def _delay_s(self) -> float:
         self._outages = min(self._outages + 1, 16)
-        ceiling = min(0.2 * 2**self._outages, self._settings.outage_wait_s_max)
-        return round(_random.uniform(ceiling / 2, ceiling), 2)
+        ceiling = min(0.2 * 2**self._outages, self.settings.outage_wait_s_max)
+        return round(random.uniform(ceiling / 2, ceiling), 2)  # noqa: S311 - jitter, no secret
 
     async def _commit(self, consumer: Consumer, records: Sequence[Record]) -> None:
         """Commit this batch, for partitions still ours; a failure means repeats, no loss."""
@@ -196,8 +189,8 @@ class Subscription(Generic[M]):
             async with asyncio.timeout(_COMMIT_WAIT_S):
                 await consumer.commit({p: ends[p] for p in ends.keys() & consumer.assignment()})
         except (KafkaError, IllegalStateError, TimeoutError) as error:
-            count("chuishao_commit_failures_total", topic=self._topic)
-            log.warning("offsets_not_committed", topic=self._topic, error=repr(error))
+            count("chuishao_commit_failures_total", topic=self.name)
+            log.warning("offsets_not_committed", topic=self.name, error=repr(error))
 
 
 async def _sort(
@@ -207,7 +200,7 @@ async def _sort(
     held = await inbox.held_keys(conn, {record.key for record, _ in batch} - {None})
     stuck = held | {record.key for record, message in batch if isinstance(message, ValueError)}
     doubtful = [_event(message) for record, message in batch if record.key in stuck]
-    known = await inbox.known(conn, [event for event in doubtful if event is not None])
+    known = await inbox.match(conn, inbox.KNOWN, [one for one in doubtful if one is not None])
     asides: list[Aside] = []
     heard: dict[EventKey, Heard[M]] = {}
     for record, message in batch:
@@ -232,14 +225,11 @@ def _event(message: Message | ValueError | None) -> EventKey | None:
 
 def _rewind(consumer: Consumer, records: Sequence[Record], delay_s: float | None) -> None:
     """Seek to the batch's first records and pause every partition; resume later, or never."""
-    first: dict[TopicPartition, int] = {}
-    for record in records:
-        first.setdefault(TopicPartition(record.topic, record.partition), record.offset)
+    first = {TopicPartition(one.topic, one.partition): one.offset for one in reversed(records)}
     held = consumer.assignment()
     for partition in first.keys() & held:
         consumer.seek(partition, first[partition])
     consumer.pause(*held)
     if delay_s is not None:
-        asyncio.get_running_loop().call_later(
-            delay_s, lambda: consumer.resume(*(held & consumer.assignment()))
-        )
+        loop = asyncio.get_running_loop()
+        loop.call_later(delay_s, lambda: consumer.resume(*(held & consumer.assignment())))

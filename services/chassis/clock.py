@@ -22,12 +22,7 @@ class Offsets:
 
     def at(self, real: datetime) -> timedelta:
         """Return the offset in force at a real instant; before the first entry, none."""
-        current = _ZERO
-        for start, offset in self.entries:
-            if start > real:
-                break
-            current = offset
-        return current
+        return next((ahead for start, ahead in reversed(self.entries) if start <= real), _ZERO)
 
     def tenant_time(self, real: datetime) -> datetime:
         return real + self.at(real)

@@ -7,27 +7,20 @@ It ends with its record marked `last`, or where a record of another set of the s
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from services.chassis.postgres import Connection
 
 
 class Change(Protocol):
-    """One change of one record; `body` is None where the record is removed."""
+    """One change of one record, with `kind`, `record_id` and `valid_from`; no body: removed."""
 
     @property
     def tenant_id(self) -> str: ...
     @property
-    def kind(self) -> str: ...
-    @property
-    def record_id(self) -> str: ...
-    @property
     def change_set(self) -> str: ...
     @property
     def last(self) -> bool: ...
-    @property
-    def valid_from(self) -> datetime: ...
     @property
     def body(self) -> bytes | None: ...
 

@@ -3,14 +3,12 @@
 import asyncio
 import json
 import math
-import os
 import re
-import socket
-import threading
+import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Mapping
+from types import FrameType
+from typing import Any, NoReturn, TypeAlias
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -21,8 +19,11 @@ from starlette.exceptions import HTTPException
 
 from services.chassis.settings import ServiceSettings
 
+Json: TypeAlias = Any  # what JSON can hold
+Headers: TypeAlias = Mapping[str, str] | None
 Check = Callable[[], Awaitable[str | None]]  # None: well; else what is missing
 _READY_WAIT_S = 2.0
+_LIMITS: Any = {"timeout_graceful_shutdown": 5, "h11_max_incomplete_event_size": 64 * 1024}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -30,24 +31,12 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     """An answer that is no success: a stable code, what happened, and what to do."""
 
     def __init__(
-        self,
-        status: int,
-        code: str,
-        zh: str,
-        en: str,
-        headers: Mapping[str, str] | None = None,
-        **more: Any,  # noqa: ANN401 - extension members of the body
+        self, status: int, code: str, zh: str, en: str, headers: Headers = None, **more: Json
     ) -> None:
         super().__init__(code)
         self.status, self.headers = status, headers
-        self.body = {
-            "type": f"urn:chuishao:problem:{code}",
-            "status": status,
-            "code": code,
-            "title": zh,
-            "detail": en,
-            **more,
-        }
+        about = {"type": f"urn:chuishao:problem:{code}", "status": status, "code": code}
+        self.body = {**about, "title": zh, "detail": en, **more}
 
     def response(self) -> Response:
         kind = "application/problem+json"
@@ -64,44 +53,36 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
     return Problem(status, f"http_{status}", zh, en).response()
 
 
-def invalid(errors: Any) -> Problem:  # noqa: ANN401 - pydantic's list of faults
+def invalid(errors: Json) -> Problem:
     """Name each faulty field and what was expected; never repeat the value."""
-    faults = [
-        {"field": ".".join(str(part) for part in one["loc"]), "message": one["msg"]}
-        for one in errors
-    ]
+    faults = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in errors]
     named = ", ".join(fault["field"] or "body" for fault in faults)
-    return Problem(
-        422,
-        "invalid_fields",
-        f"字段有误：{named}。请按 errors 修改后重发。",
-        f"Invalid fields: {named}. Mend what `errors` names and send again.",
-        errors=faults,
-    )
+    zh = f"字段有误：{named}。请按 errors 修改后重发。"
+    en = f"Invalid fields: {named}. Mend what `errors` names and send again."
+    return Problem(422, "invalid_fields", zh, en, errors=faults)
 
 
-def read_json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+def read_json(body: bytes) -> Json:
     """Parse strictly: UTF-8, whole characters, finite numbers, no key twice, no endless nesting.
 
     Raises:
         Problem: 400 with the fault by name.
     """
-    hooks: dict[str, Any] = {"parse_constant": _number, "parse_float": _number}
     try:
-        text = body.decode()
-        value = json.loads(text, object_pairs_hook=_object, **hooks)
-        if _SURROGATE.search(text):  # half of a pair is no character: nobody could store it
-            json.dumps(value, ensure_ascii=False).encode()
+        raw = body.decode()
+        said = json.loads(raw, **_STRICT)
+        if _SURROGATE.search(raw):  # half of a pair is no character: nobody could store it
+            json.dumps(said, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         _refuse("json_not_utf8", "正文不是 UTF-8 编码", "the body is not UTF-8")
     except RecursionError:
         _refuse("json_too_deep", "嵌套太深", "it is nested too deeply")
     except ValueError:
         _refuse("json_malformed", "正文不是合法的 JSON", "the body is not JSON")
-    return value
+    return said
 
 
-def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(items: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(items)
     if len(found) != len(items):
         twice = Counter(name for name, _ in items).most_common(1)[0][0][:64]
@@ -116,10 +97,12 @@ def _number(text: str) -> float:
     return value
 
 
+_STRICT: Any = {"object_pairs_hook": _object, "parse_constant": _number, "parse_float": _number}
+
+
 def _refuse(code: str, zh: str, en: str) -> NoReturn:
-    raise Problem(
-        400, code, f"{zh}。请改正后重发。", f"Not accepted: {en}. Mend it and send again."
-    )
+    en = f"Not accepted: {en}. Mend it and send again."
+    raise Problem(400, code, f"{zh}。请改正后重发。", en)
 
 
 def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
@@ -128,11 +111,11 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     for kind in (Problem, RequestValidationError, HTTPException, 500):
         app.add_exception_handler(kind, _on_problem)
 
-    async def answer(check: Check) -> str | None:
+    async def answer(name: str) -> tuple[str, str | None]:
         try:
-            return await asyncio.wait_for(check(), _READY_WAIT_S)
+            return name, await asyncio.wait_for(checks[name](), _READY_WAIT_S)
         except Exception as error:  # noqa: BLE001 - a check that fails is an answer
-            return repr(error)
+            return name, repr(error)
 
     @app.get("/live", tags=["operations"])
     async def live() -> dict[str, str]:
@@ -140,9 +123,8 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
 
     @app.get("/ready", tags=["operations"])
     async def ready() -> Response:
-        names = list(checks)
-        answers = await asyncio.gather(*(answer(checks[name]) for name in names))
-        waiting = {name: text for name, text in zip(names, answers, strict=True) if text}
+        answers = await asyncio.gather(*(answer(name) for name in checks))
+        waiting = {name: text for name, text in answers if text}
         status = "waiting" if waiting else "ready"
         return JSONResponse({"status": status, "waiting": waiting}, 503 if waiting else 200)
 
@@ -154,8 +136,9 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
 
 
 class Work:
-    """What a service does beside HTTP. `waiting_for` tells what it still needs to be ready.
+    """What a service does beside HTTP.
 
+    `waiting_for` tells what it still needs to be ready; `trouble` makes it unready while it runs.
     `closing` comes before `stopping`: open streams would hold up the end, so they end by it.
     """
 
@@ -163,48 +146,37 @@ class Work:
         self.closing = asyncio.Event()
         self.stopping = asyncio.Event()
         self.waiting_for: str | None = "start"
+        self.trouble: str | None = None
 
     async def check(self) -> str | None:
-        return self.waiting_for
+        return self.waiting_for or self.trouble
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, work: Work) -> None:
-        super().__init__(config)
-        self._work = work
+    work: Work
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._work.closing.set()
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Keep the signals that came: raised again, they would end us before our work has."""
-        with super().capture_signals():
-            yield
-            self._captured_signals.clear()
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.work.closing.set()
+        super().handle_exit(sig, frame)
 
 
 async def serve(
     settings: ServiceSettings, app: FastAPI, work: Work, run: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve HTTP beside `run` until SIGTERM, then let `run` end; if it fails, all ends."""
-    config = uvicorn.Config(
-        app,
-        settings.host,
-        settings.port,
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
+    where = (settings.host, settings.port)
+    server = _Server(uvicorn.Config(app, *where, access_log=False, log_config=None, **_LIMITS))
+    server.work = work
+    for one in (signal.SIGINT, signal.SIGTERM):
+        # What was caught, uvicorn raises again once HTTP is closed, when our work has yet to end.
+        signal.signal(one, server.handle_exit)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(_run_until_stopped(work, run))
-        await _Server(config, work).serve()
-        # Stopping a producer was seen to hang: the process ends in any case.
-        deadline = threading.Timer(settings.shutdown_grace_s, os._exit, [1])
-        deadline.daemon = True
-        deadline.start()
+        try:
+            await server.serve()
+        finally:
+            # Stopping a producer was seen to hang: SIGALRM ends the process in any case.
+            signal.setitimer(signal.ITIMER_REAL, settings.shutdown_grace_s)
         work.stopping.set()
         if work.waiting_for is not None:
             running.cancel()

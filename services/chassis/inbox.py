@@ -46,14 +46,13 @@ HELD_KEYS = """
 SELECT DISTINCT record_key
 FROM quarantine
 WHERE record_key = ANY($1::bytea[])
-LIMIT $2
+LIMIT cardinality($1::bytea[])
 """
 
 
 async def held_keys(conn: Connection, keys: Iterable[bytes | None]) -> set[bytes | None]:
     """Return those keys behind which something is set aside."""
-    wanted = list(keys)
-    return {row["record_key"] for row in await conn.fetch(HELD_KEYS, wanted, len(wanted))}
+    return {row["record_key"] for row in await conn.fetch(HELD_KEYS, list(keys))}
 
 
 KNOWN = """
@@ -61,12 +60,6 @@ SELECT tenant_id, event_id
 FROM unnest($1::text[], $2::uuid[]) AS given(tenant_id, event_id)
 JOIN inbox USING (tenant_id, event_id)
 """
-
-
-async def known(conn: Connection, events: Sequence[EventKey]) -> set[EventKey]:
-    """Return those events that have taken effect already."""
-    return await _events(conn, KNOWN, events) if events else set()
-
 
 CLAIM = """
 INSERT INTO inbox (tenant_id, event_id)
@@ -78,14 +71,11 @@ RETURNING tenant_id, event_id
 """
 
 
-async def claim(conn: Connection, events: Sequence[EventKey]) -> set[EventKey]:
-    """Enter events into the inbox; return those that were not there."""
-    return await _events(conn, CLAIM, events)
-
-
-async def _events(conn: Connection, statement: str, events: Sequence[EventKey]) -> set[EventKey]:
-    tenants, ids = [tenant for tenant, _ in events], [event for _, event in events]
-    return {tuple(row) for row in await conn.fetch(statement, tenants, ids)}
+async def match(conn: Connection, which: str, events: Sequence[EventKey]) -> set[EventKey]:
+    """Return those events that are in the inbox (KNOWN), or enter those that were not (CLAIM)."""
+    if not events:
+        return set()
+    return {tuple(row) for row in await conn.fetch(which, *zip(*events, strict=True))}
 
 
 SET_ASIDE = """
@@ -111,8 +101,9 @@ def _plain(text: str) -> str:
 
 MARK_PROCESSED = """
 INSERT INTO processed_offset AS kept (topic, partition, next_offset)
-SELECT topic, partition, next_offset
-FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS given(topic, partition, next_offset)
+SELECT topic, partition, max(record_offset) + 1
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS given(topic, partition, record_offset)
+GROUP BY topic, partition
 ORDER BY topic, partition
 ON CONFLICT (topic, partition) DO UPDATE
 SET next_offset = GREATEST(kept.next_offset, excluded.next_offset)
@@ -121,16 +112,8 @@ SET next_offset = GREATEST(kept.next_offset, excluded.next_offset)
 
 async def mark_processed(conn: Connection, records: Iterable[Record]) -> None:
     """Note how far each partition has been read, in the transaction of the effect."""
-    ends: dict[tuple[str, int], int] = {}
-    for record in records:
-        place = (record.topic, record.partition)
-        ends[place] = max(ends.get(place, 0), record.offset + 1)
-    await conn.execute(
-        MARK_PROCESSED,
-        [topic for topic, _ in ends],
-        [partition for _, partition in ends],
-        list(ends.values()),
-    )
+    places = ((record.topic, record.partition, record.offset) for record in records)
+    await conn.execute(MARK_PROCESSED, *zip(*places, strict=True))
 
 
 PROCESSED = """

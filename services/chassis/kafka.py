@@ -6,31 +6,24 @@ are committed by hand after the database has committed, and records are publishe
 """
 
 import asyncio
+import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka import TopicPartition as FastTopicPartition
 
 from services.chassis import inbox
-from services.chassis.batch import (
-    Apply,
-    Consumer,
-    M,
-    Parse,
-    Subscriber,
-    Subscription,
-    is_passing,
-    told,
-)
+from services.chassis.batch import Apply, Consumer, M, Parse, Subscriber, Subscription, told
 from services.chassis.http import Work
 from services.chassis.inbox import Record
 from services.chassis.metrics import count
@@ -38,14 +31,18 @@ from services.chassis.postgres import Pool
 from services.chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
+Handle: TypeAlias = Callable[[Consumer, Sequence[Record]], Awaitable[None]]
+Option: TypeAlias = Any  # as FastStream takes them
+Take: TypeAlias = Callable[[Record], None]
 
-SESSION_TIMEOUT_MS = 15_000
+_POLL_S, _STALLED_S = 0.2, 90.0
 _LAST_MS = 253_402_300_799_000  # the last second of the year 9999
-RECORD_BYTES_MAX = 1_000_000  # as the topics have it: a refusal by the broker costs the producer
 
 
 def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
     """Make the broker: every write is acknowledged by all replicas and never doubled by a retry."""
+    library = logging.getLogger("faststream")
+    library.setLevel(logging.ERROR)  # a consumer that fails before its handler is told of there
     return KafkaBroker(
         settings.kafka_bootstrap,
         client_id=f"chuishao-{service}",
@@ -53,54 +50,37 @@ def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
         enable_idempotence=True,
         allow_auto_create_topics=False,
         max_batch_size=256 * 1024,
-        max_request_size=RECORD_BYTES_MAX,
+        max_request_size=1_000_000,  # as the topics': a broker's refusal costs the producer
         graceful_timeout=settings.shutdown_grace_s / 2,
         apply_types=False,
-        logger=None,
+        logger=library,
     )
-
-
-async def until_reached(start: Callable[[], Awaitable[object]], what: str) -> None:
-    """Start, however long that takes: a broker that is down stops nobody from starting."""
-    delay_s = 0.2
-    while True:
-        try:
-            await start()
-        except (OSError, KafkaError) as error:
-            log.warning("not_reached", name=what, error=repr(error), delay_s=delay_s)
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, 5.0)
-        else:
-            return
 
 
 async def start_broker(
     broker: KafkaBroker, settings: ServiceSettings, topics: Iterable[str], work: Work
 ) -> None:
     """Connect once every topic is there; until then readiness says what is missing."""
-
-    async def connect() -> None:
+    work.waiting_for, delay_s = "Kafka", 0.2
+    while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
         try:
             await admin.start()
-            missing = sorted(set(topics) - set(await admin.list_topics()))
+            missing = ", ".join(sorted(set(topics) - set(await admin.list_topics())))
+            if not missing:
+                return await broker.start()
+            work.waiting_for = f"missing topics: {missing}: run `chuishao topics apply`"
+        except (OSError, KafkaError) as error:
+            work.waiting_for = f"Kafka: {told(error)}"
         finally:
             await admin.close()
-        if missing:
-            work.waiting_for = f"missing topics: {', '.join(missing)}: run `chuishao topics apply`"
-            raise UnknownTopicOrPartitionError(work.waiting_for)
-        await broker.start()
-
-    work.waiting_for = "Kafka"
-    await until_reached(connect, "broker")
+        log.warning("broker_not_reached", reason=work.waiting_for, delay_s=delay_s)
+        await asyncio.sleep(delay_s)
+        delay_s = min(delay_s * 2, 5.0)
 
 
 def _subscriber(
-    broker: KafkaBroker,
-    settings: ServiceSettings,
-    handle: Callable[[Consumer, Sequence[Record]], Awaitable[None]],
-    *topics: str,
-    **where: Any,  # noqa: ANN401 - as FastStream takes them
+    broker: KafkaBroker, settings: ServiceSettings, handle: Handle, *topics: str, **where: Option
 ) -> Subscriber:
     async def parse(raw: Sequence[ConsumerRecord]) -> KafkaMessage:
         return KafkaMessage(tuple(raw), b"", consumer=subscriber.consumer)
@@ -120,7 +100,7 @@ def _subscriber(
             log.critical("subscriber_broken", topic=raw[0].topic, exc_info=True)
             os._exit(1)
 
-    subscriber = broker.subscriber(
+    subscriber: Subscriber = broker.subscriber(
         *topics,
         **where,
         ack_policy=AckPolicy.MANUAL,
@@ -128,7 +108,7 @@ def _subscriber(
         batch=True,
         batch_timeout_ms=settings.consume_wait_ms,
         max_records=settings.consume_batch_max,
-        session_timeout_ms=SESSION_TIMEOUT_MS,
+        session_timeout_ms=15_000,
         max_poll_interval_ms=120_000,
         fetch_max_bytes=16 * 1024 * 1024,
         parser=parse,
@@ -169,26 +149,21 @@ async def subscribe(  # noqa: PLR0913 - the one place where a subscription is sp
     subscriber = _subscriber(
         broker, settings, subscription.on_batch, *topics, group_id=group, group_instance_id=seat
     )
-    await until_reached(subscriber.start, ",".join(topics))
+    await subscriber.start()
     subscription.subscriber = subscriber
     return subscription
 
 
 async def follow(
-    broker: KafkaBroker,
-    settings: ServiceSettings,
-    topic: str,
-    partitions: int,
-    take: Callable[[Record], None],
+    broker: KafkaBroker, settings: ServiceSettings, topic: str, partitions: int, take: Take
 ) -> asyncio.Event:
     """Read a topic from its beginning into memory, for ever, without a group.
 
     The event is set once all has been read that was there at the start. A record that `take`
     cannot take is skipped and counted: what was known before stays.
     """
-    caught_up = asyncio.Event()
-    read: dict[int, int] = {}
-    ends: dict[int, int] = dict.fromkeys(range(partitions), 1 << 62)  # unknown yet
+    caught_up, read = asyncio.Event(), dict.fromkeys(range(partitions), 0)
+    ends: dict[int, int] = {}
 
     async def on_batch(_consumer: Consumer, records: Sequence[Record]) -> None:
         for record in records:
@@ -201,12 +176,12 @@ async def follow(
         check()
 
     def check() -> None:
-        if all(read.get(n, 0) >= end for n, end in ends.items()):
+        if ends and all(read[n] >= end for n, end in ends.items()):
             caught_up.set()
 
     places = [FastTopicPartition(topic, n) for n in range(partitions)]
     subscriber = _subscriber(broker, settings, on_batch, partitions=places)
-    await until_reached(subscriber.start, topic)
+    await subscriber.start()
     ends.update(await end_offsets(subscriber.consumer, topic, partitions))
     check()
     return caught_up
@@ -214,8 +189,7 @@ async def follow(
 
 def partition_of(key: bytes, partitions: int) -> int:
     """Return where a key lands: equal to the broker's own partitioner."""
-    place: int = murmur2(key) & 0x7FFFFFFF
-    return place % partitions
+    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 async def end_offsets(consumer: Consumer, topic: str, partitions: int) -> dict[int, int]:
@@ -231,27 +205,36 @@ async def wait_until_processed(
     ends = await end_offsets(subscription.subscriber.consumer, topic, partitions)
     done: dict[int, int] = {}
     while any(done.get(n, 0) < end for n, end in ends.items()):
-        try:
-            done = await inbox.processed(pool, topic)
-        except Exception as error:
-            if not is_passing(error):
-                raise
+        done = await inbox.processed(pool, topic)
         await asyncio.sleep(0.1)
 
 
 async def consume_until_stopped(work: Work, subscriptions: Iterable[Subscription[Any]]) -> None:
-    """Let consumers run; one that halts is stopped and makes the service unready."""
-
-    async def keep(one: Subscription[Any]) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            ends = [tasks.create_task(event.wait()) for event in (work.stopping, one.halted)]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if one.halted.is_set():
-                work.waiting_for = "a halted consumer: look into its quarantine, then restart"
-            await one.subscriber.stop()
-            for end in ends:
-                end.cancel()
-
+    """Let consumers run; one that halts is stopped, one that stands still ends the process."""
     async with asyncio.TaskGroup() as tasks:
         for one in subscriptions:
-            tasks.create_task(keep(one))
+            tasks.create_task(_keep(work, one))
+
+
+async def _keep(work: Work, one: Subscription[Any]) -> None:
+    was_behind, looked_at = False, time.monotonic()
+    while not (work.stopping.is_set() or one.halted.is_set()):
+        await asyncio.sleep(_POLL_S)
+        if time.monotonic() - looked_at > _STALLED_S:
+            behind = await _is_behind(one.subscriber.consumer)
+            if was_behind and behind and one.active_at < looked_at:
+                raise RuntimeError(f"the consumer of {one.name} stands still before unread records")
+            was_behind, looked_at = behind, time.monotonic()
+    await one.subscriber.stop()
+    if one.halted.is_set():
+        work.trouble = "a halted consumer: look into its quarantine, then restart"
+    await work.stopping.wait()
+
+
+async def _is_behind(consumer: Consumer) -> bool:
+    try:
+        async with asyncio.timeout(_STALLED_S):
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+            return any([await consumer.position(place) < end for place, end in ends.items()])
+    except (KafkaError, OSError):
+        return False  # of a broker that is down, nothing is known

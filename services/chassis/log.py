@@ -27,11 +27,8 @@ def allow_listed(
 ) -> MutableMapping[str, Any]:
     """Keep the allowed fields; name the others without their values."""
     unknown = sorted(entry.keys() - FIELDS - _OWN)
-    for name in unknown:
-        del entry[name]
-    if unknown:
-        entry["dropped"] = unknown
-    return entry
+    kept = {name: value for name, value in entry.items() if name not in unknown}
+    return {**kept, "dropped": unknown} if unknown else kept
 
 
 def configure(service: str, *, json: bool) -> None:
@@ -41,22 +38,17 @@ def configure(service: str, *, json: bool) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if json
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
-    )
+    shown: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+    if json:
+        as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
+        shown = [structlog.processors.format_exc_info, as_json]
     structlog.configure(
-        processors=[*shared, allow_listed, structlog.processors.format_exc_info, last],
+        processors=[*shared, allow_listed, *shown],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-            foreign_pre_chain=shared,
-        )
-    )
+    form, handler = structlog.stdlib.ProcessorFormatter, logging.StreamHandler(sys.stdout)
+    chain = [form.remove_processors_meta, *shown]
+    handler.setFormatter(form(processors=chain, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

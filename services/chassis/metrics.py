@@ -25,6 +25,8 @@ Name = Literal[
     "chuishao_sends_total",
     # Counter: receipts of providers, by end (delivered, undelivered, known, foreign, rejected).
     "chuishao_receipts_total",
+    # Gauge: for how long the oldest timer that is due has waited; real time alone.
+    "chuishao_timer_waiting_seconds",
     # Gauge: 1 while a consumer has stopped itself, by topic.
     "chuishao_consumer_halted",
     # Histogram: one batch, from read to committed, by topic.

@@ -8,9 +8,10 @@ run one. At least once: a relay that dies between publishing and deleting publis
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
@@ -31,8 +32,9 @@ LANES = 64
 _LOCK = 4711  # the first half of the advisory lock; the lane is the second
 _BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S = 0.005, 0.2, 1.0
 _LAG_S_MAX = 30.0
-_PUBLISH_WAIT_S = 2.0  # a missing topic must not hold up the others
-_STALLED_WAIT_S = 10.0  # nor be waited for in every round
+# A missing topic must not hold up the others, nor be waited for in every round.
+_PUBLISH_WAIT_S, _STALLED_WAIT_S = 2.0, 10.0
+_TOPIC = itemgetter("topic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +187,8 @@ class Relay:
 
     async def _publish(self, rows: Sequence[asyncpg.Record]) -> _Round:
         """Send each topic's rows in order, and wait for the broker's answers."""
-        done, by_topic = _Round(), defaultdict[str, list[asyncpg.Record]](list)
-        for row in rows:
-            by_topic[row["topic"]].append(row)
-        await asyncio.gather(*(self._send(topic, mine, done) for topic, mine in by_topic.items()))
+        done, by_topic = _Round(), groupby(sorted(rows, key=_TOPIC), _TOPIC)
+        await asyncio.gather(*(self._send(topic, list(mine), done) for topic, mine in by_topic))
         if done.under_way:
             await asyncio.wait([future for _, future in done.under_way], timeout=self._deadline_s)
             _settle(done)

@@ -3,7 +3,8 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -37,16 +38,14 @@ def is_outage(error: BaseException) -> bool:
 
 
 async def _prepare(conn: Connection) -> None:
-    def encode(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
+    encode = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
     await conn.set_type_codec("jsonb", encoder=encode, decoder=json.loads, schema="pg_catalog")
 
 
 @asynccontextmanager
 async def open_pool(settings: ServiceSettings, service: str) -> AsyncIterator[Pool]:
     """Open a pool that connects on demand: a database that is down stops nobody from starting."""
-    pool = asyncpg.create_pool(
+    async with asyncpg.create_pool(
         str(settings.postgres_dsn),
         min_size=0,
         max_size=settings.postgres_pool_max,
@@ -59,6 +58,5 @@ async def open_pool(settings: ServiceSettings, service: str) -> AsyncIterator[Po
             "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S}s",
             "timezone": "UTC",
         },
-    )
-    async with pool:
+    ) as pool:
         yield pool

@@ -7,18 +7,19 @@ place. Tokens are base64(nonce | ciphertext | tag). The key file is JSON:
 """
 
 import hmac
-import json
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import Base64Bytes, BaseModel, ValidationError
 
+Texts: TypeAlias = Mapping[str, str]  # by field
 _NONCE_BYTES = 12
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -33,14 +34,18 @@ class SealedFields:
 
     kid: str
     key: str
-    fields: Mapping[str, str]
+    fields: Texts
 
 
-@dataclass(frozen=True, slots=True)
-class TenantKeys:
+class TenantKeys(BaseModel):
     kid: str
-    keys: Mapping[str, bytes]
-    index: bytes
+    keys: dict[str, Base64Bytes]
+    index: Base64Bytes
+
+
+class _KeyFile(BaseModel):
+    pepper: Base64Bytes
+    tenants: dict[str, TenantKeys]
 
 
 class KeyRing:
@@ -48,19 +53,15 @@ class KeyRing:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tenants: dict[str, TenantKeys] = {}
         self._read()
 
     def _read(self) -> None:
         read_at = self._path.stat().st_mtime
         try:
-            content = json.loads(self._path.read_bytes())
-            pepper = b64decode(content["pepper"])
-            tenants = {name: _keys_of(entry) for name, entry in content["tenants"].items()}
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            # Not now: no record is at fault, and what was known before stays.
-            raise OSError(f"the key file {self._path} cannot be read") from error
-        self.pepper, self._tenants, self._read_at = pepper, tenants, read_at
+            content = _KeyFile.model_validate_json(self._path.read_bytes())
+        except ValidationError:  # not now: no record is at fault, and what was known before stays
+            raise OSError(f"the key file {self._path} cannot be read") from None
+        self.pepper, self._tenants, self._read_at = content.pepper, content.tenants, read_at
 
     def tenant(self, tenant_id: str, kid: str | None = None) -> TenantKeys:
         """Return a tenant's keys.
@@ -73,35 +74,28 @@ class KeyRing:
         missing = known is None or (kid is not None and kid not in known.keys)
         if missing and self._path.stat().st_mtime != self._read_at:
             self._read()
-        try:
-            return self._tenants[tenant_id]
-        except KeyError as error:
-            raise CannotOpen(f"the key file has no keys for tenant {tenant_id}") from error
+            known = self._tenants.get(tenant_id)
+        if known is None:
+            raise CannotOpen(f"the key file has no keys for tenant {tenant_id}")
+        return known
 
     def seal(
-        self,
-        tenant_id: str,
-        subject: str,
-        texts: Mapping[str, str],
-        like: SealedFields | None = None,
+        self, tenant_id: str, subject: str, texts: Texts, like: SealedFields | None = None
     ) -> SealedFields:
         """Seal texts under the subject's data key, taken from `like`, or under a fresh one.
 
         Raises:
             CannotOpen: the data key of `like` does not open.
         """
-        tenant = self.tenant(tenant_id)
         if like is None:
-            kid, data_key = tenant.kid, os.urandom(32)
-            wrapped = _encrypt(tenant.keys[kid], data_key, f"{tenant_id}|{subject}")
+            tenant, data_key = self.tenant(tenant_id), os.urandom(32)
+            wrapped = _encrypt(tenant.keys[tenant.kid], data_key, f"{tenant_id}|{subject}")
+            like = SealedFields(tenant.kid, wrapped, {})
         else:
-            kid, wrapped = like.kid, like.key
             data_key = self._data_key(tenant_id, subject, like)
-        fields = {
-            name: _encrypt(data_key, text.encode(), f"{tenant_id}|{subject}|{name}")
-            for name, text in texts.items()
-        }
-        return SealedFields(kid, wrapped, fields)
+        place = f"{tenant_id}|{subject}|"
+        fields = {n: _encrypt(data_key, text.encode(), place + n) for n, text in texts.items()}
+        return SealedFields(like.kid, like.key, fields)
 
     def open(
         self, tenant_id: str, subject: str, sealed: SealedFields, names: set[str]
@@ -111,13 +105,10 @@ class KeyRing:
         Raises:
             CannotOpen: wrong key, wrong place, or altered.
         """
-        data_key = self._data_key(tenant_id, subject, sealed)
+        data_key, place = self._data_key(tenant_id, subject, sealed), f"{tenant_id}|{subject}|"
+        there = {n: token for n, token in sealed.fields.items() if n in names}
         try:
-            return {
-                name: _decrypt(data_key, token, f"{tenant_id}|{subject}|{name}").decode()
-                for name, token in sealed.fields.items()
-                if name in names
-            }
+            return {n: _decrypt(data_key, there[n], place + n).decode() for n in there}
         except (ValueError, InvalidTag) as error:
             raise CannotOpen(f"a sealed text of {subject} does not open") from error
 
@@ -140,11 +131,6 @@ class KeyRing:
     def api_key_digest(self, api_key: str) -> str:
         """Return what is kept of an API key."""
         return _digest(self.pepper, b"api-key", api_key.encode()).hex()
-
-
-def _keys_of(entry: Mapping[str, Any]) -> TenantKeys:
-    keys = {kid: b64decode(key) for kid, key in entry["keys"].items()}
-    return TenantKeys(entry["kid"], keys, b64decode(entry["index"]))
 
 
 def _digest(key: bytes, purpose: bytes, text: bytes) -> bytes:

@@ -110,7 +110,7 @@ class Sender:
                     await self._recorder.record(conn, told)
             except Exception as error:  # noqa: BLE001 - one that cannot be kept holds no other up
                 if is_passing(error):
-                    log.warning("outcomes_wait", error=describe(error), count=len(told))
+                    log.warning("outcomes_kept_back", error=describe(error), count=len(told))
                     await asyncio.sleep(_OUTAGE_WAIT_S)
                     continue
                 await self._record_apart(told, error)

@@ -7,6 +7,7 @@ read of the topic's ends.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from services.chassis.batch import Consumer, is_passing
 from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
 from services.chassis.kafka import end_offsets
+from services.chassis.metrics import gauge
 from services.chassis.postgres import Connection, Pool
 from services.routing.domain.timers import fire
 from services.routing.record import Announced, announce
@@ -73,12 +75,14 @@ class Clockwork:
         self._settings, self._pool, self._towns = settings, pool, towns
         self._consumer, self._announced = consumer, announced
         self._gate = Gate(timedelta(seconds=settings.timer_margin_s))
+        self._told_until = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             fired = 0
             try:
                 fired = await self.tick()
+                await self._tell_waiting()
             except Exception as error:
                 if not is_passing(error):
                     raise
@@ -103,6 +107,22 @@ class Clockwork:
             self._announced()
             log.info("timers_decided", timers=len(due))
         return len(due)
+
+    async def waiting_s(self) -> float:
+        """Return for how long the oldest timer that is due has waited."""
+        async with self._pool.acquire() as conn:
+            return await timers.waiting_s(conn, await database_now(conn))
+
+    async def _tell_waiting(self) -> None:
+        """Now and then, tell how long a timer has waited; too long is an operator's business."""
+        if time.monotonic() < self._told_until:
+            return
+        alarm_s = self._settings.timer_overdue_alarm_s
+        self._told_until = time.monotonic() + alarm_s / 2
+        waited_s = await self.waiting_s()
+        gauge("chuishao_timer_waiting_seconds", waited_s)
+        if waited_s > alarm_s:
+            log.error("timers_held_up", seconds=round(waited_s))
 
     async def _fire(self, conn: Connection, due: list[Due], now: datetime) -> None:
         known = await self._towns.known(conn, {one.tenant_id for one in due})

@@ -79,7 +79,9 @@ class IntakeEvents:
             if key in there or key in openings:
                 conflicts.append(one)
                 continue
-            town = known.get(one.message.tenant_id) or _missing(one)
+            town = known.get(one.message.tenant_id)
+            if town is None or not town.town.units:
+                raise _missing(one)
             openings[key] = _open(one, town, households)
         if openings:
             await self._record(conn, list(openings.values()))
@@ -154,11 +156,11 @@ def _reported(event: Event) -> CaseReportedV1:
     return event.data
 
 
-def _missing(one: Heard[Event]) -> KnownTown:
+def _missing(one: Heard[Event]) -> Exception:
     tenant_id = one.message.tenant_id
     if datetime.now(UTC) - one.record.at < _TOWN_WAIT:
-        raise TownNotHere(f"the registry of {tenant_id} has not come yet")
-    raise ValueError(f"no registry for tenant {tenant_id}")
+        return TownNotHere(f"the registry of {tenant_id} has not come yet")
+    return ValueError(f"no registry for tenant {tenant_id}")
 
 
 def _households(heard: Sequence[Heard[Event]]) -> set[Home]:

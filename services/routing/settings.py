@@ -13,4 +13,3 @@ class RoutingSettings(ServiceSettings):
     timer_wait_s: float = Field(0.5, gt=0)
     timer_margin_s: float = Field(2, ge=0)  # how far clocks of broker and database may differ
     timer_overdue_alarm_s: float = Field(60, gt=0)
-    page_max: int = Field(200, ge=1, le=1_000)

@@ -19,7 +19,10 @@ from services.routing.store import registry
 
 @dataclass(frozen=True, slots=True)
 class KnownTown:
-    """One town at one version of its registry: structure, current rules, clock."""
+    """One town at one version of its registry: structure, current rules, clock.
+
+    A town may be without units for a while, amid a reorganisation; its clocks run on.
+    """
 
     version: int
     town: Town
@@ -45,7 +48,7 @@ class Towns:
         self._rules: dict[tuple[str, int], Rules] = {}
 
     async def known(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, KnownTown]:
-        """Return the towns whose registry has come, profile and units included."""
+        """Return the towns whose profile has come."""
         found: dict[str, KnownTown] = {}
         for tenant_id, version in (await registry.versions(conn, list(tenant_ids))).items():
             known = self._towns.get(tenant_id)
@@ -71,7 +74,7 @@ class Towns:
     async def _compile(self, conn: Connection, tenant_id: str) -> KnownTown | None:
         found = await registry.snapshot(conn, tenant_id)
         profiles, units = found.records["profile"], found.records["unit"]
-        if not profiles or not units:
+        if not profiles:
             return None
         rules = await self._rules_of(conn, tenant_id, max(int(one) for one in profiles))
         clock = found.records["clock"].get("clock")

@@ -7,9 +7,7 @@ from tests.servers import Postgres
 
 
 @pytest.fixture(scope="session")
-async def trio(
-    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Trio]:
+async def trio(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trio]:
     """Intake, routing and ledger, really running; started once for all tests of the session."""
     async with open_trio(tmp_path_factory.mktemp("trio"), postgres) as running:
         yield running

@@ -184,7 +184,7 @@ def _refused(answer: _Answer) -> Outcome:
     if meaning is None:
         log.error("gateway_code_unknown", code=answer.code, status=answer.status)
     elif meaning == "stop":
-        log.error("gateway_refuses_account", code=answer.code)
+        log.error("gateway_refused_account", code=answer.code)
     words = answer.body.get("Message")
     return refusal(meaning, answer.code, words if isinstance(words, str) else "", answer.wait_s)
 

@@ -182,6 +182,26 @@ async def still_open(conn: Connection, timers: Sequence[Due]) -> set[tuple[str, 
     return {(row["tenant_id"], row["timer_id"]) for row in rows}
 
 
+# Tenants in virtual time are left out: an advance makes theirs overdue by hours at once.
+WAITING = """
+SELECT extract(epoch FROM $1 - min(fires_at))::float8
+FROM timer
+WHERE outcome IS NULL
+    AND fires_at <= $1
+    AND NOT EXISTS (
+        SELECT
+        FROM registry_copy
+        WHERE registry_copy.kind = 'clock' AND registry_copy.tenant_id = timer.tenant_id
+    )
+"""
+
+
+async def waiting_s(conn: Connection, now: datetime) -> float:
+    """Return for how long the oldest timer has been due without an outcome."""
+    waited: float | None = await conn.fetchval(WAITING, now)
+    return waited or 0.0
+
+
 CLOCKS = """
 SELECT deadline, due_at
 FROM timer

@@ -259,7 +259,7 @@ async def test_nothing_is_sent_while_the_channel_is_paused(world: World, gateway
             await asyncio.sleep(0.3)
     assert await gateway.texts() == []
     assert await world.sms() == [("paused", "isv.AMOUNT_NOT_ENOUGH")]
-    assert {"event": "gateway_refuses_account", "code": "isv.AMOUNT_NOT_ENOUGH",
+    assert {"event": "gateway_refused_account", "code": "isv.AMOUNT_NOT_ENOUGH",
             "log_level": "error"} in logs  # fmt: skip
     left = await world.pool.fetchval("SELECT until - now() FROM channel_pause")
     assert timedelta(minutes=4) < left < timedelta(minutes=5)

@@ -11,6 +11,7 @@ from tests.component.routing.desk import Desk, open_desk
 from tests.servers import Postgres
 
 TENANTS = [f"town{n}" for n in range(300)]
+MARGIN_S = 0.3
 _fresh = count()
 
 
@@ -48,5 +49,36 @@ async def desk(routing: Desk) -> Desk:
 async def neighbour(routing: Desk) -> Desk:
     """Another town on the same database."""
     desk = routing.of(TENANTS[next(_fresh)])
+    await desk.town()
+    return desk
+
+
+@pytest.fixture(scope="session")
+async def clock_tower(postgres: Postgres, routing_secrets: Secrets) -> AsyncIterator[Desk]:
+    """A database of its own: the timers of no other test fall due in it."""
+    admin = await asyncpg.connect(postgres.dsn("postgres"))
+    await admin.execute("CREATE DATABASE routing_clocks")
+    dsn = postgres.dsn("routing_clocks")
+    await migrate("routing", dsn)
+    async with open_desk(dsn, routing_secrets, timer_margin_s=MARGIN_S) as opened:
+        yield opened
+    await admin.execute("DROP DATABASE routing_clocks WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def timed(clock_tower: Desk) -> AsyncIterator[Desk]:
+    """Routing, for a town whose timers are the only ones."""
+    desk = clock_tower.of(TENANTS[next(_fresh)])
+    await desk.town()
+    yield desk
+    await desk.pool.execute("TRUNCATE timer, quarantine")
+    await desk.pool.execute("DELETE FROM registry_copy WHERE kind = 'clock'")
+
+
+@pytest.fixture
+async def other(clock_tower: Desk) -> Desk:
+    """Another town beside it."""
+    desk = clock_tower.of(TENANTS[next(_fresh)])
     await desk.town()
     return desk

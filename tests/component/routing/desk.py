@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 
 from contracts.events import Event, read_event
-from contracts.facts import ROUTING_FACTS
+from contracts.facts import ROUTING_FACTS, CaseDeadlineMissedV1
 from contracts.registry import Change
 from contracts.topics import INTAKE_EVENTS
 from deploy.local.secrets import Secrets
@@ -127,6 +127,15 @@ class Desk:
         await self.hear(self.record(event, at))
         return event.subject_id
 
+    async def urgent(self, key: str = "k1", at: datetime = START) -> UUID:
+        """Report an urgent case: warned after 12 hours, due after 24, first act in 30 minutes."""
+        return await self.report(key, at=at, location={"grid": "g01"}, case_class="urgent")
+
+    async def set_clock(self, *offsets: tuple[datetime, timedelta]) -> None:
+        entries = [{"from_at": at.isoformat(), "seconds": by.total_seconds()} for at, by in offsets]
+        line = {"kind": "clock", "id": "clock", "body": {"offsets": entries}}
+        await self.town(line, change_set=f"clock-{len(entries)}")
+
     # --- what people do ------------------------------------------------------------------------
 
     def headers(self, role: str, unit: str, staff: str = "dev") -> dict[str, str]:
@@ -169,6 +178,16 @@ class Desk:
             if case_id in (None, event.subject_id):
                 events.append(event)
         return events
+
+    async def missed(self, case_id: UUID) -> list[str]:
+        """Return the deadlines of a case that were announced as missed, in order."""
+        told = [event.data for event in await self.announced(case_id)]
+        return [fact.deadline for fact in told if isinstance(fact, CaseDeadlineMissedV1)]
+
+    async def now(self) -> datetime:
+        """Return the database's time."""
+        now: datetime = await self.pool.fetchval("SELECT clock_timestamp()")
+        return now.astimezone(UTC)
 
     async def told(self, case_id: UUID) -> list[str]:
         return [event.data.TYPE.removesuffix(".v1") for event in await self.announced(case_id)]

@@ -52,7 +52,7 @@ async def running(
     try:
         async with asyncio.timeout(15):
             # Another process sets no event of ours, so its door must be tried.
-            while not await is_ready(http):  # noqa: ASYNC110
+            while not await is_ready(http):
                 await asyncio.sleep(0.02)
         yield process
     finally:
