@@ -186,7 +186,11 @@ def _fitted(
         near = min(given, key=lambda k: (abs(k - n), -k), default=n)
         ratio = given.get(near, usual[chain[near]]) / usual[chain[near]]
         count = given.get(n, max(least, round(usual[name] * ratio)))
-        if count < (1 if name == _PEOPLE else least):
-            raise ValueError(f"{count} of {name} are too few: {least} are needed")
+        needed = 1 if name == _PEOPLE else least
+        if count < needed:
+            raise ValueError(
+                f"{name} 只要 {count} 个，太少：至少 {needed} 个，上一级每个单位要有一个 · "
+                f"{count} of {name} are too few: ask for at least {needed}, one for each unit above"
+            )
         counts[name] = least = count
     return counts

@@ -150,12 +150,12 @@ async def test_counts_are_those_of_the_cases(trio: Trio) -> None:
     ids: list[UUID] = []
     for n in range(12):
         where = {"grid": grids[n % 4]} if grids[n % 4] else {}
-        ids.append(await trio.accepted("second", f"count-{n}", location=where))
+        ids.append(await trio.accepted("counted", f"count-{n}", location=where))
     for case_id in ids:
-        await trio.case("second", case_id)
+        await trio.case("counted", case_id)
     clerk = ("center_clerk", "town", "k1")
-    await trio.step("second", ids[0], "cancel", clerk, reason="r")
-    url, headers = f"{trio.urls['ledger']}/v1/counts", trio.headers("second", "town_leader")
+    await trio.step("counted", ids[0], "cancel", clerk, reason="r")
+    url, headers = f"{trio.urls['ledger']}/v1/counts", trio.headers("counted", "town_leader")
 
     async def counted() -> bool:
         counts = (await trio.http.get(url, headers=headers)).json()

@@ -30,7 +30,7 @@ from tests import factories
 from tests.servers import Postgres
 
 SERVICES = ("intake", "routing", "ledger")
-TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm")
+TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm", "counted")
 API_KEY = "demo-key"
 START_S = 60.0
 

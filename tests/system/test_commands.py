@@ -90,7 +90,7 @@ def test_a_taken_port_is_named_with_the_fix(tmp_path: Path) -> None:
     [
         pytest.param(["doctor"], "chuishao up", id="nothing-runs"),
         pytest.param(["up", "--tenant", "atlantis"], "yihe", id="unknown-profile"),
-        pytest.param(["up", "--grids", "1", "--villages", "5"], "grids", id="impossible-size"),
+        pytest.param(["up", "--grids", "1", "--villages", "5"], "at least 5", id="impossible-size"),
         pytest.param(["clock", "advance", "P1M"], "P7D", id="a-month-is-no-length"),
     ],
 )

@@ -91,6 +91,7 @@ async def test_the_towns_own_time_is_shown_and_named_when_it_is_moved(world: Wor
     world.town()
     assert "演示时钟" not in await page(world)
     world.run_ahead(real_now(), START)
+    await asyncio.sleep(world.settings.look_wait_s)  # a look serves all who ask so soon after it
     html = await page(world)
     assert "演示时钟" in html
     assert "3月3日 周一 10:00" in html

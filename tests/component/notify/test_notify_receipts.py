@@ -147,6 +147,7 @@ async def test_a_receipt_settles_what_a_dead_process_left(told: Told) -> None:
 
 
 async def test_the_same_receipt_in_one_batch_and_in_many_counts_once(told: Told) -> None:
+    await told.gateway.fault("receipt_lost")
     async with told.world.sending():
         await told.world.assign()
         await told.world.until("accepted")
