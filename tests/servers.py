@@ -37,6 +37,7 @@ async def postgres(data_dir: Path) -> AsyncIterator[Postgres]:
             server.prepare(lambda _: None)
             await supervisor.start(server.command(), server.ready, START_TIMEOUT_S)
             yield Postgres(server.dsn)
+            await supervisor.stop_all(grace_s=0)  # nothing of it is kept
     finally:
         server.erase()
 
@@ -54,5 +55,6 @@ async def kafka(data_dir: Path) -> AsyncIterator[str]:
             server.prepare(lambda _: None)
             await supervisor.start(server.command(), server.ready, START_TIMEOUT_S)
             yield server.bootstrap
+            await supervisor.stop_all(grace_s=0)
     finally:
         server.erase()

@@ -37,6 +37,7 @@ async def ground(
     wanted = Wanted(layout, towns, services=services, erase=True)
     async with whole_stack(wanted, lambda line: print(f"  · {line}", flush=True)) as running:
         yield running
+        await running.servers.supervisor.stop_all(grace_s=0)  # nothing of it is kept
 
 
 def state_of(running: Running) -> StackState:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import deadlines, freeze, kills, replicas
+from tests.faults.ground import ground
 
 
 @pytest.mark.timeout(400)
@@ -12,14 +13,12 @@ async def test_every_process_may_be_killed(tmp_path: Path) -> None:
     assert not (await kills.run(kills.SHORT, tmp_path)).wrong
 
 
-@pytest.mark.timeout(200)
-async def test_a_frozen_broker_loses_nothing(tmp_path: Path) -> None:
-    assert not (await freeze.freeze_broker(tmp_path, 8)).wrong
-
-
-@pytest.mark.timeout(200)
-async def test_intake_does_not_need_the_database(tmp_path: Path) -> None:
-    assert not (await freeze.stop_database(tmp_path, 5)).wrong
+@pytest.mark.timeout(300)
+async def test_a_frozen_broker_and_then_a_stopped_database_lose_nothing(tmp_path: Path) -> None:
+    async with ground(tmp_path) as running:
+        frozen, log = await freeze.freeze_broker(running, 8)
+        stopped, _ = await freeze.stop_database(running, 5, before=log.sent)
+    assert not frozen.wrong + stopped.wrong
 
 
 @pytest.mark.timeout(300)
@@ -42,4 +41,4 @@ async def test_every_process_may_be_killed_again_and_again(tmp_path: Path) -> No
 @pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_a_broker_may_be_frozen_for_half_a_minute(tmp_path: Path) -> None:
-    assert not (await freeze.freeze_broker(tmp_path, 30)).wrong
+    assert not (await freeze.run("freeze", 30, tmp_path)).wrong

@@ -219,6 +219,7 @@ async def open_trio(place: Path, postgres: Postgres) -> AsyncIterator[Trio]:
                 await trio.post_set(tenant, "seed", [tenant_line(tenant), *town(ring)])
             await trio.ready(*SERVICES)
             yield trio
+            await supervisor.stop_all(grace_s=0)  # nothing of it is kept
     finally:
         kafka.erase()
         for service in SERVICES:

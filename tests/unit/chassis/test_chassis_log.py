@@ -110,7 +110,7 @@ def test_an_error_that_a_library_logs_comes_with_its_trace(written: Lines) -> No
     try:
         raise ZeroDivisionError  # noqa: TRY301 - one with a traceback is wanted
     except ZeroDivisionError:
-        logging.getLogger("uvicorn.error").exception("failed")
+        logging.getLogger("a.library").exception("failed")
     (line,) = written()
     assert "ZeroDivisionError" in str(line["exception"])
     assert "test_chassis_log.py" in str(line["exception"])
