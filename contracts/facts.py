@@ -6,6 +6,7 @@ contacts stand in `Sealed` alone.
 """
 
 from typing import Literal
+from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -52,6 +53,9 @@ class Owner(Part):
     staff: str | None = None
 
 
+Means = Literal["app_ack", "on_site", "remote"]
+
+
 class Actor(Part):
     """Who did it. `staff` is an opaque id; `system` acts by rule."""
 
@@ -79,6 +83,21 @@ class CaseReportedV1(Fact):
     location: Location = Location()
     attachments: tuple[str, ...] = ()
     sealed: Sealed
+
+
+class CaseStepRequestedV1(Fact):
+    """Published by intake when a front end or a department's software hands in an act.
+
+    It counts from the moment at which the broker took it. `by` is what the front end vouches for.
+    """
+
+    TYPE = "case.step_requested.v1"
+    front_end: str
+    act: Literal["report_in"]
+    whistle_id: UUID
+    department: str
+    means: Means
+    by: Actor
 
 
 # --- routing.events --------------------------------------------------------------------------
@@ -206,6 +225,138 @@ class CaseFollowUpKeptV1(Fact):
     sealed: Sealed
 
 
+class Called(Part):
+    """One department that a whistle names. Without `due_at` its clock cannot be told yet."""
+
+    department: str
+    lead: bool
+    due_at: AwareDatetime | None = None
+    warn_at: AwareDatetime | None = None
+
+
+class WhistleBlownV1(Fact):
+    """Published by routing when departments are called to a case. Sealed: reason.
+
+    `merged` names departments that had been called already and have yet to be released: they keep
+    their clocks.
+    """
+
+    TYPE = "whistle.blown.v1"
+    whistle_id: UUID
+    kind: str | None = None
+    departments: tuple[Called, ...]
+    merged: tuple[str, ...] = ()
+    by: Actor
+    sealed: Sealed | None = None
+
+
+class WhistleReportedInV1(Fact):
+    """Published by routing when a department reports in. `at` is when that was handed in."""
+
+    TYPE = "whistle.reported_in.v1"
+    whistle_id: UUID
+    department: str
+    means: Means
+    at: AwareDatetime
+    late: bool
+    by: Actor
+
+
+class WhistleArrivedV1(Fact):
+    """Published by routing when a department that has reported in is on the spot."""
+
+    TYPE = "whistle.arrived.v1"
+    whistle_id: UUID
+    department: str
+    at: AwareDatetime
+    by: Actor
+
+
+class WhistleRefusedV1(Fact):
+    """Published by routing when a department refuses. Sealed: basis. `arbiter` decides."""
+
+    TYPE = "whistle.refused.v1"
+    whistle_id: UUID
+    department: str
+    proposed: str
+    arbiter: Owner
+    by: Actor
+    sealed: Sealed | None = None
+
+
+class WhistleWarnedV1(Fact):
+    """Published by routing once, when the warned share of a department's time has run."""
+
+    TYPE = "whistle.warned.v1"
+    whistle_id: UUID
+    department: str
+    due_at: AwareDatetime
+
+
+class WhistleMissedV1(Fact):
+    """Published by routing once, when all that was handed in before `due_at` has been read."""
+
+    TYPE = "whistle.missed.v1"
+    whistle_id: UUID
+    department: str
+    due_at: AwareDatetime
+
+
+class WhistleCorrectedV1(Fact):
+    """Published by routing when a punctual report-in surfaces after its miss: the miss is void."""
+
+    TYPE = "whistle.corrected.v1"
+    whistle_id: UUID
+    department: str
+    means: Means
+    at: AwareDatetime
+    by: Actor
+
+
+class WhistleReleasedV1(Fact):
+    """Published by routing when the whistle-blower lets a department go."""
+
+    TYPE = "whistle.released.v1"
+    whistle_id: UUID
+    department: str
+    by: Actor
+
+
+class WhistleWithdrawnV1(Fact):
+    """Published by routing when the call of a department is taken back, or its case has closed."""
+
+    TYPE = "whistle.withdrawn.v1"
+    whistle_id: UUID
+    department: str
+    by: Actor
+
+
+class WhistleCalledUpwardV1(Fact):
+    """Published by routing when the town calls the level above (乡呼区应); the town stays owner."""
+
+    TYPE = "whistle.called_upward.v1"
+    whistle_id: UUID
+    from_level: str
+    to_level: str
+    due_at: AwareDatetime | None = None
+    by: Actor
+
+
+class CaseEscalatedV1(Fact):
+    """Published by routing for each rung of the ladder after a miss, in order, once.
+
+    `nobody` tells that the rung has nobody on its roster: the next follows at once.
+    """
+
+    TYPE = "case.escalated.v1"
+    whistle_id: UUID
+    department: str
+    rung: int
+    do: Literal["remind", "notify_head", "escalate", "score", "call_upward"]
+    to_level: str | None = None
+    nobody: bool = False
+
+
 # --- notify.events ---------------------------------------------------------------------------
 
 
@@ -247,7 +398,7 @@ def _by_type(*models: type[Fact]) -> dict[str, type[Fact]]:
     return {model.TYPE: model for model in models}
 
 
-INTAKE_FACTS = _by_type(CaseReportedV1)
+INTAKE_FACTS = _by_type(CaseReportedV1, CaseStepRequestedV1)
 ROUTING_FACTS = _by_type(
     CaseOpenedV1,
     CaseAssignedV1,
@@ -261,5 +412,16 @@ ROUTING_FACTS = _by_type(
     CaseClosedV1,
     CaseReopenedV1,
     CaseFollowUpKeptV1,
+    CaseEscalatedV1,
+    WhistleBlownV1,
+    WhistleWarnedV1,
+    WhistleReportedInV1,
+    WhistleArrivedV1,
+    WhistleRefusedV1,
+    WhistleMissedV1,
+    WhistleCorrectedV1,
+    WhistleReleasedV1,
+    WhistleWithdrawnV1,
+    WhistleCalledUpwardV1,
 )
 NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1)

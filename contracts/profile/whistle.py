@@ -77,6 +77,10 @@ class Whistle(Part):
     )
     lead: Literal["first_named", "blower_names", "center"] = "first_named"
     """Which department's report-in lets the case go on."""
+    close_gate: Literal["lead", "all", "quorum"] = "lead"
+    """Whose report-in a case waits for before it can be settled."""
+    quorum: int | None = Field(None, ge=1)
+    """How many, where the gate is a quorum."""
     joint_consult: Name | None = None
     on_miss: Many[MissStep] = ()
     """Each runs from the due time and stops at the department's report-in."""

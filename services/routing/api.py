@@ -2,8 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -21,9 +21,10 @@ from services.chassis.token import BadToken, Identity, TokenCheck
 from services.routing import views
 from services.routing.domain.steps import allowed_steps, take_step
 from services.routing.domain.town import Setting
-from services.routing.domain.values import Act, Actor, Refused
-from services.routing.record import Announced, record_act
-from services.routing.store import cases, facts, timers
+from services.routing.domain.values import SYSTEM, Act, Actor, Decision, Owner, Refused
+from services.routing.domain.whistle import Slot, holding, release
+from services.routing.record import Announced, record_act, record_settled
+from services.routing.store import cases, facts, slots, timers
 from services.routing.store.cases import Kept
 from services.routing.towns import Towns
 
@@ -78,15 +79,19 @@ class Door:
         case = kept.case
         path = setting.town.path(setting.lowest(case.grid, case.village))
         if not who.units.intersection((*path, case.owner.unit)):
-            raise views.refusal(Refused("unit_not_allowed", path), kept)
+            called = await slots.called(conn, who.tenant_id, case_id)
+            if who.department not in called:
+                raise views.refusal(Refused("unit_not_allowed", path), kept)
         return kept, setting
 
     async def view(
         self, conn: Connection, who: Identity, kept: Kept, setting: Setting
     ) -> views.CaseView:
-        clocks = await timers.clocks(conn, kept.tenant_id, kept.case.case_id)
-        steps = allowed_steps(kept.case, _actor(who), setting)
-        return views.case_view(kept, clocks, steps, self._words(kept))
+        key = (kept.tenant_id, kept.case.case_id)
+        clocks = await timers.clocks(conn, *key)
+        called = (await slots.of_cases(conn, [key]))[key]
+        steps = allowed_steps(kept.case, actor_of(who), setting)
+        return views.case_view(kept, clocks, steps, self._words(kept), called)
 
     def _words(self, kept: Kept) -> Mapping[str, str]:
         sealed = SealedFields(**kept.sealed)
@@ -145,7 +150,7 @@ def make_router(door: Door) -> APIRouter:
         async with door.pool.acquire() as conn:
             async with conn.transaction():
                 kept, setting = await door.seen(conn, who, case_id, for_update=True)
-                now = await _handed_in(conn, door.towns, who.tenant_id, arrived)
+                now = await handed_in(conn, door.towns, who.tenant_id, arrived)
                 await _step(conn, door, kept, setting, who, body, now)
                 crash_point("before_commit")
             crash_point("after_commit")
@@ -186,14 +191,34 @@ async def _step(
     texts, given = _given(body.model_extra or {}, step.needs) if step else ({}, {})
     if texts:
         given["sealed"] = door.sealed_words(kept, texts)
-    act = Act(body.step, _actor(who), {**texts, **given}, body.expected_seq)
-    decision = take_step(kept.case, act, now, setting)
+    act = Act(body.step, actor_of(who), {**texts, **given}, body.expected_seq)
+    key = (kept.tenant_id, kept.case.case_id)
+    called = (await slots.of_cases(conn, [key]))[key]
+    awaited = holding(called, setting.rules.whistle)
+    decision = take_step(kept.case, act, now, setting, awaited)
     if isinstance(decision, Refused):
         raise views.refusal(decision, kept)
     cause = effect_id(kept.case.case_id, f"act/{kept.case.seq}")
-    place = (kept.tenant_id, kept.case.case_id, cause, now)
-    announced = Announced(*place, decision.facts, decision.case.seq)
+    announced = Announced(*key, cause, now, decision.facts, decision.case.seq)
     await record_act(conn, announced, decision)
+    if decision.case.closed and any(slot.open for slot in called):
+        await _let_go(conn, decision, called, Announced(*key, cause, now, (), 0), setting)
+
+
+async def _let_go(
+    conn: Connection,
+    decision: Decision,
+    called: Sequence[Slot],
+    about: Announced,
+    setting: Setting,
+) -> None:
+    """Let every department go whose case has closed."""
+    by = Owner(decision.case.owner.unit, SYSTEM, SYSTEM)
+    going = [slot for slot in called if slot.open]
+    gone = release(decision.case, going, by, about.at, setting.rules)
+    cause = effect_id(about.case_id, f"closed/{decision.case.seq}")
+    told = replace(about, cause=cause, facts=gone.facts, last_seq=gone.case.seq)
+    await record_settled(conn, told, gone)
 
 
 def _given(
@@ -240,6 +265,17 @@ def _is_proof(value: object) -> bool:
     )
 
 
+def plain_text(value: str) -> str:
+    """Return text that can be kept.
+
+    Raises:
+        ValueError: it is empty, too long, or holds what cannot be kept.
+    """
+    if not _is_text(value):
+        raise ValueError(_EXPECTED_TEXT)
+    return value
+
+
 def _is_text(value: object) -> bool:
     """Tell whether it is text that can be kept: no control characters, no half characters."""
     if not isinstance(value, str) or not 1 <= len(value.strip()) <= len(value) <= _TEXT_MAX:
@@ -247,11 +283,12 @@ def _is_text(value: object) -> bool:
     return _NOT_KEPT.search(value) is None
 
 
-def _actor(who: Identity) -> Actor:
+def actor_of(who: Identity) -> Actor:
+    """Return who acts, as the rules see him."""
     return Actor(who.staff, who.roles, who.units)
 
 
-async def _handed_in(conn: Connection, towns: Towns, tenant_id: str, arrived: float) -> datetime:
+async def handed_in(conn: Connection, towns: Towns, tenant_id: str, arrived: float) -> datetime:
     """Return the tenant's time at which the request came: our own slowness makes nobody late."""
     waited = timedelta(seconds=time.monotonic() - arrived)
     real = await database_now(conn) - waited

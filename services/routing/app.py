@@ -9,6 +9,7 @@ from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.routing import whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
@@ -64,5 +65,7 @@ async def main() -> None:
 
         app = make_app("Chuishao routing", {"work": work.check, "outbox": relay.check})
         keys, tokens = KeyRing(settings.key_file), TokenCheck(settings.token_key_file)
-        app.include_router(make_router(Door(pool, towns, keys, tokens, relay.wake)))
+        door = Door(pool, towns, keys, tokens, relay.wake)
+        app.include_router(make_router(door))
+        app.include_router(whistles.make_router(door))
         await serve(settings, app, work, run)

@@ -10,7 +10,16 @@ from contracts.profile import Deadline, Duration, Profile
 from contracts.registry import Staff, TenantClock
 from contracts.registry import Unit as UnitRecord
 from services.chassis.clock import Offsets
-from services.routing.domain.rules import Category, DeadlineRule, Flow, Rules, Span, Step
+from services.routing.domain.rules import (
+    Category,
+    DeadlineRule,
+    Flow,
+    Rules,
+    Rung,
+    Span,
+    Step,
+    WhistleRules,
+)
 from services.routing.domain.town import GridMap, Town, Unit
 from services.routing.domain.values import CLASS_DEADLINE, FIRST_ACTION
 
@@ -57,6 +66,51 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
         role_levels={role.id: role.level for role in profile.roles},
         ladder=tuple(profile.settle.ladder),
         levels={one.kind: one.id for one in reversed(profile.levels) if not one.outside_town},
+        whistle=_whistle(profile),
+    )
+
+
+def _whistle(profile: Profile) -> WhistleRules:
+    whistle, upward = profile.whistle, profile.whistle.call_upward
+    can = {role.id: frozenset(role.can) for role in profile.roles}
+    towns = {level.id for level in profile.levels if level.kind == "town"}
+    up = _clock_of_whistle("call_upward", upward.deadline) if upward.deadline else None
+    return WhistleRules(
+        enabled=whistle.enabled,
+        blowers=tuple(whistle.blowers),
+        targets=frozenset(whistle.targets),
+        report_in={
+            case_class: _clock_of_whistle("report_in", one)
+            for case_class, one in whistle.report_in.items()
+        },
+        means=tuple(whistle.report_in_means),
+        on_miss=tuple(Rung(_span(one.after), one.do, one.to) for one in whistle.on_miss),
+        duplicate=whistle.duplicate,
+        withdrawable=whistle.withdrawable,
+        close_gate=whistle.close_gate,
+        quorum=whistle.quorum or 1,
+        upward_from=upward.from_level if upward.enabled else None,
+        upward_to=upward.to if upward.enabled else None,
+        upward=up if upward.enabled else None,
+        reporters=tuple(role for role, may in can.items() if "report_in" in may),
+        heads=tuple(role for role, may in can.items() if {"report_in", "review"} <= may),
+        supervisors=tuple(
+            role.id
+            for role in profile.roles
+            if role.level in towns and {"supervise", "sign_off"} <= can[role.id]
+        ),
+    )
+
+
+def _clock_of_whistle(id_: str, one: Deadline) -> DeadlineRule:
+    """Compile a clock that counts from a whistle."""
+    return DeadlineRule(
+        id=id_,
+        within=_span(one.within),
+        clock=one.clock,
+        starts="state",
+        warn_share=one.warn_at,
+        by_time=one.by_time,
     )
 
 
@@ -125,9 +179,12 @@ def town_from(
 ) -> Town:
     """Compile the registry's units and rosters."""
     rosters: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    serving: dict[str, dict[str, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
     for staff_id, one in staff.items():
         for post in one.posts:
             rosters[post.unit, post.role].append((post.rank, staff_id))
+            if one.department is not None:
+                serving[one.department][post.role].append((post.rank, staff_id))
     of_domain = {
         unit_id: Unit(unit_id, unit.level, unit.zh, unit.parent, unit.polygon)
         for unit_id, unit in units.items()
@@ -140,6 +197,12 @@ def town_from(
         village_level=levels["village"],
         town_level=levels["town"],
         grid_map=GridMap(grids),
+        departments={
+            department: {
+                role: tuple(id_ for _, id_ in sorted(held)) for role, held in roles.items()
+            }
+            for department, roles in serving.items()
+        },
     )
 
 

@@ -13,7 +13,8 @@ from services.chassis.kafka import partition_of
 from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.routing.domain.values import Decision, Fact, NewTimer
-from services.routing.store import cases, facts, timers
+from services.routing.domain.whistle import Settled
+from services.routing.store import cases, facts, slots, timers
 from services.routing.store.facts import KeptFact
 
 SOURCE = "/routing"
@@ -83,6 +84,16 @@ async def arm(conn: Connection, given: Iterable[tuple[str, UUID, Sequence[NewTim
         partition = partition_of(key, INTAKE_EVENTS.partitions)
         rows += [(tenant_id, case_id, timer, partition) for timer in new]
     await timers.arm(conn, rows)
+
+
+async def record_settled(conn: Connection, one: Announced, settled: Settled) -> None:
+    """Record what became of a whistle on a case whose lock the caller holds."""
+    key = (one.tenant_id, one.case_id)
+    await cases.update(conn, one.tenant_id, settled.case)
+    await timers.void(conn, *key, settled.ended)
+    await slots.put(conn, [(key, slot) for slot in settled.slots])
+    await arm(conn, [(*key, settled.timers)])
+    await announce(conn, [one])
 
 
 async def record_act(conn: Connection, one: Announced, decision: Decision) -> None:

@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import groupby
+from typing import Any, Literal, cast
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from services.chassis.http import Problem
 from services.routing.domain.values import CLASS_DEADLINE, Refused
+from services.routing.domain.whistle import Slot
 from services.routing.store.cases import Kept
+
+Stage = Literal["called", "reported_in", "arrived", "released"]
 
 
 class OwnerView(BaseModel):
@@ -26,6 +30,28 @@ class ClockView(BaseModel):
     deadline: str
     due_at: datetime | None
     armed: bool
+
+
+class SlotView(BaseModel):
+    """One department's part. `late` stays unknown until it has come."""
+
+    whistle_id: UUID
+    department: str
+    lead: bool
+    due_at: datetime | None
+    stage: Stage
+    outcome: str | None
+    means: str | None
+    reported_in_at: datetime | None
+    arrived_at: datetime | None
+
+
+class WhistleView(BaseModel):
+    """One whistle and the departments that it called."""
+
+    whistle_id: UUID
+    blown_at: datetime
+    slots: list[SlotView]
 
 
 class CaseView(BaseModel):
@@ -50,7 +76,7 @@ class CaseView(BaseModel):
     received_at: datetime
     due_at: datetime | None
     clocks: list[ClockView]
-    whistles: list[dict[str, Any]]
+    whistles: list[WhistleView]
     allowed_steps: list[str]
     text: dict[str, str]
 
@@ -110,6 +136,7 @@ def case_view(
     clocks: Sequence[tuple[str, datetime | None]],
     steps: Sequence[str],
     text: Mapping[str, str],
+    called: Sequence[Slot] = (),
 ) -> CaseView:
     case = kept.case
     due = next((due_at for deadline, due_at in clocks if deadline == CLASS_DEADLINE), None)
@@ -133,10 +160,38 @@ def case_view(
         received_at=case.received_at,
         due_at=due,
         clocks=[ClockView(deadline=d, due_at=at, armed=at is not None) for d, at in clocks],
-        whistles=[],
+        whistles=_whistles(called),
         allowed_steps=list(steps),
         text=dict(text),
     )
+
+
+def slot_view(slot: Slot) -> SlotView:
+    stages = ((slot.released_at, "released"), (slot.arrived_at, "arrived"))
+    came: Stage = "reported_in" if slot.reported_in_at is not None else "called"
+    return SlotView(
+        whistle_id=slot.whistle_id,
+        department=slot.department,
+        lead=slot.lead,
+        due_at=slot.due_at,
+        stage=next((cast("Stage", name) for at, name in stages if at is not None), came),
+        outcome=slot.outcome,
+        means=slot.means,
+        reported_in_at=slot.reported_in_at,
+        arrived_at=slot.arrived_at,
+    )
+
+
+def _whistles(called: Sequence[Slot]) -> list[WhistleView]:
+    by_whistle = groupby(sorted(called, key=_whistle_of), _whistle_of)
+    return [
+        WhistleView(whistle_id=id_, blown_at=at, slots=[slot_view(slot) for slot in mine])
+        for (at, id_), mine in by_whistle
+    ]
+
+
+def _whistle_of(slot: Slot) -> tuple[datetime, UUID]:
+    return slot.blown_at, slot.whistle_id
 
 
 def owner_view(kept: Kept) -> OwnerView:
@@ -162,6 +217,22 @@ _REFUSALS = {
     "not_the_handler": (403, "只有承办人能走这一步", "only the handler may take this step"),
     "same_person": (403, "这一步须由另一个人来做", "another person must take this step"),
     "needs_missing": (422, "还缺必填内容", "something needed is missing"),
+    "whistle_open": (
+        409,
+        "还有部门没有报到",
+        "departments have yet to report in; settle it after they have",
+    ),
+    "whistle_not_allowed": (409, "这件事现在不能吹哨", "no whistle can be blown on this case"),
+    "departments_missing": (422, "没有点名部门", "no department is named"),
+    "unknown_department": (422, "没有这个部门", "there is no such department to call"),
+    "lead_not_named": (422, "牵头部门不在被点名的部门里", "the lead is not among the departments"),
+    "already_called": (409, "这个部门已经被吹哨", "the department has been called already"),
+    "not_called": (403, "没有点名这个部门", "this department was not called"),
+    "department_not_yours": (403, "这不是您的部门", "this is not your department"),
+    "means_not_allowed": (422, "不能用这种方式报到", "this is no way to report in here"),
+    "slot_ended": (409, "这次报到已经了结", "this department's part has ended"),
+    "not_reported_in": (409, "还没有报到", "it has not reported in yet"),
+    "not_withdrawable": (409, "不能撤回", "a call cannot be taken back here"),
     "stale": (
         409,
         "别人刚刚动过这件事，请看过现状再试",

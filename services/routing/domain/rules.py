@@ -1,7 +1,7 @@
 """A town's way of working, compiled once per version of its profile: steps, clocks, ladders."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from typing import Literal
 
@@ -78,6 +78,41 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """What is done so long after a department's due time, if it has not come by then."""
+
+    after: Span
+    do: Literal["remind", "notify_head", "escalate", "score", "call_upward"]
+    to: str | None = None  # a level
+
+
+@dataclass(frozen=True, slots=True)
+class WhistleRules:
+    """Who calls which departments, by when they report in, and what a miss leads to.
+
+    `heads` and `supervisors` are the roles that stand above a department's officers, and above
+    the departments; `reporters` those who may report in.
+    """
+
+    enabled: bool = False
+    blowers: tuple[str, ...] = ()
+    targets: frozenset[str] = frozenset()
+    report_in: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
+    means: tuple[str, ...] = ()
+    on_miss: tuple[Rung, ...] = ()
+    duplicate: Literal["merge", "reject"] = "merge"
+    withdrawable: bool = True
+    close_gate: Literal["lead", "all", "quorum"] = "lead"
+    quorum: int = 1
+    upward_from: str | None = None
+    upward_to: str | None = None
+    upward: DeadlineRule | None = None
+    reporters: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    supervisors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """One version of a town's profile, as far as routing reads it.
 
@@ -99,6 +134,7 @@ class Rules:
     role_levels: Mapping[str, str]
     ladder: tuple[str, ...]
     levels: Mapping[str, str]
+    whistle: WhistleRules = WhistleRules()
 
     def flow_for(self, category: str, village_name: str | None) -> Flow:
         """Choose the flow: by category, by village, by the flow's categories, else the default."""

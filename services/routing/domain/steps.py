@@ -52,8 +52,10 @@ def allowed_steps(case: Case, actor: Actor, setting: Setting) -> tuple[str, ...]
     return tuple(s.id for s in steps if isinstance(_mover(case, s, actor, setting), Owner))
 
 
-def take_step(case: Case, act: Act, now: datetime, setting: Setting) -> Decision | Refused:
-    """Take a step, or tell why not."""
+def take_step(
+    case: Case, act: Act, now: datetime, setting: Setting, awaited: tuple[str, ...] = ()
+) -> Decision | Refused:
+    """Take a step, or tell why not; nothing is settled while departments are `awaited`."""
     flow = setting.rules.flows[case.flow]
     step = flow.step(act.step_id)
     if step is None:
@@ -65,10 +67,17 @@ def take_step(case: Case, act: Act, now: datetime, setting: Setting) -> Decision
     mover = _mover(case, step, act.actor, setting)
     if isinstance(mover, Refused):
         return mover
+    return _hindrance(step, act, awaited) or _taken(
+        _Move(case, flow, step, mover, act.given), now, setting
+    )
+
+
+def _hindrance(step: Step, act: Act, awaited: tuple[str, ...]) -> Refused | None:
+    """Tell what a step still waits for."""
+    if step.means == "resolve" and awaited:
+        return Refused("whistle_open", awaited)
     missing = tuple(name for name in step.needs if not _handed_in(act.given, name))
-    if missing:
-        return Refused("needs_missing", missing)
-    return _taken(_Move(case, flow, step, mover, act.given), now, setting)
+    return Refused("needs_missing", missing) if missing else None
 
 
 def _handed_in(given: Mapping[str, object], name: str) -> bool:

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
-from services.routing.domain.values import Case, Fact
+from services.routing.domain.values import Case, Fact, TimerKind
 
 
 def fire(
-    case: Case, deadline: str, kind: Literal["warn", "miss"], due_at: datetime, now: datetime
+    case: Case, deadline: str, kind: TimerKind, due_at: datetime, now: datetime
 ) -> tuple[Case, Fact | None]:
     """Fire one timer of a case. `due_at` is the deadline itself, for a warning as for a miss.
 

@@ -42,6 +42,8 @@ class Town:
     village_level: str
     town_level: str
     grid_map: GridMap = field(compare=False)
+    # Who serves in a department, by role, in roster order.
+    departments: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def path(self, unit_id: str | None) -> tuple[str, ...]:
         """Return a unit and those above it, the nearest first."""

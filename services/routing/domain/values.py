@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+TimerKind = Literal["warn", "miss", "rung"]
 SYSTEM = "system"
 CLASS_DEADLINE = "class"
 FIRST_ACTION = "first_action"
@@ -105,7 +106,7 @@ class NewTimer:
     """
 
     deadline: str
-    kind: Literal["warn", "miss"]
+    kind: TimerKind
     fires_at: datetime | None
     due_at: datetime | None
 
@@ -146,6 +147,18 @@ RefusalCode = Literal[
     "same_person",
     "needs_missing",
     "stale",
+    "whistle_open",
+    "whistle_not_allowed",
+    "departments_missing",
+    "unknown_department",
+    "lead_not_named",
+    "already_called",
+    "not_called",
+    "department_not_yours",
+    "means_not_allowed",
+    "slot_ended",
+    "not_reported_in",
+    "not_withdrawable",
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 from services.chassis.postgres import Connection
-from services.routing.domain.values import NewTimer
+from services.routing.domain.values import NewTimer, TimerKind
 
 _LOCK = 4712  # the first half of the advisory lock; the gate's partition is the second
 
@@ -20,7 +20,7 @@ class Due:
     timer_id: int
     case_id: UUID
     deadline: str
-    kind: Literal["warn", "miss"]
+    kind: TimerKind
     fires_at: datetime
     due_at: datetime
 

@@ -1,0 +1,253 @@
+"""HTTP in: the whistle. Who blows it, who reports in, who is let go."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from contracts.events import effect_id
+from contracts.facts import Means
+from services.chassis.crash import crash_point
+from services.chassis.http import Problem
+from services.chassis.postgres import Connection
+from services.chassis.token import Identity
+from services.routing import views
+from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
+from services.routing.domain import whistle
+from services.routing.domain.town import Setting
+from services.routing.domain.values import Owner, Refused
+from services.routing.domain.whistle import Call, Settled, Slot
+from services.routing.record import Announced, record_settled
+from services.routing.store import slots
+from services.routing.store.cases import Kept
+
+_DEPARTMENTS_MAX = 100
+_BODY_BYTES_MAX = 64 * 1024
+
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+Text = Annotated[str, AfterValidator(plain_text)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class WhistleBody(_Body):
+    """Whom to call and why. The first department leads unless `lead` names another."""
+
+    departments: Annotated[list[Id], Field(max_length=_DEPARTMENTS_MAX)]
+    lead: Id | None = None
+    kind: Id | None = None
+    reason: Text
+    expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+
+
+class ReportInBody(_Body):
+    """How a department reports in."""
+
+    department: Id
+    means: Means
+
+
+class ArrivalBody(_Body):
+    """Who is on the spot."""
+
+    department: Id
+
+
+class RefusalBody(_Body):
+    """Why a department refuses, and who should be called instead."""
+
+    department: Id
+    basis: Text
+    proposed: Id
+
+
+class ReleaseBody(_Body):
+    """Who is let go; nobody named: all."""
+
+    departments: Annotated[list[Id], Field(max_length=_DEPARTMENTS_MAX)] = []
+
+
+class WhistleAnswer(BaseModel):
+    """A whistle and the case's departments as they stand now."""
+
+    whistle_id: UUID
+    case_id: UUID
+    seq: int
+    slots: list[views.SlotView]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A case that is locked, with its departments, at the moment at which an act was handed in."""
+
+    kept: Kept
+    setting: Setting
+    slots: tuple[Slot, ...]
+    at: datetime
+
+    def slot(self, whistle_id: UUID, department: str) -> Slot:
+        """Return a department's part in a whistle.
+
+        Raises:
+            Problem: 403, it was not called by it.
+        """
+        for slot in self.slots:
+            if (slot.whistle_id, slot.department) == (whistle_id, department):
+                return slot
+        raise views.refusal(Refused("not_called", (department,)), self.kept)
+
+
+Act = Callable[[Called], Settled | Refused]
+
+
+def make_router(door: Door) -> APIRouter:
+    """Make the endpoints of the whistle."""
+    router = APIRouter(prefix="/v1", tags=["whistles"])
+    _for_blowers(router, door)
+    _for_departments(router, door)
+    return router
+
+
+def _for_blowers(router: APIRouter, door: Door) -> None:
+    @router.post("/cases/{case_id}/whistles", max_body_size=_BODY_BYTES_MAX, status_code=201)
+    async def post_whistle(
+        case_id: UUID, body: WhistleBody, authorization: Authorization = None
+    ) -> WhistleAnswer:
+        who, whistle_id = door.who(authorization), UUID(int=0)
+
+        def blow(called: Called) -> Settled | Refused:
+            nonlocal whistle_id
+            case = called.kept.case
+            whistle_id = effect_id(case_id, f"whistle/{case.seq}")
+            call = Call(
+                whistle_id,
+                tuple(body.departments),
+                actor_of(who),
+                body.expected_seq,
+                body.lead,
+                body.kind,
+                door.sealed_words(called.kept, {"reason": body.reason}),
+            )
+            return whistle.blow(case, called.slots, call, called.at, called.setting)
+
+        return await _act(door, who, case_id, blow, lambda: whistle_id)
+
+    @router.post("/whistles/{whistle_id}/release")
+    async def post_release(
+        whistle_id: UUID, body: ReleaseBody, authorization: Authorization = None
+    ) -> WhistleAnswer:
+        who = door.who(authorization)
+
+        def release(called: Called) -> Settled | Refused:
+            named = body.departments or [
+                slot.department for slot in called.slots if slot.whistle_id == whistle_id
+            ]
+            going = [called.slot(whistle_id, one) for one in named]
+            actor = actor_of(who)
+            return whistle.let_go(called.kept.case, going, actor, called.at, called.setting)
+
+        return await _act_on(door, who, whistle_id, release)
+
+
+def _for_departments(router: APIRouter, door: Door) -> None:
+    @router.post("/whistles/{whistle_id}/report-ins")
+    async def post_report_in(
+        whistle_id: UUID, body: ReportInBody, authorization: Authorization = None
+    ) -> WhistleAnswer:
+        who = door.who(authorization)
+
+        def come(called: Called) -> Settled | Refused:
+            slot, by = _mine(called, whistle_id, body.department, who)
+            at = called.at
+            return whistle.report_in(called.kept.case, slot, body.means, by, at, called.setting)
+
+        return await _act_on(door, who, whistle_id, come)
+
+    @router.post("/whistles/{whistle_id}/arrivals")
+    async def post_arrival(
+        whistle_id: UUID, body: ArrivalBody, authorization: Authorization = None
+    ) -> WhistleAnswer:
+        who = door.who(authorization)
+
+        def arrive(called: Called) -> Settled | Refused:
+            slot, by = _mine(called, whistle_id, body.department, who)
+            return whistle.arrive(called.kept.case, slot, by, called.at)
+
+        return await _act_on(door, who, whistle_id, arrive)
+
+    @router.post("/whistles/{whistle_id}/refusals")
+    async def post_refusal(
+        whistle_id: UUID, body: RefusalBody, authorization: Authorization = None
+    ) -> WhistleAnswer:
+        who = door.who(authorization)
+
+        def refuse(called: Called) -> Settled | Refused:
+            slot, by = _mine(called, whistle_id, body.department, who)
+            sealed = door.sealed_words(called.kept, {"basis": body.basis})
+            case, setting = called.kept.case, called.setting
+            return whistle.refuse(case, slot, by, body.proposed, sealed, setting)
+
+        return await _act_on(door, who, whistle_id, refuse)
+
+
+def _mine(called: Called, whistle_id: UUID, department: str, who: Identity) -> tuple[Slot, Owner]:
+    """Return the department's slot, and as whom this person answers for it.
+
+    Raises:
+        Problem: 403, it is another department's, or the role may not report in.
+    """
+    if who.department != department:
+        raise views.refusal(Refused("department_not_yours", (department,)), called.kept)
+    reporters = called.setting.rules.whistle.reporters
+    role = next((one for one in reporters if one in who.roles), None)
+    if role is None:
+        raise views.refusal(Refused("role_not_allowed", reporters), called.kept)
+    return called.slot(whistle_id, department), Owner(department, role, who.staff)
+
+
+async def _act_on(door: Door, who: Identity, whistle_id: UUID, act: Act) -> WhistleAnswer:
+    async with door.pool.acquire() as conn:
+        case_id = await slots.case_of(conn, who.tenant_id, whistle_id)
+    if case_id is None:
+        raise Problem(404, "whistle_not_found", "没有这次吹哨。", "There is no such whistle.")
+    return await _act(door, who, case_id, act, lambda: whistle_id)
+
+
+async def _act(
+    door: Door, who: Identity, case_id: UUID, act: Act, whistle_id: Callable[[], UUID]
+) -> WhistleAnswer:
+    """Lock the case, decide, record; answer with how the departments stand."""
+    arrived = time.monotonic()
+    async with door.pool.acquire() as conn:
+        async with conn.transaction():
+            kept, setting = await door.seen(conn, who, case_id, for_update=True)
+            at = await handed_in(conn, door.towns, who.tenant_id, arrived)
+            called = Called(kept, setting, await _slots(conn, who.tenant_id, case_id), at)
+            settled = act(called)
+            if isinstance(settled, Refused):
+                raise views.refusal(settled, kept)
+            if settled.facts:
+                cause = effect_id(case_id, f"act/{kept.case.seq}")
+                place = (who.tenant_id, case_id, cause, at)
+                announced = Announced(*place, settled.facts, settled.case.seq)
+                await record_settled(conn, announced, settled)
+            there = await _slots(conn, who.tenant_id, case_id)
+            crash_point("before_commit")
+        crash_point("after_commit")
+    door.announced()
+    shown = [views.slot_view(slot) for slot in there]
+    return WhistleAnswer(
+        whistle_id=whistle_id(), case_id=case_id, seq=settled.case.seq, slots=shown
+    )
+
+
+async def _slots(conn: Connection, tenant_id: str, case_id: UUID) -> tuple[Slot, ...]:
+    key = (tenant_id, case_id)
+    return (await slots.of_cases(conn, [key]))[key]
