@@ -157,7 +157,10 @@ class CaseStepTakenV1(Fact):
 
 
 class CaseDeadlineSetV1(Fact):
-    """Published by routing when a clock starts. `armed` is false while its clock cannot be told."""
+    """Published by routing when a clock starts. `armed` is false while its clock cannot be told.
+
+    `provisional`: it rests on a year whose days off are not announced yet, and may be set anew.
+    """
 
     TYPE = "case.deadline_set.v1"
     deadline: str
@@ -165,6 +168,7 @@ class CaseDeadlineSetV1(Fact):
     armed: bool
     due_at: AwareDatetime | None = None
     warn_at: AwareDatetime | None = None
+    provisional: bool = False
 
 
 class CaseDeadlineWarnedV1(Fact):

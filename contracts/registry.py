@@ -13,6 +13,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from contracts.calendar import Calendar
 from contracts.events import CONTENT_TYPE, Fact, Unreadable, read_body, read_text
 from contracts.facts import Part, Sealed
 
@@ -127,7 +128,15 @@ class TenantClock(Fact):
 
 
 Kind = Literal[
-    "tenant", "profile", "front_end", "unit", "staff", "department", "household", "clock"
+    "tenant",
+    "profile",
+    "front_end",
+    "unit",
+    "staff",
+    "department",
+    "household",
+    "clock",
+    "calendar",
 ]
 
 
@@ -153,6 +162,7 @@ class Change:
         "department": Department,
         "household": Household,
         "clock": TenantClock,
+        "calendar": Calendar,
     }
 
     @property

@@ -11,7 +11,7 @@ from contracts.profile.files import load, load_dict, parse
 from contracts.profile.flows import DRAFT, Flow, Means, Scope, Step
 from contracts.profile.merging import merge
 from contracts.profile.notices import NOTICES, SCORES
-from contracts.profile.parts import Deadline, Every, Words
+from contracts.profile.parts import WEEKDAYS, Deadline, Every, Words
 from contracts.profile.problems import Problem, ProfileError
 from contracts.profile.references import PSEUDO_ROLES
 from contracts.profile.routine import Cadence
@@ -24,6 +24,7 @@ __all__ = [
     "NOTICES",
     "PSEUDO_ROLES",
     "SCORES",
+    "WEEKDAYS",
     "Cadence",
     "CaseClass",
     "Cases",

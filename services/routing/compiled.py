@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from itertools import chain
+from zoneinfo import ZoneInfo
 
 from contracts import profile as town_profile
-from contracts.profile import Deadline, Duration, Profile
+from contracts.calendar import Calendar
+from contracts.profile import WEEKDAYS, Deadline, Duration, Profile
 from contracts.registry import Staff, TenantClock
 from contracts.registry import Unit as UnitRecord
 from services.chassis.clock import Offsets
@@ -22,13 +24,14 @@ from services.routing.domain.rules import (
 )
 from services.routing.domain.town import GridMap, Town, Unit
 from services.routing.domain.values import CLASS_DEADLINE, FIRST_ACTION
+from services.routing.domain.worktime import WorkCalendar
 
 _PSEUDO = ("handler", "system", "reporter")
 _MONTHS = 12
 
 
-def rules_from(version: int, body: Mapping[str, object]) -> Rules:
-    """Compile one version of a profile.
+def rules_from(version: int, body: Mapping[str, object], official: Calendar | None = None) -> Rules:
+    """Compile one version of a profile; with the official calendar, duty time can be told.
 
     Raises:
         ProfileError: the profile has faults; each is named by its path.
@@ -67,6 +70,7 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
         ladder=tuple(profile.settle.ladder),
         levels={one.kind: one.id for one in reversed(profile.levels) if not one.outside_town},
         whistle=_whistle(profile),
+        work_calendar=work_calendar_from(profile, official) if official else None,
     )
 
 
@@ -112,6 +116,26 @@ def _clock_of_whistle(id_: str, one: Deadline) -> DeadlineRule:
         warn_share=one.warn_at,
         by_time=one.by_time,
     )
+
+
+def work_calendar_from(profile: Profile, official: Calendar) -> WorkCalendar:
+    """Compile when a town is on duty. Its own holidays are off even where a notice has work."""
+    days_off = {day: False for year in official.years for day in year.days_off}
+    worked = {day: True for year in official.years for day in year.workdays}
+    return WorkCalendar(
+        zone=ZoneInfo(profile.clock.timezone),
+        spans=tuple(
+            (_since_midnight(first), _since_midnight(last))
+            for first, last in sorted(profile.duty.spans)
+        ),
+        weekdays=frozenset(WEEKDAYS.index(day) for day in profile.clock.workdays),
+        exceptions=days_off | worked | dict.fromkeys(profile.clock.holidays, False),
+        official_years=frozenset(year.year for year in official.years if year.official),
+    )
+
+
+def _since_midnight(moment: time) -> timedelta:
+    return timedelta(hours=moment.hour, minutes=moment.minute)
 
 
 def _span(duration: Duration) -> Span:

@@ -1,12 +1,14 @@
-"""Clocks on the calendar: when something is due, when to warn, which clocks start and end."""
+"""Clocks: when something is due, when to warn, which clocks start and end."""
 
 from calendar import monthrange
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from services.routing.domain import worktime
 from services.routing.domain.rules import DeadlineRule, Rules, Span
 from services.routing.domain.values import Fact, NewTimer
+from services.routing.domain.worktime import WorkCalendar
 
 _MONTH_DAYS = 30
 
@@ -40,21 +42,54 @@ def due_by(rule: DeadlineRule, start: datetime, rules: Rules) -> datetime:
     return (local if local >= start else local + timedelta(days=1)).astimezone(start.tzinfo)
 
 
+def due_on_duty(rule: DeadlineRule, start: datetime, calendar: WorkCalendar) -> datetime:
+    """Return when a clock on duty time that starts now is due: never outside duty.
+
+    A time of day at which nobody is on duty means the last duty before it. One that has passed
+    already when the clock starts means the next workday's.
+    """
+    due_at = worktime.add(calendar, start, timedelta(seconds=rule.within.seconds))
+    if rule.by_time is None:
+        return due_at
+    day = due_at.astimezone(calendar.zone).date()
+    while True:
+        limit = datetime.combine(day, rule.by_time, calendar.zone)
+        if calendar.is_workday(day) and (due_at := worktime.latest(calendar, limit)) >= start:
+            return due_at
+        day += timedelta(days=1)
+
+
+def warned_at(
+    rule: DeadlineRule, start: datetime, due_at: datetime, calendar: WorkCalendar | None
+) -> datetime | None:
+    """Return when the warned share of the time has run; on duty time, if a calendar is given."""
+    if rule.warn_share is None:
+        return None
+    if calendar is None:
+        return start + (due_at - start) * rule.warn_share
+    run = worktime.between(calendar, start, due_at)
+    return worktime.add(calendar, start, run * rule.warn_share)
+
+
 def start_clock(
     rule: DeadlineRule, start: datetime, rules: Rules
 ) -> tuple[Fact, tuple[NewTimer, ...]]:
     """Start one clock: what to announce, and the moments to keep."""
-    if rule.clock == "duty":
-        fact = {"deadline": rule.id, "clock": rule.clock, "armed": False}
-        return Fact("case.deadline_set.v1", fact), (NewTimer(rule.id, "miss", None, None),)
-    due_at = due_by(rule, start, rules)
+    fact: dict[str, object] = {"deadline": rule.id, "clock": rule.clock}
+    calendar = rules.work_calendar if rule.clock == "duty" else None
+    if rule.clock == "duty" and calendar is None:
+        unarmed = NewTimer(rule.id, "miss", None, None)
+        return Fact("case.deadline_set.v1", {**fact, "armed": False}), (unarmed,)
+    if calendar is None:
+        due_at = due_by(rule, start, rules)
+    else:
+        due_at = due_on_duty(rule, start, calendar)
+        fact["provisional"] = worktime.is_provisional(calendar, start, due_at)
+    fact |= {"armed": True, "due_at": due_at}
     timers = [NewTimer(rule.id, "miss", due_at, due_at)]
-    warn_at = None
-    if rule.warn_share is not None:
-        warn_at = start + (due_at - start) * rule.warn_share
-        timers.insert(0, NewTimer(rule.id, "warn", warn_at, due_at))
-    fact = {"deadline": rule.id, "clock": rule.clock, "armed": True, "due_at": due_at}
+    warn_at = warned_at(rule, start, due_at, calendar)
     if warn_at is not None:
+        timers.insert(0, NewTimer(rule.id, "warn", warn_at, due_at))
         fact["warn_at"] = warn_at
     return Fact("case.deadline_set.v1", fact), tuple(timers)
 

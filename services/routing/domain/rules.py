@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import time
 from typing import Literal
 
+from services.routing.domain.worktime import WorkCalendar
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -19,8 +21,8 @@ class Span:
 class DeadlineRule:
     """A clock. `starts` is a moment of the case, or `state` for the states named in `states`.
 
-    With `by_time` it ends at that time of the day to which `within` leads. Only calendar clocks
-    can be told yet; those on duty time are kept unarmed.
+    With `by_time` it ends at that time of the day to which `within` leads. On duty time `within`
+    has seconds alone.
     """
 
     id: str
@@ -116,7 +118,8 @@ class WhistleRules:
 class Rules:
     """One version of a town's profile, as far as routing reads it.
 
-    `levels` maps a kind of level (grid, village, town …) to the town's own name for it.
+    `levels` maps a kind of level (grid, village, town …) to the town's own name for it. Without a
+    work calendar, clocks on duty time are kept unarmed.
     """
 
     version: int
@@ -135,6 +138,7 @@ class Rules:
     ladder: tuple[str, ...]
     levels: Mapping[str, str]
     whistle: WhistleRules = WhistleRules()
+    work_calendar: WorkCalendar | None = None
 
     def flow_for(self, category: str, village_name: str | None) -> Flow:
         """Choose the flow: by category, by village, by the flow's categories, else the default."""
