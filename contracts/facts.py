@@ -156,6 +156,16 @@ class CaseStepTakenV1(Fact):
     sealed: Sealed | None = None
 
 
+class CaseStepRefusedV1(Fact):
+    """Published by routing when an act that was handed in over events is not allowed."""
+
+    TYPE = "case.step_refused.v1"
+    act: str
+    code: str
+    front_end: str
+    by: Actor
+
+
 class CaseDeadlineSetV1(Fact):
     """Published by routing when a clock starts. `armed` is false while its clock cannot be told.
 
@@ -408,6 +418,7 @@ ROUTING_FACTS = _by_type(
     CaseAssignedV1,
     CaseAcceptedV1,
     CaseStepTakenV1,
+    CaseStepRefusedV1,
     CaseDeadlineSetV1,
     CaseDeadlineWarnedV1,
     CaseDeadlineMissedV1,

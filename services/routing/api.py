@@ -217,7 +217,7 @@ async def _let_go(
     going = [slot for slot in called if slot.open]
     gone = release(decision.case, going, by, about.at, setting.rules)
     cause = effect_id(about.case_id, f"closed/{decision.case.seq}")
-    told = replace(about, cause=cause, facts=gone.facts, last_seq=gone.case.seq)
+    told = replace(about, cause=cause).telling(gone.facts, gone.case.seq)
     await record_settled(conn, told, gone)
 
 

@@ -18,6 +18,7 @@ from services.chassis.postgres import Connection
 from services.routing.domain.opening import open_case
 from services.routing.domain.values import Decision, Fact, Report
 from services.routing.record import Announced, announce, arm
+from services.routing.requests import take_requests
 from services.routing.store import cases, facts, registry
 from services.routing.store.cases import Key, NewCase
 from services.routing.store.facts import FollowUp
@@ -64,12 +65,19 @@ class _Opening:
 
 
 class IntakeEvents:
-    """Turns reports into cases, a batch at a time."""
+    """Turns reports into cases and takes the acts handed in, a batch at a time."""
 
     def __init__(self, towns: Towns) -> None:
         self._towns = towns
 
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
+        reports = [one for one in heard if isinstance(one.message.data, CaseReportedV1)]
+        if reports:
+            await self._open_all(conn, reports)
+        acts = [one for one in heard if not isinstance(one.message.data, CaseReportedV1)]
+        await take_requests(conn, self._towns, acts)
+
+    async def _open_all(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
         known, households = await self._look(conn, heard)
         there = await cases.lock(conn, [_key(one.message) for one in heard])
         openings: dict[Key, _Opening] = {}

@@ -1,7 +1,7 @@
 """Record decisions together with the facts they announce, in the caller's transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -35,6 +35,10 @@ class Announced:
     last_seq: int
     more: Mapping[str, object] = field(default_factory=dict)
     traceparent: str = ""
+
+    def telling(self, facts: Sequence[Fact], last_seq: int) -> "Announced":
+        """Return the same with other facts."""
+        return replace(self, facts=facts, last_seq=last_seq)
 
     def events(self) -> Iterable[Event]:
         first = self.last_seq - len(self.facts) + 1

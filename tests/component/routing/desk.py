@@ -23,6 +23,7 @@ from services.chassis.kafka import partition_of
 from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.routing import whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
@@ -210,7 +211,9 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
             woken.append(None)
 
         app = make_app("routing", {})
-        app.include_router(make_router(Door(pool, towns, keys, tokens, wake)))
+        door = Door(pool, towns, keys, tokens, wake)
+        app.include_router(make_router(door))
+        app.include_router(whistles.make_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         intake = Subscription(
             settings, pool, "intake", parse_intake, IntakeEvents(towns).apply, wake

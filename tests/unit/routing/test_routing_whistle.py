@@ -271,7 +271,8 @@ def test_what_is_taken_back_climbs_no_further_and_takes_no_report_in() -> None:
 def test_a_refusal_goes_to_the_towns_leader_and_ends_the_clock() -> None:
     told = story()
     told.blow("2025-03-03T09:00", "police", "court")
-    given = (told.slots["court"], officer("court"), "justice", {}, told.setting)
+    sealed: Mapping[str, object] = {}
+    given = (told.slots["court"], officer("court"), "justice", sealed, told.setting)
     settled = told.does(whistle.refuse, *given, now=at("2025-03-03T10:00"))
     (fact,) = settled.facts
     assert fact.data["arbiter"] == {"unit": "town", "role": "town_leader", "staff": "tl"}

@@ -1,0 +1,53 @@
+"""Kafka in: acts that front ends and departments' software hand in, instead of over HTTP.
+
+Each counts from the moment at which the broker took it, however late we read it.
+"""
+
+from collections.abc import Sequence
+
+from contracts.events import Event
+from contracts.facts import CaseStepRequestedV1
+from services.chassis.batch import Heard
+from services.chassis.postgres import Connection
+from services.routing.domain.values import Fact, Owner, Refused
+from services.routing.domain.whistle import Settled, Slot, report_in
+from services.routing.record import Announced, announce, record_settled
+from services.routing.store import cases, slots
+from services.routing.towns import Towns
+
+
+async def take_requests(conn: Connection, towns: Towns, heard: Sequence[Heard[Event]]) -> None:
+    """Take acts in order; one that the rules do not allow is told of, and loses nothing."""
+    for one in heard:
+        await _take(conn, towns, one)
+
+
+async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
+    event, asked = one.message, one.message.data
+    if not isinstance(asked, CaseStepRequestedV1):
+        raise TypeError(f"{asked.TYPE} has no handler")
+    key = (event.tenant_id, event.subject_id)
+    kept = await cases.get(conn, *key, for_update=True)
+    if kept is None:
+        raise ValueError("an act on a case that does not exist")
+    setting = await towns.setting(conn, event.tenant_id, kept.profile_version)
+    known = (await towns.known(conn, [event.tenant_id]))[event.tenant_id]
+    at = known.offsets.tenant_time(one.record.at)
+    called = (await slots.of_cases(conn, [key]))[key]
+    slot = _slot(called, asked)
+    by = Owner(asked.by.unit or asked.department, asked.by.role, asked.by.staff)
+    done: Settled | Refused = Refused("not_called", (asked.department,))
+    if slot is not None:
+        done = report_in(kept.case, slot, asked.means, by, at, setting)
+    about = Announced(*key, event.event_id, at, (), 0, traceparent=event.traceparent)
+    if isinstance(done, Refused):
+        seq = await cases.next_seq(conn, *key)
+        told = {"act": asked.act, "code": done.code, "front_end": asked.front_end, "by": asked.by}
+        await announce(conn, [about.telling([Fact("case.step_refused.v1", told)], seq)])
+    elif done.facts:
+        await record_settled(conn, about.telling(done.facts, done.case.seq), done)
+
+
+def _slot(called: Sequence[Slot], asked: CaseStepRequestedV1) -> Slot | None:
+    wanted = (asked.whistle_id, asked.department)
+    return next((one for one in called if (one.whistle_id, one.department) == wanted), None)
