@@ -21,6 +21,7 @@ from deploy.local.layout import PORT_BASE, Layout
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Restart
 from deploy.local.seeding import Size, TownWish, town_wish
+from deploy.local.stack import LOCK, locked
 from deploy.local.state import remove_state, write_state
 from deploy.local.whole import Running, Wanted, whole_stack
 
@@ -85,7 +86,7 @@ def options(  # noqa: PLR0913 - what the two commands share
 async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Running]:
     """Run a stack which other commands can find."""
     if wanted.fresh:
-        await asyncio.to_thread(_erase, wanted)
+        await asyncio.to_thread(erase, wanted.data_dir)
     layout = Layout(wanted.data_dir, wanted.port_base)
 
     def report(line: str) -> None:
@@ -112,24 +113,29 @@ async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Runn
             remove_state(wanted.data_dir)
 
 
-def _erase(wanted: UpOptions) -> None:
-    """Remove a data directory that is ours."""
-    place = wanted.data_dir
+def erase(place: Path) -> None:
+    """Empty a data directory that is ours and that nobody uses.
+
+    Raises:
+        LocalStackError: it is not ours, or a stack runs on it, perhaps one that is still starting.
+    """
     if not place.exists():
         return
-    if not (place / "lock").exists():
+    if not (place / LOCK).exists():
         raise LocalStackError(
             f"{place} 不像是本系统的数据目录，没有动它。请用 --data-dir 指定。",
-            f"{place} does not look like a data directory of ours: left alone.",
+            f"{place} does not look like a data directory of ours: left alone. Choose another "
+            "with --data-dir.",
         )
-    if (place / "stack.json").exists():
-        raise LocalStackError(
-            f"{place} 上还有系统在运行，没有动它。请先停掉。",
-            f"A stack is running on {place}: left alone. Stop it first.",
-        )
-    KafkaServer(place / "kafka", 1).erase()
-    PostgresServer(place / "postgres", 1).erase()
-    shutil.rmtree(place)
+    with locked(place):
+        KafkaServer(place / "kafka", 1).erase()
+        PostgresServer(place / "postgres", 1).erase()
+        # The lock's file stays: somebody may be waiting with it open.
+        for one in place.iterdir():
+            if one.is_dir():
+                shutil.rmtree(one)
+            elif one.name != LOCK:
+                one.unlink()
 
 
 async def until_stopped() -> None:
