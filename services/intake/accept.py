@@ -30,7 +30,7 @@ from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem, invalid, read_json
 from services.chassis.metrics import count
-from services.chassis.seal import KeyRing
+from services.chassis.seal import CannotOpen, KeyRing
 from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
 from services.intake.registry import Registry, TownKnown
@@ -84,13 +84,18 @@ class Acceptor:
         tenant_id, source, town = self._town(report, granted)
         _check_kind(report, town, granted[tenant_id][1])
         reported_id = case_id(tenant_id, source, key)
-        event = self._event(reported_id, tenant_id, source, report, town, request)
+        try:
+            tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
+            event = self._event(reported_id, tenant_id, source, report, town, request)
+        except (CannotOpen, OSError) as error:  # the key file has yet to come, or to be mended
+            log.error("report_not_sealed", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - the kind says it all
+            raise _not_ready() from error
         at = await self._publish(event)
         crash_point("after_ack")
         count("chuishao_accepted_total")
         accepted = {
             "case_id": str(reported_id),
-            "tracking_code": shown_code(self._keys.tracking_code(tenant_id, str(reported_id))),
+            "tracking_code": shown_code(tracking_code),
             "received_at": town.offsets.tenant_time(at).isoformat(timespec="milliseconds"),
         }
         return JSONResponse(accepted, 202)
@@ -244,12 +249,17 @@ def _validated(body: bytes) -> Report:
         raise invalid(error.errors(include_url=False, include_input=False)) from error
 
 
+def _not_ready() -> Problem:
+    zh = "这个镇还没有就绪，请稍后用同一幂等键重发。"
+    en = "This town is not ready yet: send again later with the same key."
+    return Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
+
+
 def _check_kind(report: Report, town: TownKnown, front_end: FrontEnd) -> None:
     """Refuse what the town's profile does not know, naming what it does."""
     profile = town.profile
-    if profile is None:
-        zh, en = "这个镇还没有就绪，请稍后重发。", "This town is not ready yet: send again later."
-        raise Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
+    if profile is None or not town.units:  # nobody could be found to answer for it
+        raise _not_ready()
     asked = (
         ("category", report.category, profile.categories_by_id),
         ("severity", report.severity, profile.severities_by_id),

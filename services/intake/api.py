@@ -178,6 +178,6 @@ _POST_CASE: dict[str, Any] = {
         "413": _problem("The body is too large"),
         "422": _problem("A field is wrong; `errors` or `field` names it"),
         "429": _problem("Too fast or too much: Retry-After"),
-        "503": _problem("Not confirmed: send again with the same key"),
+        "503": _problem("Not confirmed, or not ready: send again with the same key"),
     },
 }
