@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,16 +29,30 @@ def command(*arguments: str, **more: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.timeout(300)
-def test_the_demo_tells_a_story_that_comes_true_and_ends(tmp_path: Path) -> None:
+def demo(data_dir: Path) -> str:
+    """Run the demo to its end; return the number of the case that it told of."""
     port = str(unused_ports(40)[0])
-    place = ["--data-dir", str(tmp_path / "demo"), "--port-base", port]
+    place = ["--data-dir", str(data_dir), "--port-base", port]
     process = command("demo", *place, *SMALL, CI="true")
     out, err = process.communicate(timeout=280)
     assert process.returncode == 0, out + err
     assert json.loads(out.strip().splitlines()[-1]) == {"came_true": True}
     assert "结案" in out
     assert "○" not in out
+    told = re.search(r"● (\S+)：短信到了", out)
+    assert told is not None
+    return told[1]
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_tells_a_story_that_comes_true_and_ends(tmp_path: Path) -> None:
+    demo(tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_second_demo_on_the_same_data_tells_of_another_case(tmp_path: Path) -> None:
+    assert demo(tmp_path) != demo(tmp_path)
 
 
 @pytest.mark.timeout(300)
@@ -90,6 +105,7 @@ def test_a_taken_port_is_named_with_the_fix(tmp_path: Path) -> None:
     [
         pytest.param(["doctor"], "chuishao up", id="nothing-runs"),
         pytest.param(["up", "--tenant", "atlantis"], "yihe", id="unknown-profile"),
+        pytest.param(["demo", "--tenant", "gucheng"], "first_ask", id="another-town-s-story"),
         pytest.param(["up", "--grids", "1", "--villages", "5"], "at least 5", id="impossible-size"),
         pytest.param(["clock", "advance", "P1M"], "P7D", id="a-month-is-no-length"),
     ],
