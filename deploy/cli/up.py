@@ -20,7 +20,7 @@ from deploy.local.kafka import KafkaServer
 from deploy.local.layout import PORT_BASE, Layout
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Restart
-from deploy.local.seeding import Size, TownWish, town_wish
+from deploy.local.seeding import DEMO_TOWN, Size, TownWish, town_wish
 from deploy.local.stack import LOCK, locked
 from deploy.local.state import remove_state, write_state
 from deploy.local.whole import Running, Wanted, whole_stack
@@ -78,7 +78,7 @@ def options(  # noqa: PLR0913 - what the two commands share
     seed: int = 1,
 ) -> UpOptions:
     """Check what was asked for."""
-    wishes = tuple(town_wish(name, size, seed) for name in tenants or ["yihe"])
+    wishes = tuple(town_wish(name, size, seed) for name in tenants or [DEMO_TOWN])
     return UpOptions(data_dir.resolve(), port_base, wishes, virtual_clock, fresh, durable)
 
 

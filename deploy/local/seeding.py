@@ -16,6 +16,8 @@ from deploy.local.secrets import DEMO_FRONT_END
 from deploy.seed.town import Entry, generate
 
 PROFILES = ROOT / "contracts" / "profiles"
+# The town that is started where none is named: an example like the others, and no rule knows it.
+DEMO_TOWN = "yihe"
 _TIMEOUT = httpx.Timeout(120, connect=5)
 
 
