@@ -288,7 +288,7 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         )
         flow = story_flow(profile_of(wanted.towns[0]))
         async with stack(wanted) as running:
-            show(running)
+            await show(running)
             out.print()
             story = await tell(running, read_state(wanted.data_dir), flow, fast=fast or in_ci())
             out.print()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from deploy.local.kafka import KafkaServer
 from deploy.local.layout import PORT_BASE, Layout
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Restart
+from deploy.local.registered import logins_of
 from deploy.local.seeding import DEMO_TOWN, Size, TownWish, town_wish
 from deploy.local.stack import LOCK, locked
 from deploy.local.state import remove_state, write_state
@@ -148,7 +150,7 @@ async def until_stopped() -> None:
     err.print("[dim]· 正在停止 · stopping[/dim]")
 
 
-def show(running: Running) -> None:
+async def show(running: Running) -> None:
     """Print what to open and how to act."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     rows = (
@@ -163,10 +165,20 @@ def show(running: Running) -> None:
         table.add_row(name, place)
     out.print(table)
     out.print(f"接入密钥 · API key   {running.secrets.api_key}")
-    out.print("登录 · log in as     chuishao token --role grid_worker --unit g01 --staff s-gw-01")
-    out.print("                     chuishao token --role village_cadre --unit v1")
-    out.print("                     chuishao token --role center_clerk --unit town")
+    out.print("登录 · log in as")
+    where = _where(running.layout.data_dir)
+    for tenant in running.tenants:
+        for one in await logins_of(running.dsn("ledger"), tenant):
+            out.print(
+                f"    chuishao token --tenant {tenant} --role {one.role} --unit {one.unit} "
+                f"--staff {one.staff}{where}"
+            )
     out.print("停止 · stop          Ctrl-C")
+
+
+def _where(place: Path) -> str:
+    """Return the option that other commands need to find a stack."""
+    return "" if place == Path(DATA_DIR).resolve() else f" --data-dir {shlex.quote(str(place))}"
 
 
 def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -199,7 +211,7 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
             if as_json:
                 print(json.dumps(running.facts(), ensure_ascii=False), flush=True)
             else:
-                show(running)
+                await show(running)
             await until_stopped()
 
     run(work)
