@@ -56,7 +56,8 @@ class Acceptor:
     ) -> None:
         self._settings, self._broker, self._registry, self._keys = settings, broker, registry, keys
         self._on_fatal = on_fatal
-        self._in_flight = 0
+        self._in_flight = self._asking = 0
+        self._standing_still = False  # the broker left the last one without an answer
         self._buckets: dict[str, Bucket] = {}
 
     async def post_case(self, request: Request) -> Response:
@@ -141,6 +142,11 @@ class Acceptor:
             raise Problem(408, "body_incomplete", zh, en) from error
         return bytes(body)
 
+    def _on_answer(self, answered: asyncio.Future[object]) -> None:
+        """Note that the broker answers again; an answer that comes late tells it as well."""
+        if not answered.cancelled() and answered.exception() is None:
+            self._standing_still = False
+
     def _town(
         self, report: Report, granted: dict[str, tuple[str, FrontEnd]]
     ) -> tuple[str, str, TownKnown]:
@@ -190,9 +196,15 @@ class Acceptor:
     async def _publish(self, event: Event) -> datetime:
         """Publish and wait for the acknowledgement; return the broker's time, real.
 
+        While the broker answers nobody, a few go on asking it and all others are told at once:
+        a crowd that waits would make everybody late.
+
         Raises:
             Problem: 503 when it was not confirmed in time.
         """
+        if self._standing_still and self._asking >= self._settings.asking_max:
+            raise _not_confirmed()
+        self._asking += 1
         try:
             async with asyncio.timeout(self._settings.accept_deadline_s):
                 future = await self._broker.publish(
@@ -202,17 +214,25 @@ class Acceptor:
                     headers=event.headers,
                     no_confirm=True,
                 )
+                future.add_done_callback(self._on_answer)
                 meta = await asyncio.shield(future)
         except (OSError, KafkaError, FastStreamException) as error:
+            self._standing_still = True
             if isinstance(error, KafkaError) and not is_passing(error):
                 self._on_fatal(error)
             log.warning("report_not_confirmed", tenant_id=event.tenant_id, error=repr(error))
-            zh = "没有确认收到，请用同一个 Idempotency-Key 重发。"
-            en = "Not confirmed: send again with the same Idempotency-Key."
-            raise Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"}) from error
+            raise _not_confirmed() from error
+        finally:
+            self._asking -= 1
         if meta.timestamp_type != 1:  # a repeat which the broker had already: its time is lost
             return datetime.now(UTC)
         return datetime.fromtimestamp(meta.timestamp / 1000, UTC)
+
+
+def _not_confirmed() -> Problem:
+    zh = "没有确认收到，请用同一个 Idempotency-Key 重发。"
+    en = "Not confirmed: send again with the same Idempotency-Key."
+    return Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"})
 
 
 def _lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
