@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
-from services.chassis.postgres import Connection
+from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
 from services.ledger.api.door import Authorization, Door
 from services.ledger.changes import Faulty, ProfileFinal, read_lines, record_set, sealed_entries
@@ -72,7 +72,7 @@ def make_registry_router(door: Door) -> APIRouter:
             zh, en = "密钥文件里没有这个租户的密钥。", "The key file has no keys for this tenant."
             raise Problem(422, "tenant_without_keys", zh, en) from error
         try:
-            async with door.pool.acquire() as conn, conn.transaction():
+            async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
                 fresh = await record_set(conn, one, entries)
         except ProfileFinal as error:
             zh = f"配置版本 {error} 已登记为别的内容，版本不可改：请用下一个版本号。"
@@ -84,7 +84,7 @@ def make_registry_router(door: Door) -> APIRouter:
     @router.get("/counts")
     async def get_registry_counts(authorization: Authorization = None) -> dict[str, int]:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             return await registry.count_by_kind(conn, who.tenant_id)
 
     return router
@@ -97,7 +97,7 @@ def make_clock_router(door: Door) -> APIRouter:
     @router.get("/clock")
     async def get_clock(authorization: Authorization = None) -> ClockView:
         who = door.operator(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             offsets, real = await _clock(conn, who.tenant_id), await database_now(conn)
         return _clock_view(who.tenant_id, offsets, real)
 
@@ -107,7 +107,7 @@ def make_clock_router(door: Door) -> APIRouter:
         if (body.advance_s is None) == (body.set_to is None):
             zh, en = "请给出 advance_s 或 set_to 之一。", "Give either advance_s or set_to."
             raise Problem(422, "clock_body_invalid", zh, en, field="advance_s")
-        async with door.pool.acquire() as conn, conn.transaction():
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
             await registry.take_turn(conn, who.tenant_id)
             real = await database_now(conn)
             offsets = await _clock(conn, who.tenant_id)

@@ -8,7 +8,7 @@ import pytest
 from contracts.registry import Change, Household, ProfileVersion, Staff
 from contracts.topics import registry_partition
 from deploy.local.secrets import Secrets
-from services.chassis.copy import complete_sets
+from services.chassis.copy import OpenSets
 from services.chassis.seal import KeyRing, SealedFields
 from tests import factories
 from tests.component.ledger.office import Office, open_office
@@ -76,8 +76,8 @@ async def test_sets_at_once_do_not_mix_on_the_topic(office: Office) -> None:
     names = [f"s{n}" for n in range(8)]
     await asyncio.gather(*(office.post_set(name, units(*"abcdef")) for name in names))
     changes = await office.published()
-    ended, tail = complete_sets(changes)
-    assert (len(ended), len(tail)) == (48, 0)
+    sets: OpenSets[Change] = OpenSets()
+    assert sum(len(sets.feed(one)) for one in changes) == len(changes) == 48
     order = list(dict.fromkeys(one.change_set for one in changes))
     assert sorted(order) == names
     assert [one.change_set for one in changes] == [name for name in order for _ in range(6)]
