@@ -93,6 +93,33 @@ async def current(
     return body
 
 
+PATH = """
+WITH RECURSIVE unit AS (
+    SELECT DISTINCT ON (record_id) record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'unit'
+    ORDER BY record_id, version DESC
+), path AS (
+    SELECT record_id, body ->> 'parent' AS parent
+    FROM unit
+    WHERE body IS NOT NULL AND (record_id = $2 OR ($2 IS NULL AND body ->> 'parent' IS NULL))
+    UNION
+    SELECT unit.record_id, unit.body ->> 'parent'
+    FROM unit
+    JOIN path ON unit.record_id = path.parent
+    WHERE unit.body IS NOT NULL
+)
+SELECT record_id
+FROM path
+LIMIT 100
+"""
+
+
+async def path(conn: Connection, tenant_id: str, unit_id: str | None) -> list[str]:
+    """Return a unit and those above it; without a unit, the town itself."""
+    return [row["record_id"] for row in await conn.fetch(PATH, tenant_id, unit_id)]
+
+
 COUNT_BY_KIND = """
 SELECT kind, count(*) AS records
 FROM (
