@@ -3,19 +3,19 @@
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.events import effect_id
 from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
-from services.chassis.http import Problem
-from services.chassis.postgres import Connection, Pool
+from services.chassis.http import Problem, invalid, read_json
+from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing, SealedFields
 from services.chassis.token import BadToken, Identity, TokenCheck
 from services.routing import views
@@ -34,6 +34,7 @@ _BODY_BYTES_MAX = 256 * 1024
 _PROOFS_MAX = 20
 _PAGE_MAX = 200
 _HISTORY_MAX = 1_000
+_FOLLOW_UPS_MAX = 100
 _WORDS = {"summary", "description"}
 
 Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
@@ -45,6 +46,14 @@ class StepBody(BaseModel):
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
     step: Annotated[str, Field(max_length=64)]
     expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+
+
+_STEP_DOCUMENTED = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": StepBody.model_json_schema()}},
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ class Door:
         case = kept.case
         path = setting.town.path(setting.lowest(case.grid, case.village))
         if not who.units.intersection((*path, case.owner.unit)):
-            raise views.refusal(Refused("unit_not_allowed", path), kept)
+            raise views.forbidden()
         return kept, setting
 
     async def view(
@@ -86,11 +95,18 @@ class Door:
     ) -> views.CaseView:
         clocks = await timers.clocks(conn, kept.tenant_id, kept.case.case_id)
         steps = allowed_steps(kept.case, _actor(who), setting)
-        return views.case_view(kept, clocks, steps, self._words(kept))
+        more = await facts.follow_ups(conn, kept.tenant_id, kept.case.case_id, _FOLLOW_UPS_MAX)
+        follow_ups = [
+            views.FollowUpView(
+                reason=one.reason, received_at=one.received_at, text=self._words(kept, one.sealed)
+            )
+            for one in more
+        ]
+        return views.case_view(kept, clocks, steps, self._words(kept, kept.sealed), follow_ups)
 
-    def _words(self, kept: Kept) -> Mapping[str, str]:
-        sealed = SealedFields(**kept.sealed)
-        return self.keys.open(kept.tenant_id, str(kept.case.case_id), sealed, _WORDS)
+    def _words(self, kept: Kept, sealed: Mapping[str, Any]) -> dict[str, str]:
+        subject = str(kept.case.case_id)
+        return self.keys.open(kept.tenant_id, subject, SealedFields(**sealed), _WORDS)
 
     def sealed_words(self, kept: Kept, texts: Mapping[str, str]) -> Mapping[str, object]:
         like = SealedFields(**kept.sealed)
@@ -105,14 +121,14 @@ def make_router(door: Door) -> APIRouter:
     @router.get("/cases/{case_id}")
     async def get_case(case_id: UUID, authorization: Authorization = None) -> views.CaseView:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             kept, setting = await door.seen(conn, who, case_id)
             return await door.view(conn, who, kept, setting)
 
     @router.get("/cases/{case_id}/history")
     async def get_history(case_id: UUID, authorization: Authorization = None) -> views.History:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             await door.seen(conn, who, case_id)
             told = await facts.history(conn, who.tenant_id, case_id, _HISTORY_MAX)
         return views.History(case_id=case_id, facts=[_history_entry(fact) for fact in told])
@@ -120,7 +136,7 @@ def make_router(door: Door) -> APIRouter:
     @router.get("/cases/{case_id}/why")
     async def get_why(case_id: UUID, authorization: Authorization = None) -> views.Why:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             kept, _ = await door.seen(conn, who, case_id)
         tried = [views.WhyEntry.model_validate(one) for one in kept.why]
         return views.Why(case_id=case_id, number=kept.number, tried=tried)
@@ -133,27 +149,38 @@ def make_router(door: Door) -> APIRouter:
         after: Annotated[UUID | None, Query(description="the last case of the page before")] = None,
     ) -> views.Queue:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             return await _page(conn, door, who, unit, limit, after)
 
-    @router.post("/cases/{case_id}/steps", max_body_size=_BODY_BYTES_MAX)
+    @router.post(
+        "/cases/{case_id}/steps", max_body_size=_BODY_BYTES_MAX, openapi_extra=_STEP_DOCUMENTED
+    )
     async def post_step(
-        case_id: UUID, body: StepBody, authorization: Authorization = None
+        case_id: UUID, request: Request, authorization: Authorization = None
     ) -> views.CaseView:
         arrived = time.monotonic()
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        body = _step_body(await request.body())
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             async with conn.transaction():
                 kept, setting = await door.seen(conn, who, case_id, for_update=True)
                 now = await _handed_in(conn, door.towns, who.tenant_id, arrived)
-                await _step(conn, door, kept, setting, who, body, now)
+                kept = await _step(conn, door, kept, setting, who, body, now)
+                # Shown before it is committed: nothing can fail, or be refused, after that.
+                shown = await door.view(conn, who, kept, setting)
                 crash_point("before_commit")
             crash_point("after_commit")
             door.announced()
-            kept, setting = await door.seen(conn, who, case_id)
-            return await door.view(conn, who, kept, setting)
+            return shown
 
     return router
+
+
+def _step_body(body: bytes) -> StepBody:
+    try:
+        return StepBody.model_validate(read_json(body))
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_input=False)) from error
 
 
 async def _page(
@@ -181,7 +208,7 @@ async def _step(
     who: Identity,
     body: StepBody,
     now: datetime,
-) -> None:
+) -> Kept:
     step = setting.rules.flows[kept.case.flow].step(body.step)
     texts, given = _given(body.model_extra or {}, step.needs) if step else ({}, {})
     if texts:
@@ -194,6 +221,7 @@ async def _step(
     place = (kept.tenant_id, kept.case.case_id, cause, now)
     announced = Announced(*place, decision.facts, decision.case.seq)
     await record_act(conn, announced, decision)
+    return replace(kept, case=decision.case)
 
 
 def _given(
