@@ -60,10 +60,26 @@ async def test_a_set_is_repeatable_by_its_id(office: Office) -> None:
     again = await office.post_set("s1", units("g1"))
     assert (again.status_code, again.json()["known"]) == (200, True)
     other = await office.post_set("s1", units("g9"))
-    assert other.json()["known"] is True
+    assert (other.status_code, other.json()["code"]) == (409, "change_set_reused")
+    assert "s1" in other.json()["detail"]
     assert len(await office.outbox()) == 1
     theirs = await office.of("town199").post_set("s1", units("g1"))
     assert theirs.json()["known"] is False
+
+
+async def test_a_set_recorded_before_digests_were_kept_stays_repeatable(office: Office) -> None:
+    await office.post_set("s1", units("g1"))
+    await office.pool.execute("UPDATE change_set SET digest = NULL")
+    again = await office.post_set("s1", units("g1"))
+    assert (again.status_code, again.json()["known"]) == (200, True)
+
+
+async def test_what_is_kept_of_a_sets_content_tells_no_name(office: Office) -> None:
+    posts = [{"unit": "g1", "role": "grid_worker"}]
+    await office.post_set("s1", [line("staff", "w", name=CANARY, posts=posts)])
+    (kept,) = await office.rows("change_set")
+    assert len(kept["digest"]) == 32
+    assert CANARY not in str(dict(kept))
 
 
 async def test_the_same_set_from_many_at_once_is_recorded_once(office: Office) -> None:
