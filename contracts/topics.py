@@ -9,6 +9,7 @@ from typing import Literal
 from zlib import crc32
 
 DAY_MS = 24 * 3600 * 1000
+TOMBSTONES_MS = 30 * DAY_MS
 RECORD_BYTES_MAX = 1_000_000
 
 
@@ -34,13 +35,22 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        """The broker's settings for this topic, by Kafka's own names."""
+        """The broker's settings for this topic, by Kafka's own names.
+
+        Removals stay on a compacted topic for a while: a reader that was away must see them.
+        """
+        tombstones = {"delete.retention.ms": str(TOMBSTONES_MS)}
         return {
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms or -1),
             "message.timestamp.type": "LogAppendTime" if self.log_append_time else "CreateTime",
             "max.message.bytes": str(RECORD_BYTES_MAX),
+            **(tombstones if self.cleanup == "compact" else {}),
         }
+
+    def config_for(self, replication: int) -> dict[str, str]:
+        """The same with so many replicas: beyond one, a write counts once two have it."""
+        return {**self.config, "min.insync.replicas": "2" if replication > 1 else "1"}
 
 
 INTAKE_EVENTS = Topic(

@@ -17,7 +17,7 @@ from deploy.local.layout import Layout
 from deploy.local.load import Load, Log
 from deploy.local.ports import unused_ports
 from deploy.local.quiet import Watch
-from deploy.local.seeding import Size, town_wish
+from deploy.local.seeding import DEMO_TOWN, Size, town_wish
 from deploy.local.state import StackState
 from deploy.local.usage import machine, usage
 from deploy.local.whole import Running, Wanted, whole_stack
@@ -113,7 +113,7 @@ def bench(
         facts = machine()
         with TemporaryDirectory(prefix="bench-") as place:
             layout = Layout(Path(place), unused_ports(PORTS)[0], NO_LIMITS)
-            wanted = Wanted(layout, [town_wish("yihe", SIZE)], erase=True)
+            wanted = Wanted(layout, [town_wish(DEMO_TOWN, SIZE)], erase=True)
             async with whole_stack(wanted, lambda line: err.print(f"[dim]· {line}[/dim]")) as stack:
                 measured = await measure(stack, rate, seconds)
         if as_json:

@@ -11,6 +11,7 @@ from contracts.profile import Duration
 from deploy.cli.screen import DATA_DIR, DataDir, out, run
 from deploy.local.errors import LocalStackError
 from deploy.local.quiet import Watch
+from deploy.local.registered import timezone_of
 from deploy.local.state import StackState, read_state
 from deploy.local.whole import OPERATOR
 
@@ -30,7 +31,7 @@ def now(tenant: One = None, data_dir: DataDir = Path(DATA_DIR)) -> None:
     async def work() -> None:
         state = read_state(data_dir)
         for one in _tenants(state, tenant):
-            _show(await _ask(state, one, None))
+            await _show(state, await _ask(state, one, None))
 
     run(work)
 
@@ -68,7 +69,7 @@ def set_to(
 async def move(state: StackState, tenant: str | None, body: dict[str, Any]) -> float:
     """Move clocks and wait for rest; return the seconds it took."""
     for one in _tenants(state, tenant):
-        _show(await _ask(state, one, body))
+        await _show(state, await _ask(state, one, body))
     async with Watch(state) as watch:
         seconds = await watch.until_quiet(QUIET_TIMEOUT_S)
     out.print(f"到期的都已办完（{seconds:.1f} s） · all that fell due is done")
@@ -90,10 +91,12 @@ async def _ask(state: StackState, tenant: str, body: dict[str, Any] | None) -> d
     return answered
 
 
-def _show(clock: dict[str, Any]) -> None:
+async def _show(state: StackState, clock: dict[str, Any]) -> None:
+    """Print a town's time as its people's clocks show it."""
     ahead_s = round(clock["ahead_s"])
     sign = "−" if ahead_s < 0 else "+"
-    local = datetime.fromisoformat(clock["now"]).astimezone()
+    zone = await timezone_of(state.dsns["ledger"], clock["tenant"])
+    local = datetime.fromisoformat(clock["now"]).astimezone(zone)
     shown = f"{sign}{timedelta(seconds=abs(ahead_s))}"
     out.print(f"{clock['tenant']}  {local.isoformat(timespec='seconds')}  （比真实时间 {shown}）")
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from contracts.profile import Flow, Profile
 from deploy.cli.replay import Replayed, send_all, wait_opened
 from deploy.cli.screen import DATA_DIR, DataDir, in_ci, out, progress, run
 from deploy.cli.up import (
@@ -30,7 +31,7 @@ from deploy.cli.up import (
 from deploy.local.errors import LocalStackError
 from deploy.local.layout import PORT_BASE
 from deploy.local.quiet import Watch
-from deploy.local.seeding import Size
+from deploy.local.seeding import Size, profile_of
 from deploy.local.state import StackState, read_state
 from deploy.local.whole import OPERATOR, Running
 from deploy.seed.reports import reports
@@ -38,6 +39,13 @@ from deploy.seed.reports import reports
 REPORTS = 60
 QUIET_TIMEOUT_S = 120.0
 PACE_S = 0.25
+# The story's steps, from the start of a flow to its end: a profile without them cannot tell it.
+WORK: Sequence[dict[str, Any]] = (
+    {"step": "first_ask"},
+    {"step": "grid_settle"},
+    {"step": "resolve", "result": "已上门处理，问题解决。", "proof": ["photo-1"]},
+)
+VISIT: dict[str, Any] = {"step": "return_visit", "satisfied": True}
 
 
 @dataclass(slots=True)
@@ -88,7 +96,37 @@ class Town:
         return body
 
 
-async def tell(running: Running, state: StackState, *, fast: bool) -> Story:
+def story_flow(profile: Profile) -> Flow:
+    """Return the flow that the story follows.
+
+    Raises:
+        LocalStackError: the profile has none with the story's steps.
+    """
+    steps = [body["step"] for body in (*WORK, VISIT)]
+    for flow in profile.flows:
+        if flow.subject == "case" and _leads(flow, steps):
+            return flow
+    named = " → ".join(steps)
+    raise LocalStackError(
+        f"演示讲的是 {named} 这几步，镇配置 {profile.town.id} 里没有这样的流程。什么都没有启动；"
+        "请去掉 --tenant，或用 chuishao up --tenant 启动这个镇。",
+        f"The demo tells of {named}, and no flow of the profile {profile.town.id} goes that way. "
+        "Nothing was started; leave --tenant out, or start that town with `chuishao up --tenant`.",
+    )
+
+
+def _leads(flow: Flow, steps: Sequence[str]) -> bool:
+    """Whether these steps, one after the other, lead from the start to an end."""
+    at = flow.start
+    for step_id in steps:
+        step = flow.steps_by_id.get(step_id)
+        if step is None or at not in step.from_states:
+            return False
+        at = step.to
+    return at in flow.end
+
+
+async def tell(running: Running, state: StackState, flow: Flow, *, fast: bool) -> Story:
     """Tell the story of one town's morning."""
     tenant = running.tenants[0]
     story, town = Story(), Town(state, tenant)
@@ -100,7 +138,7 @@ async def tell(running: Running, state: StackState, *, fast: bool) -> Story:
         f"{len(given)} reports came in, all accepted",
     )
     _tell_owners(story, replayed)
-    await _tell_one_case(story, town, replayed, fast=fast)
+    await _tell_one_case(story, town, replayed, flow, fast=fast)
     async with Watch(state) as watch:
         await watch.until_quiet(QUIET_TIMEOUT_S)
     await _tell_ledger(story, town, replayed)
@@ -138,9 +176,11 @@ def _tell_owners(story: Story, replayed: Replayed) -> None:
     )
 
 
-async def _tell_one_case(story: Story, town: Town, replayed: Replayed, *, fast: bool) -> None:
+async def _tell_one_case(
+    story: Story, town: Town, replayed: Replayed, flow: Flow, *, fast: bool
+) -> None:
     """Follow one case from the worker's phone to its close."""
-    chosen = next(one for one in replayed.opened if one["grid"])
+    chosen = choose(replayed.opened, flow)
     path = f"/v1/cases/{chosen['case_id']}"
     case = await town.ask("routing", path, "grid_worker", units=[chosen["grid"]])
     owner = case["owner"]
@@ -151,30 +191,41 @@ async def _tell_one_case(story: Story, town: Town, replayed: Replayed, *, fast: 
         f"{case['number']}：短信到了承办网格员的手机：{phone}",
         "the worker's phone shows the message",
     )
-    for body in (
-        {"step": "first_ask"},
-        {"step": "grid_settle"},
-        {"step": "resolve", "result": "已上门处理，问题解决。", "proof": ["photo-1"]},
-    ):
+    for body in WORK:
         if not fast:
             await asyncio.sleep(4 * PACE_S)
         case = await town.step(case, body, *where)
     story.tell(case["state"] == "resolved", "首问、化解、办结，各走一步", "accepted and settled")
-    visit = {"step": "return_visit", "satisfied": True}
-    case = await town.step(case, visit, "center_clerk", "town", "demo-clerk")
+    case = await town.step(case, VISIT, "center_clerk", "town", "demo-clerk")
     story.tell(case["state"] == "closed", "中心回访，群众满意，结案", "visited and closed")
     await _tell_tracking(story, town, replayed.codes[chosen["case_id"]])
+
+
+def choose(opened: Sequence[dict[str, Any]], flow: Flow) -> dict[str, Any]:
+    """Return the first case that stands at the flow's start: earlier demos have closed theirs.
+
+    Raises:
+        LocalStackError: none is left.
+    """
+    for one in opened:
+        if one["grid"] and (one["flow"], one["state"]) == (flow.id, flow.start):
+            return one
+    raise LocalStackError(
+        "演示用的件都已办过。请用 --fresh 清空数据再演示（会删去这个数据目录里的一切）。",
+        "Earlier demos have settled every case of the story. Tell it anew with --fresh, which "
+        "erases all data of this directory.",
+    )
 
 
 async def _phone_of(town: Town, case: dict[str, Any]) -> str | None:
     """Wait until the owner's phone has shown the message; return its text."""
     sandbox = town.state.url("sandbox")
+    named = {"words": case["number"], "limit": 1}
     async with httpx.AsyncClient(timeout=10) as client:
         for _ in range(100):
-            answer = await client.get(f"{sandbox}/sandbox/messages", params={"reached": "true"})
+            answer = await client.get(f"{sandbox}/sandbox/messages", params=named)
             for message in answer.json()["messages"]:
-                if case["number"] in message["text"]:
-                    return str(message["text"])
+                return str(message["text"])
             await asyncio.sleep(0.2)
     return None
 
@@ -235,10 +286,11 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
             size=Size(villages=villages, grids=grids, people=people),
             seed=seed,
         )
+        flow = story_flow(profile_of(wanted.towns[0]))
         async with stack(wanted) as running:
-            show(running)
+            await show(running)
             out.print()
-            story = await tell(running, read_state(wanted.data_dir), fast=fast or in_ci())
+            story = await tell(running, read_state(wanted.data_dir), flow, fast=fast or in_ci())
             out.print()
             if in_ci():
                 print(json.dumps({"came_true": story.came_true}), flush=True)

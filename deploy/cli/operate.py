@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, run
 from deploy.local.doctor import examine
@@ -66,9 +67,11 @@ def doctor(data_dir: DataDir = Path(DATA_DIR)) -> None:
         findings = await examine(read_state(data_dir))
         for one in findings:
             lamp = {"well": "[green]●[/green]", "note": "◔", "bad": "[red]○[/red]"}[one.state]
-            out.print(f"{lamp} {one.what}：{one.text}")
+            out.print(f"{lamp} {one.what}：", Text(one.text), sep="")
+            if one.todo:
+                out.print("    → ", Text(one.todo), sep="")
             for line in one.details:
-                out.print(f"    [dim]{line}[/dim]")
+                out.print("    ", Text(line, "dim"), sep="")
         return any(one.state == "bad" for one in findings)
 
     if run(work):

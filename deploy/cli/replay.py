@@ -37,9 +37,10 @@ ORDER BY record_id
 """
 
 OPENED = """
-SELECT case_id, grid, fallback, placed_by
+SELECT case_id, grid, fallback, placed_by, flow, state
 FROM cases
 WHERE tenant_id = $1 AND case_id = ANY($2::uuid[])
+ORDER BY received_at, case_id
 """
 
 CASES = "SELECT count(*) FROM cases WHERE tenant_id = $1"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -20,7 +21,9 @@ from deploy.local.kafka import KafkaServer
 from deploy.local.layout import PORT_BASE, Layout
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Restart
-from deploy.local.seeding import Size, TownWish, town_wish
+from deploy.local.registered import logins_of
+from deploy.local.seeding import DEMO_TOWN, Size, TownWish, town_wish
+from deploy.local.stack import LOCK, locked
 from deploy.local.state import remove_state, write_state
 from deploy.local.whole import Running, Wanted, whole_stack
 
@@ -77,7 +80,7 @@ def options(  # noqa: PLR0913 - what the two commands share
     seed: int = 1,
 ) -> UpOptions:
     """Check what was asked for."""
-    wishes = tuple(town_wish(name, size, seed) for name in tenants or ["yihe"])
+    wishes = tuple(town_wish(name, size, seed) for name in tenants or [DEMO_TOWN])
     return UpOptions(data_dir.resolve(), port_base, wishes, virtual_clock, fresh, durable)
 
 
@@ -85,7 +88,7 @@ def options(  # noqa: PLR0913 - what the two commands share
 async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Running]:
     """Run a stack which other commands can find."""
     if wanted.fresh:
-        await asyncio.to_thread(_erase, wanted)
+        await asyncio.to_thread(erase, wanted.data_dir)
     layout = Layout(wanted.data_dir, wanted.port_base)
 
     def report(line: str) -> None:
@@ -112,24 +115,29 @@ async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Runn
             remove_state(wanted.data_dir)
 
 
-def _erase(wanted: UpOptions) -> None:
-    """Remove a data directory that is ours."""
-    place = wanted.data_dir
+def erase(place: Path) -> None:
+    """Empty a data directory that is ours and that nobody uses.
+
+    Raises:
+        LocalStackError: it is not ours, or a stack runs on it, perhaps one that is still starting.
+    """
     if not place.exists():
         return
-    if not (place / "lock").exists():
+    if not (place / LOCK).exists():
         raise LocalStackError(
             f"{place} 不像是本系统的数据目录，没有动它。请用 --data-dir 指定。",
-            f"{place} does not look like a data directory of ours: left alone.",
+            f"{place} does not look like a data directory of ours: left alone. Choose another "
+            "with --data-dir.",
         )
-    if (place / "stack.json").exists():
-        raise LocalStackError(
-            f"{place} 上还有系统在运行，没有动它。请先停掉。",
-            f"A stack is running on {place}: left alone. Stop it first.",
-        )
-    KafkaServer(place / "kafka", 1).erase()
-    PostgresServer(place / "postgres", 1).erase()
-    shutil.rmtree(place)
+    with locked(place):
+        KafkaServer(place / "kafka", 1).erase()
+        PostgresServer(place / "postgres", 1).erase()
+        # The lock's file stays: somebody may be waiting with it open.
+        for one in place.iterdir():
+            if one.is_dir():
+                shutil.rmtree(one)
+            elif one.name != LOCK:
+                one.unlink()
 
 
 async def until_stopped() -> None:
@@ -142,7 +150,7 @@ async def until_stopped() -> None:
     err.print("[dim]· 正在停止 · stopping[/dim]")
 
 
-def show(running: Running) -> None:
+async def show(running: Running) -> None:
     """Print what to open and how to act."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     rows = (
@@ -157,10 +165,20 @@ def show(running: Running) -> None:
         table.add_row(name, place)
     out.print(table)
     out.print(f"接入密钥 · API key   {running.secrets.api_key}")
-    out.print("登录 · log in as     chuishao token --role grid_worker --unit g01 --staff s-gw-01")
-    out.print("                     chuishao token --role village_cadre --unit v1")
-    out.print("                     chuishao token --role center_clerk --unit town")
+    out.print("登录 · log in as")
+    where = _where(running.layout.data_dir)
+    for tenant in running.tenants:
+        for one in await logins_of(running.dsn("ledger"), tenant):
+            out.print(
+                f"    chuishao token --tenant {tenant} --role {one.role} --unit {one.unit} "
+                f"--staff {one.staff}{where}"
+            )
     out.print("停止 · stop          Ctrl-C")
+
+
+def _where(place: Path) -> str:
+    """Return the option that other commands need to find a stack."""
+    return "" if place == Path(DATA_DIR).resolve() else f" --data-dir {shlex.quote(str(place))}"
 
 
 def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
@@ -193,7 +211,7 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
             if as_json:
                 print(json.dumps(running.facts(), ensure_ascii=False), flush=True)
             else:
-                show(running)
+                await show(running)
             await until_stopped()
 
     run(work)

@@ -1,22 +1,29 @@
-"""What is wrong with a running stack, and what to do about it."""
+"""What is wrong with a running stack, and what to do about it: Chinese first, English beside it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import asyncpg
 import httpx
+from aiokafka.errors import KafkaError
 
 from deploy.local.quiet import Watch
 from deploy.local.state import StackState
 
+LOOK_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 5.0
+LISTED_MAX = 20
+OUTAGES = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
 QUARANTINED = """
-SELECT topic, partition, record_offset, state, reason
+SELECT topic, partition, record_offset, state, reason, count(*) OVER () AS total
 FROM quarantine
 ORDER BY at
-LIMIT 20
+LIMIT $1
 """
-PARKED = "SELECT count(*) FROM outbox_parked"
+PARKED = "SELECT count(*) AS parked FROM outbox_parked"
 UNARMED = """
 SELECT tenant_id, deadline, count(*) AS timers
 FROM timer
@@ -35,91 +42,144 @@ WHERE outcome IS NULL
         SELECT FROM registry_copy c WHERE c.kind = 'clock' AND c.tenant_id = timer.tenant_id
     )
 """
-UNOWNED = "SELECT count(*) FROM cases WHERE NOT closed AND owner_role = ''"
+UNOWNED = "SELECT count(*) AS cases FROM cases WHERE NOT closed AND owner_role = ''"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: well, worth a note, or bad."""
+    """One thing looked at: well, worth a note, or bad; `todo` says what to do unless it is well."""
 
     what: str
     state: Literal["well", "note", "bad"]
     text: str
+    todo: str = ""
     details: Sequence[str] = ()
 
 
 async def examine(state: StackState) -> list[Finding]:
-    """Look at everything once."""
-    findings = [await _ready(state)]
-    async with Watch(state) as watch:
-        waiting = await watch.waiting()
-    if waiting.total:
-        findings.append(Finding("积压 · backlog", "note", str(waiting)))
-    else:
-        findings.append(Finding("积压 · backlog", "well", "无 · none"))
+    """Look at everything once; what cannot be looked at is a finding too."""
+    logs = f"{state.data_dir}/logs/<服务 service>.log"
+    servers = f"{state.data_dir}/kafka/kafka.log、{state.data_dir}/postgres/postgres.log"
+    todo = (
+        f"稍等再查；还不行就看 {servers}，再重新运行 chuishao up · look again in a while; "
+        "if it stays so read these logs and run `chuishao up` again"
+    )
+    findings = [await _ready(state, logs)]
+    findings += await _look("积压 · backlog", _backlog(state, logs), todo)
     for service in state.services:
-        findings += await _set_aside(service, state.dsns[service])
-    findings += await _clocks(state.dsns["routing"])
+        name = f"{service} 数据库 · database"
+        findings += await _look(name, _set_aside(service, state.dsns[service]), todo)
+    findings += await _look("时钟与承办人 · timers and owners", _cases(state, logs), todo)
     return findings
 
 
-async def _ready(state: StackState) -> Finding:
+async def _look(
+    what: str, findings: Coroutine[Any, Any, list[Finding]], todo: str
+) -> list[Finding]:
+    """Return the findings, or that none can be had."""
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            return await findings
+    except OUTAGES as error:
+        return [Finding(what, "bad", f"看不了 · cannot be looked at: {error!r}", todo)]
+
+
+async def _ready(state: StackState, logs: str) -> Finding:
     waiting: list[str] = []
-    async with httpx.AsyncClient(timeout=5) as client:
+    async with httpx.AsyncClient(timeout=CONNECT_TIMEOUT_S) as client:
         for service in state.services:
             try:
                 answer = await client.get(f"{state.url(service)}/ready")
                 if answer.is_error:
                     waiting.append(f"{service}: {answer.json().get('waiting')}")
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, ValueError) as error:
                 waiting.append(f"{service}: {error!r}")
-    names = ", ".join(state.services)
-    text = "没有全部就绪 · not all ready" if waiting else f"都已就绪 · all ready: {names}"
-    return Finding("服务 · services", "bad" if waiting else "well", text, waiting)
+    what = "服务 · services"
+    if not waiting:
+        return Finding(what, "well", f"都已就绪 · all ready: {', '.join(state.services)}")
+    todo = (
+        f"等的是什么见下；进程退出会自动重启，原因在 {logs} · see below what each waits for; "
+        "a process that ended is started again, its log tells why"
+    )
+    return Finding(what, "bad", "没有全部就绪 · not all ready", todo, waiting)
 
 
-async def _rows(dsn: str, query: str) -> list[Mapping[str, Any]]:
-    conn = await asyncpg.connect(dsn)
+async def _backlog(state: StackState, logs: str) -> list[Finding]:
+    async with Watch(state) as watch:
+        waiting = await watch.waiting()
+    if not waiting.total:
+        return [Finding("积压 · backlog", "well", "无 · none")]
+    todo = (
+        f"稍等再查；不见少就看那个服务的 {logs} · look again in a while; if it does not shrink "
+        "read that service's log"
+    )
+    return [Finding("积压 · backlog", "note", str(waiting), todo)]
+
+
+async def _rows(dsn: str, query: str, *given: object) -> list[Mapping[str, Any]]:
+    conn = await asyncpg.connect(dsn, timeout=CONNECT_TIMEOUT_S)
     try:
-        return [dict(row) for row in await conn.fetch(query)]
+        return [dict(row) for row in await conn.fetch(query, *given)]
     finally:
-        await conn.close()
+        await conn.close(timeout=CONNECT_TIMEOUT_S)
 
 
 async def _set_aside(service: str, dsn: str) -> list[Finding]:
     findings = []
-    rows = await _rows(dsn, QUARANTINED)
-    if rows:
+    if rows := await _rows(dsn, QUARANTINED, LISTED_MAX):
         lines = [
             f"{r['topic']}/{r['partition']}@{r['record_offset']} {r['state']}: {r['reason']}"
             for r in rows
         ]
-        text = f"{len(rows)} 条记录被搁置 · records set aside"
-        findings.append(Finding(f"{service} 隔离区 · quarantine", "bad", text, lines))
-    parked = (await _rows(dsn, PARKED))[0]["count"]
-    if parked:
+        text = f"{rows[0]['total']} 条记录被搁置，最早的见下 · records set aside, oldest below"
+        todo = (
+            f"消除所列原因；原文在数据库 {service} 的 quarantine 表，同一件的后续记录等着它 · "
+            "remove the cause; the records lie in that database's table `quarantine`, and later "
+            "records of the same case wait behind them"
+        )
+        findings.append(Finding(f"{service} 隔离区 · quarantine", "bad", text, todo, lines))
+    if parked := (await _rows(dsn, PARKED))[0]["parked"]:
         text = f"{parked} 条发不出去 · rows that can never be sent"
-        findings.append(Finding(f"{service} 发件箱 · outbox", "bad", text))
+        todo = (
+            f"看数据库 {service} 的 outbox_parked 表：主题不在就 chuishao topics apply，过大就改小"
+            " · see that database's table `outbox_parked`: a topic is missing (`chuishao topics "
+            "apply`) or a record is too large"
+        )
+        findings.append(Finding(f"{service} 发件箱 · outbox", "bad", text, todo))
     return findings
 
 
-async def _clocks(dsn: str) -> list[Finding]:
+async def _cases(state: StackState, logs: str) -> list[Finding]:
+    dsn = state.dsns["routing"]
     overdue = (await _rows(dsn, OVERDUE))[0]["timers"]
     unarmed = await _rows(dsn, UNARMED)
-    unowned = (await _rows(dsn, UNOWNED))[0]["count"]
+    unowned = (await _rows(dsn, UNOWNED))[0]["cases"]
     lines = [f"{row['tenant_id']} {row['deadline']}: {row['timers']}" for row in unarmed]
     total = sum(row["timers"] for row in unarmed)
     return [
-        Finding(
+        _counted(
             "到期未办的时钟 · timers overdue by more than 60 s",
-            "bad" if overdue else "well",
-            str(overdue),
+            overdue,
+            f"先消积压和隔离区：没读完就不触发；再看 routing 的 {logs} · first clear backlog and "
+            "quarantine: nothing fires before all was read; then read routing's log",
         ),
-        Finding("无主的件 · cases without an owner", "bad" if unowned else "well", str(unowned)),
+        _counted(
+            "无主的件 · cases without an owner",
+            unowned,
+            "镇配置的 fallback 角色要有人，再转交这些件 · give the profile's fallback role to "
+            "somebody, then hand these cases over",
+        ),
         Finding(
             "按工作时间计、尚未上弦的时限 · deadlines on duty time, not armed yet",
             "note" if total else "well",
             str(total),
+            "本版不计工作时间，这些时限请人盯 · this version keeps no duty time: let a person watch"
+            if total
+            else "",
             lines,
         ),
     ]
+
+
+def _counted(what: str, count: int, todo: str) -> Finding:
+    return Finding(what, "bad", str(count), todo) if count else Finding(what, "well", "0")

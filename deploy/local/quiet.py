@@ -91,9 +91,13 @@ class Watch:
         self._conns: dict[str, asyncpg.Connection[asyncpg.Record]] = {}
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
-        for service in self._state.services:
-            self._conns[service] = await asyncpg.connect(self._state.dsns[service])
+        try:
+            await self._consumer.start()
+            for service in self._state.services:
+                self._conns[service] = await asyncpg.connect(self._state.dsns[service])
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

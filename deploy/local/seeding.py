@@ -9,13 +9,15 @@ from typing import Any
 
 import httpx
 
-from contracts.profile import load_dict, parse
+from contracts.profile import Profile, load_dict, parse
 from deploy.local.errors import LocalStackError
 from deploy.local.migrate import ROOT
 from deploy.local.secrets import DEMO_FRONT_END
 from deploy.seed.town import Entry, generate
 
 PROFILES = ROOT / "contracts" / "profiles"
+# The town that is started where none is named: an example like the others, and no rule knows it.
+DEMO_TOWN = "yihe"
 _TIMEOUT = httpx.Timeout(120, connect=5)
 
 
@@ -59,15 +61,27 @@ def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int = 1) -> TownWish:
     return TownWish(path, tenant or path.stem, size, seed)
 
 
+def profile_of(wish: TownWish) -> Profile:
+    """Read a town's profile.
+
+    Raises:
+        LocalStackError: the profile is impossible; the text names each fault.
+    """
+    try:
+        return parse(load_dict(wish.profile), source=str(wish.profile))
+    except ValueError as error:
+        raise LocalStackError(f"{wish.profile.name}：", str(error)) from error
+
+
 def entries_of(wish: TownWish) -> list[Entry]:
     """Generate a town's records.
 
     Raises:
         LocalStackError: profile or size is impossible; the text names each fault.
     """
+    profile_of(wish)
     try:
         body = load_dict(wish.profile)
-        parse(body, source=str(wish.profile))
         return list(
             generate(
                 body,

@@ -14,6 +14,7 @@ from deploy.local.postgres import PostgresServer
 from deploy.local.process import Restart, Supervisor
 
 START_TIMEOUT_S = 90.0
+LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ async def servers(  # noqa: PLR0913 - each is a plain choice of the caller
     """
     kafka = KafkaServer(data_dir / "kafka", kafka_port, durable=flush_each_message)
     postgres = PostgresServer(data_dir / "postgres", postgres_port, durable=durable)
-    with _lock(data_dir):
+    with locked(data_dir):
         free_or_raise({**kafka.ports, **postgres.ports})
         try:
             async with Supervisor(on_restart) as supervisor:
@@ -55,10 +56,10 @@ async def servers(  # noqa: PLR0913 - each is a plain choice of the caller
 
 
 @contextmanager
-def _lock(data_dir: Path) -> Iterator[None]:
+def locked(data_dir: Path) -> Iterator[None]:
     """Held by this process alone, and let go by the kernel however it ends."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "lock").open("w") as file:
+    with (data_dir / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

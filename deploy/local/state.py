@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from deploy.local.errors import LocalStackError
 from deploy.local.layout import SERVICES
 from deploy.local.tokens import make_token
@@ -79,15 +81,23 @@ def read_state(data_dir: Path) -> StackState:
     """Find the running stack of a data directory.
 
     Raises:
-        LocalStackError: none is running there.
+        LocalStackError: none is running there, or it is somebody else's.
     """
     try:
         facts = json.loads((data_dir / FILE).read_text(encoding="utf-8"))
-        os.kill(facts["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError, json.JSONDecodeError) as error:
+        pid = int(facts["pid"])
+    except PermissionError as error:
+        raise LocalStackError(
+            f"{data_dir / FILE} 属于另一个系统用户。请换成启动系统的用户，或用 --data-dir 指定。",
+            f"{data_dir / FILE} belongs to another system user. Run this as the user who started "
+            "the stack, or choose another with --data-dir.",
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError):
+        pid = 0
+    if not pid or not psutil.pid_exists(pid):
         raise LocalStackError(
             f"数据目录 {data_dir} 上没有正在运行的系统。先运行 chuishao up，或用 --data-dir 指定。",
             f"No stack is running on {data_dir}. Start one with `chuishao up`, or choose another "
             "with --data-dir.",
-        ) from error
+        )
     return StackState(data_dir, facts)

@@ -20,6 +20,7 @@ LIST_MAX = 50_000
 
 Phone = Annotated[str | None, Query(pattern=r"^1[3-9][0-9]{9}$")]
 OutId = Annotated[str | None, Query(max_length=255)]
+Words = Annotated[str, Query(max_length=255)]
 Limit = Annotated[int, Query(ge=1, le=LIST_MAX)]
 
 
@@ -31,14 +32,18 @@ async def list_messages(
     provider: TheProvider,
     phone: Phone = None,
     out_id: OutId = None,
+    words: Words = "",
     reached: bool = True,
     limit: Limit = 1_000,
 ) -> dict[str, object]:
-    """Oldest first. `reached=false` lists those that the operator never got to the phone."""
+    """Oldest first, those whose text holds the words.
+
+    `reached=false` lists those that the operator never got to the phone.
+    """
     found = [
         message
         for message in provider.messages.find(phone, out_id)
-        if (message.reached_at is not None) is reached
+        if (message.reached_at is not None) is reached and words in message.text
     ]
     return {"total": len(found), "messages": found[:limit]}
 

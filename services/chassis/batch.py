@@ -73,6 +73,10 @@ class Heard(Generic[M]):
 Apply: TypeAlias = Callable[[Connection, Sequence[Heard[M]]], Awaitable[None]]
 
 
+class NotHere(ValueError):  # noqa: N818 - a state
+    """What a record needs is not here, and nothing is wrong with it: parked, not rejected."""
+
+
 class Halted(Exception):  # noqa: N818 - a state
     """Too large a share of records was rejected: a person must look before it goes on."""
 
@@ -143,8 +147,9 @@ class Subscription(Generic[M]):
                 await self._settle(batch[middle:])
             else:
                 culprit, what = batch[0][0], told(error)
+                end = NotHere if isinstance(error, NotHere) else ValueError
                 log.error("handling_failed", topic=culprit.topic, offset=culprit.offset, error=what)  # noqa: TRY400 - a traceback may repeat what a row holds
-                await self._transact([(culprit, ValueError(what))])
+                await self._transact([(culprit, end(what))])
 
     async def _transact(self, batch: Sequence[Read[M]]) -> None:
         self.active_at = time.monotonic()
@@ -210,7 +215,8 @@ async def _sort(
         if record.key in held:
             asides.append(Aside(record, "parked", "an earlier record of its subject is held"))
         elif isinstance(message, ValueError):
-            asides.append(Aside(record, "rejected", str(message)))
+            blameless = isinstance(message, NotHere)
+            asides.append(Aside(record, "parked" if blameless else "rejected", str(message)))
             held |= {record.key} - {None}
         else:
             heard[message.tenant_id, message.event_id] = Heard(record, message)

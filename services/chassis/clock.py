@@ -27,17 +27,6 @@ class Offsets:
     def tenant_time(self, real: datetime) -> datetime:
         return real + self.at(real)
 
-    def reached_at(self, moment: datetime) -> datetime:
-        """Return the real instant at which the tenant's time last came to `moment` or beyond."""
-        segments = [(datetime.min.replace(tzinfo=UTC), _ZERO), *self.entries]
-        for n in range(len(segments) - 1, 0, -1):
-            start, offset = segments[n]
-            if moment >= start + offset:
-                return moment - offset
-            if start + segments[n - 1][1] < moment:  # the jump went across it
-                return start
-        return moment
-
 
 REAL = Offsets()
 

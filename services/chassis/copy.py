@@ -5,11 +5,14 @@ It ends with its record marked `last`, or where a record of another set of the s
 (compaction may have taken its end away).
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from services.chassis.postgres import Connection
+from services.chassis.postgres import Connection, Pool
+
+Copied: TypeAlias = Callable[[Connection | Pool], Awaitable[bool]]  # is the copy whole?
 
 
 class Change(Protocol):
@@ -45,13 +48,6 @@ class OpenSets(Generic[C]):
             ended, waiting = [*ended, *waiting], []
         self._waiting[change.tenant_id] = waiting
         return ended
-
-
-def complete_sets(changes: Sequence[C]) -> tuple[Sequence[C], Sequence[C]]:
-    """Split one tenant's changes, in order, into those of ended sets and the open tail."""
-    sets: OpenSets[C] = OpenSets()
-    ended = [done for change in changes for done in sets.feed(change)]
-    return ended, changes[len(ended) :]
 
 
 STAGE = """
@@ -116,3 +112,61 @@ async def apply_changes(conn: Connection, changes: Sequence[Change]) -> None:
     bodies = [None if change.body is None else change.body.decode() for change in changes]
     await conn.execute(STAGE, *columns, bodies)
     await conn.execute(APPLY_ENDED, sorted(set(columns[0])))
+
+
+ANY = "SELECT EXISTS (SELECT FROM registry_copy WHERE kind = $1)"
+
+
+async def until_any(pool: Pool, kind: str, copied: Copied) -> None:
+    """Wait until the copy is whole and holds some record of a kind; another process writes it."""
+    while not (await copied(pool) and await pool.fetchval(ANY, kind)):  # noqa: ASYNC110
+        await asyncio.sleep(0.2)
+
+
+VERSIONS = """
+SELECT tenant_id, version
+FROM registry_version
+WHERE tenant_id = ANY($1::text[])
+"""
+
+
+async def versions(conn: Connection, tenant_ids: Iterable[str]) -> dict[str, int]:
+    """Return how many times each tenant's copy has changed; an unknown tenant is missing."""
+    return dict(map(tuple, await conn.fetch(VERSIONS, list(tenant_ids))))
+
+
+# One statement, so that all of it is of one version: between two, a whole set may take effect.
+SNAPSHOT = """
+SELECT version, kind, record_id, registry_copy.body - $3::text[] AS body
+FROM registry_version
+JOIN registry_copy USING (tenant_id)
+WHERE tenant_id = $1 AND kind = ANY($2::text[])
+ORDER BY kind, record_id
+LIMIT 200000
+"""
+
+
+async def snapshot(
+    conn: Connection, tenant_id: str, kinds: Sequence[str], without: Sequence[str] = ()
+) -> tuple[int, Mapping[str, dict[str, Any]]]:
+    """Read a tenant's copy at one version: records by kind and id, less some fields."""
+    rows = await conn.fetch(SNAPSHOT, tenant_id, kinds, without)
+    records: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
+    for row in rows:
+        records[row["kind"]][row["record_id"]] = row["body"]
+    return rows[0]["version"] if rows else 0, records
+
+
+RECORD = """
+SELECT body
+FROM registry_copy
+WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
+"""
+
+
+async def record(
+    conn: Connection, tenant_id: str, kind: str, record_id: str
+) -> dict[str, Any] | None:
+    """Return one record."""
+    body: dict[str, Any] | None = await conn.fetchval(RECORD, tenant_id, kind, record_id)
+    return body

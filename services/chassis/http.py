@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import FrameType
 from typing import Any, NoReturn, TypeAlias
 
+import asyncpg
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +18,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
+from services.chassis.postgres import is_outage
 from services.chassis.settings import ServiceSettings
 
 Json: TypeAlias = Any  # what JSON can hold
@@ -39,8 +41,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         self.body = {**about, "title": zh, "detail": en, **more}
 
     def response(self) -> Response:
-        kind = "application/problem+json"
-        return JSONResponse(self.body, self.status, self.headers, media_type=kind)
+        return JSONResponse(self.body, self.status, self.headers, "application/problem+json")
 
 
 async def _on_problem(_request: Request, error: Exception) -> Response:
@@ -51,6 +52,18 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     zh, en = ("没有这个地址。", "No such path.") if status == 404 else ("出错了。", "It failed.")  # noqa: PLR2004
     return Problem(status, f"http_{status}", zh, en).response()
+
+
+_KNOWN = (Problem, RequestValidationError, HTTPException, 500)
+_TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+async def _on_trouble(_request: Request, error: Exception) -> Response:
+    """Answer an outage: nothing is wrong with the request, which may come again."""
+    if not is_outage(error):
+        raise error
+    zh, en = "暂时办不了，请稍后再试。", "Not now: try again later."
+    return Problem(503, "not_now", zh, en, {"Retry-After": "5"}).response()
 
 
 def invalid(errors: Json) -> Problem:
@@ -107,9 +120,8 @@ def _refuse(code: str, zh: str, en: str) -> NoReturn:
 
 def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     """Make the app with `/live`, `/ready` and `/metrics`; `checks` say what readiness needs."""
-    app = FastAPI(title=title, docs_url=None, redoc_url=None)
-    for kind in (Problem, RequestValidationError, HTTPException, 500):
-        app.add_exception_handler(kind, _on_problem)
+    handlers: Any = {**dict.fromkeys(_KNOWN, _on_problem), **dict.fromkeys(_TROUBLE, _on_trouble)}
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, exception_handlers=handlers)
 
     async def answer(name: str) -> tuple[str, str | None]:
         try:
@@ -143,13 +155,12 @@ class Work:
     """
 
     def __init__(self) -> None:
-        self.closing = asyncio.Event()
-        self.stopping = asyncio.Event()
+        self.closing, self.stopping = asyncio.Event(), asyncio.Event()
         self.waiting_for: str | None = "start"
         self.trouble: str | None = None
 
     async def check(self) -> str | None:
-        return self.waiting_for or self.trouble
+        return self.trouble or self.waiting_for
 
 
 class _Server(uvicorn.Server):

@@ -27,7 +27,7 @@ from services.chassis.batch import Apply, Consumer, M, Parse, Subscriber, Subscr
 from services.chassis.http import Work
 from services.chassis.inbox import Record
 from services.chassis.metrics import count
-from services.chassis.postgres import Pool
+from services.chassis.postgres import Connection, Pool
 from services.chassis.settings import ServiceSettings
 
 log = structlog.get_logger()
@@ -146,11 +146,10 @@ async def subscribe(  # noqa: PLR0913 - the one place where a subscription is sp
     subscription = Subscription(settings, pool, topics, parse, apply, committed)
     # A fixed seat in the group is taken up again at once after a crash.
     seat = None if settings.replica is None else f"{group}-{settings.replica}"
-    subscriber = _subscriber(
+    subscription.subscriber = _subscriber(
         broker, settings, subscription.on_batch, *topics, group_id=group, group_instance_id=seat
     )
-    await subscriber.start()
-    subscription.subscriber = subscriber
+    await subscription.subscriber.start()
     return subscription
 
 
@@ -198,15 +197,16 @@ async def end_offsets(consumer: Consumer, topic: str, partitions: int) -> dict[i
     return {p.partition: end for p, end in (await consumer.end_offsets(places)).items()}
 
 
-async def wait_until_processed(
-    subscription: Subscription[M], pool: Pool, topic: str, partitions: int
-) -> None:
-    """Wait until this database holds all that the topic held when the wait began."""
-    ends = await end_offsets(subscription.subscriber.consumer, topic, partitions)
-    done: dict[int, int] = {}
-    while any(done.get(n, 0) < end for n, end in ends.items()):
-        done = await inbox.processed(pool, topic)
-        await asyncio.sleep(0.1)
+async def is_processed(
+    consumer: Consumer, conn: Connection | Pool, topic: str, partitions: int
+) -> bool:
+    """Tell whether this database holds all that the topic holds; not, if the topic is away."""
+    try:
+        ends = await end_offsets(consumer, topic, partitions)
+    except KafkaError:
+        return False
+    done = await inbox.processed(conn, topic)
+    return all(done.get(n, 0) >= end for n, end in ends.items())
 
 
 async def consume_until_stopped(work: Work, subscriptions: Iterable[Subscription[Any]]) -> None:

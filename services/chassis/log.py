@@ -13,11 +13,9 @@ import structlog
 
 # One name per meaning, in every service. Values are ids, names of ours, counts and durations.
 FIELDS = frozenset({
-    "applied", "assigned", "attempt", "case_id", "change_set", "channel", "code", "committed",
-    "count", "delay_s", "duration_ms", "entries", "error", "event_id", "foreign", "group", "kind",
-    "known", "lanes", "missing", "name", "offset", "parked", "partition", "path", "port", "reason",
-    "records", "rejected", "seconds", "sent", "service", "share", "skipped", "status", "tenant_id",
-    "timers", "topic", "version", "waiting",
+    "applied", "case_id", "channel", "code", "count", "delay_s", "error", "event_id", "foreign",
+    "kind", "known", "offset", "parked", "partition", "reason", "rejected", "seconds", "service",
+    "status", "tenant_id", "timers", "topic", "waiting",
 })  # fmt: skip
 _OWN = frozenset({"event", "level", "timestamp", "exc_info", "exception", "logger", "dropped"})
 
@@ -42,11 +40,8 @@ def configure(service: str, *, json: bool) -> None:
     if json:
         as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
         shown = [structlog.processors.format_exc_info, as_json]
-    structlog.configure(
-        processors=[*shared, allow_listed, *shown],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
+    wrapper = structlog.make_filtering_bound_logger(logging.INFO)
+    structlog.configure([*shared, allow_listed, *shown], wrapper, cache_logger_on_first_use=True)
     structlog.contextvars.bind_contextvars(service=service)
     form, handler = structlog.stdlib.ProcessorFormatter, logging.StreamHandler(sys.stdout)
     chain = [form.remove_processors_meta, *shown]

@@ -5,7 +5,8 @@ from typing import Literal, TypeVar
 from prometheus_client import Counter, Gauge, Histogram
 
 Name = Literal[
-    # Counter: records read, by topic and end (applied, known, foreign, rejected, parked).
+    # Counter: records read, by topic and end (applied, known, foreign, rejected, parked);
+    # `orphan`: applied without effect, since the case's opening is older than the topic.
     "chuishao_records_total",
     # Counter: batches given back because something was down, by topic.
     "chuishao_outages_total",

@@ -30,8 +30,7 @@ log = structlog.get_logger()
 
 LANES = 64
 _LOCK = 4711  # the first half of the advisory lock; the lane is the second
-_BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S = 0.005, 0.2, 1.0
-_LAG_S_MAX = 30.0
+_BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S, _LAG_S_MAX = 0.005, 0.2, 1.0, 30.0
 # A missing topic must not hold up the others, nor be waited for in every round.
 _PUBLISH_WAIT_S, _STALLED_WAIT_S = 2.0, 10.0
 _TOPIC = itemgetter("topic")
@@ -60,10 +59,8 @@ ORDER BY n
 
 async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
     """Write rows in order, in the transaction that holds their subjects' locks."""
-    columns: list[list[Any]] = [
-        [getattr(row, name) for row in rows]
-        for name in ("topic", "partition", "key", "headers", "body")
-    ]
+    names = ("topic", "partition", "key", "headers", "body")
+    columns: list[list[Any]] = [[getattr(row, name) for row in rows] for name in names]
     await conn.execute(WRITE, [crc32(row.lane_key) % LANES for row in rows], *columns)
 
 
@@ -162,11 +159,8 @@ class Relay:
 
     async def round(self) -> int:
         """Publish what waits in every free lane; return how many rows went out."""
-        async with (
-            asyncio.timeout(self._deadline_s + _PUBLISH_WAIT_S),
-            self._pool.acquire() as conn,
-            conn.transaction(),
-        ):
+        deadline = asyncio.timeout(self._deadline_s + _PUBLISH_WAIT_S)
+        async with deadline, self._pool.acquire() as conn, conn.transaction():
             lanes = [row["lane"] for row in await conn.fetch(FREE_LANES, _LOCK)]
             if not lanes:
                 return 0
@@ -196,30 +190,24 @@ class Relay:
 
     async def _send(self, topic: str, rows: Sequence[asyncpg.Record], done: _Round) -> None:
         """Hand over a topic's rows; one that is too large takes its key's later rows with it."""
+        publish = self._broker.publish
         parked: set[bytes] = {row["record_key"] for row in rows if row["behind_parked"]}
         try:
             async with asyncio.timeout(_PUBLISH_WAIT_S):
                 for row in rows:
+                    key, headers, where = row["record_key"], row["headers"], row["partition"]
+                    how: Any = {"key": key, "partition": where, "headers": headers}
                     try:
-                        if row["record_key"] not in parked:
-                            done.under_way.append((row, await self._handed_over(row)))
+                        if key not in parked:
+                            future = await publish(row["body"], topic, no_confirm=True, **how)
+                            done.under_way.append((row, future))
                             continue
                     except MessageSizeTooLargeError:
-                        parked.add(row["record_key"])
+                        parked.add(key)
                     done.unsendable.append(row)
         except (TimeoutError, AssertionError):  # there is no such topic, or no such partition
             log.error("topic_not_reached", topic=topic)  # noqa: TRY400 - the topic says it all
             self._stalled[topic] = time.monotonic() + _STALLED_WAIT_S
-
-    async def _handed_over(self, row: asyncpg.Record) -> "asyncio.Future[object]":
-        return await self._broker.publish(
-            row["body"],
-            row["topic"],
-            key=row["record_key"],
-            partition=row["partition"],
-            headers=row["headers"],
-            no_confirm=True,
-        )
 
 
 def _settle(done: _Round) -> None:

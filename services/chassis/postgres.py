@@ -18,7 +18,7 @@ else:
     Pool = asyncpg.Pool
     Connection = PoolConnectionProxy | asyncpg.Connection
 
-IDLE_IN_TRANSACTION_S = 15
+IDLE_IN_TRANSACTION_S, DOOR_WAIT_S = 15, 5.0  # whoever waits at a door longer is told: not now
 # Connection and login, rollback, resources, operator, system; a lock that is not free; a session
 # that was frozen in its transaction.
 _OUTAGES = ("08", "28", "40", "53", "57", "58", "55P03", "25P03")

@@ -30,7 +30,7 @@ from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem, invalid, read_json
 from services.chassis.metrics import count
-from services.chassis.seal import KeyRing
+from services.chassis.seal import CannotOpen, KeyRing
 from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
 from services.intake.registry import Registry, TownKnown
@@ -56,7 +56,8 @@ class Acceptor:
     ) -> None:
         self._settings, self._broker, self._registry, self._keys = settings, broker, registry, keys
         self._on_fatal = on_fatal
-        self._in_flight = 0
+        self._in_flight = self._asking = 0
+        self._standing_still = False  # the broker left the last one without an answer
         self._buckets: dict[str, Bucket] = {}
 
     async def post_case(self, request: Request) -> Response:
@@ -84,13 +85,18 @@ class Acceptor:
         tenant_id, source, town = self._town(report, granted)
         _check_kind(report, town, granted[tenant_id][1])
         reported_id = case_id(tenant_id, source, key)
-        event = self._event(reported_id, tenant_id, source, report, town, request)
+        try:
+            tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
+            event = self._event(reported_id, tenant_id, source, report, town, request)
+        except (CannotOpen, OSError) as error:  # the key file has yet to come, or to be mended
+            log.error("report_not_sealed", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - the kind says it all
+            raise _not_ready() from error
         at = await self._publish(event)
         crash_point("after_ack")
         count("chuishao_accepted_total")
         accepted = {
             "case_id": str(reported_id),
-            "tracking_code": shown_code(self._keys.tracking_code(tenant_id, str(reported_id))),
+            "tracking_code": shown_code(tracking_code),
             "received_at": town.offsets.tenant_time(at).isoformat(timespec="milliseconds"),
         }
         return JSONResponse(accepted, 202)
@@ -135,6 +141,11 @@ class Acceptor:
             zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
             raise Problem(408, "body_incomplete", zh, en) from error
         return bytes(body)
+
+    def _on_answer(self, answered: asyncio.Future[object]) -> None:
+        """Note that the broker answers again; an answer that comes late tells it as well."""
+        if not answered.cancelled() and answered.exception() is None:
+            self._standing_still = False
 
     def _town(
         self, report: Report, granted: dict[str, tuple[str, FrontEnd]]
@@ -185,9 +196,15 @@ class Acceptor:
     async def _publish(self, event: Event) -> datetime:
         """Publish and wait for the acknowledgement; return the broker's time, real.
 
+        While the broker answers nobody, a few go on asking it and all others are told at once:
+        a crowd that waits would make everybody late.
+
         Raises:
             Problem: 503 when it was not confirmed in time.
         """
+        if self._standing_still and self._asking >= self._settings.asking_max:
+            raise _not_confirmed()
+        self._asking += 1
         try:
             async with asyncio.timeout(self._settings.accept_deadline_s):
                 future = await self._broker.publish(
@@ -197,17 +214,25 @@ class Acceptor:
                     headers=event.headers,
                     no_confirm=True,
                 )
+                future.add_done_callback(self._on_answer)
                 meta = await asyncio.shield(future)
         except (OSError, KafkaError, FastStreamException) as error:
+            self._standing_still = True
             if isinstance(error, KafkaError) and not is_passing(error):
                 self._on_fatal(error)
             log.warning("report_not_confirmed", tenant_id=event.tenant_id, error=repr(error))
-            zh = "没有确认收到，请用同一个 Idempotency-Key 重发。"
-            en = "Not confirmed: send again with the same Idempotency-Key."
-            raise Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"}) from error
+            raise _not_confirmed() from error
+        finally:
+            self._asking -= 1
         if meta.timestamp_type != 1:  # a repeat which the broker had already: its time is lost
             return datetime.now(UTC)
         return datetime.fromtimestamp(meta.timestamp / 1000, UTC)
+
+
+def _not_confirmed() -> Problem:
+    zh = "没有确认收到，请用同一个 Idempotency-Key 重发。"
+    en = "Not confirmed: send again with the same Idempotency-Key."
+    return Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"})
 
 
 def _lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
@@ -244,12 +269,17 @@ def _validated(body: bytes) -> Report:
         raise invalid(error.errors(include_url=False, include_input=False)) from error
 
 
+def _not_ready() -> Problem:
+    zh = "这个镇还没有就绪，请稍后用同一幂等键重发。"
+    en = "This town is not ready yet: send again later with the same key."
+    return Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
+
+
 def _check_kind(report: Report, town: TownKnown, front_end: FrontEnd) -> None:
     """Refuse what the town's profile does not know, naming what it does."""
     profile = town.profile
-    if profile is None:
-        zh, en = "这个镇还没有就绪，请稍后重发。", "This town is not ready yet: send again later."
-        raise Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
+    if profile is None or not town.units:  # nobody could be found to answer for it
+        raise _not_ready()
     asked = (
         ("category", report.category, profile.categories_by_id),
         ("severity", report.severity, profile.severities_by_id),

@@ -7,9 +7,8 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from contracts.profile import Profile
-from services.chassis.batch import is_passing
 from services.chassis.http import Problem
-from services.chassis.postgres import Pool
+from services.chassis.postgres import DOOR_WAIT_S, Pool
 from services.intake import store
 from services.intake.accept import Acceptor
 from services.intake.domain.tracking import normal_code, shown_code
@@ -62,15 +61,9 @@ def make_router(pool: Pool, registry: Registry) -> APIRouter:
     @router.get("/track/{code}")
     async def get_track(code: str) -> TrackView:
         wanted = normal_code(code)
-        try:
-            async with pool.acquire() as conn:
-                case = await store.by_code(conn, wanted) if wanted else None
-                steps = await store.steps(conn, case) if case else []
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            zh, en = "暂时查不到，请稍后再试。", "Cannot look it up just now: try again later."
-            raise Problem(503, "track_unavailable", zh, en, {"Retry-After": "10"}) from error
+        async with pool.acquire(timeout=DOOR_WAIT_S) as conn:
+            case = await store.by_code(conn, wanted) if wanted else None
+            steps = await store.steps(conn, case) if case else []
         if case is None:
             zh = "没有这个查询码。刚刚上报的，请一分钟后再查。"
             en = "No such tracking code. If you have just reported, try again in a minute."
@@ -178,6 +171,6 @@ _POST_CASE: dict[str, Any] = {
         "413": _problem("The body is too large"),
         "422": _problem("A field is wrong; `errors` or `field` names it"),
         "429": _problem("Too fast or too much: Retry-After"),
-        "503": _problem("Not confirmed: send again with the same key"),
+        "503": _problem("Not confirmed, or not ready: send again with the same key"),
     },
 }

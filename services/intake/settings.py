@@ -11,5 +11,6 @@ class IntakeSettings(ServiceSettings):
 
     body_bytes_max: int = Field(256 * 1024, ge=1_024, le=900_000)
     in_flight_max: int = Field(256, ge=1)
-    accept_deadline_s: float = Field(4.5, gt=0, lt=5)
+    accept_deadline_s: float = Field(4, gt=0, lt=5)
+    asking_max: int = Field(16, ge=1)  # how many wait while the broker stands still
     body_deadline_s: float = Field(10, gt=0)

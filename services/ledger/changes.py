@@ -1,5 +1,6 @@
 """Change sets: what comes through the registry's door becomes sealed records and their facts."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -113,13 +114,26 @@ class ProfileFinal(ValueError):  # noqa: N818 - a state of the version
     """A profile's version is recorded with another body already: cases are pinned to that one."""
 
 
+class SetReused(ValueError):  # noqa: N818 - a state of the set
+    """A set with this id is recorded with other content."""
+
+
+def digest_of(tenant_id: str, lines: Mapping[int, Line], keys: KeyRing) -> str:
+    """Tell a set's records from others', whatever their spacing; keyed, so it tells no name."""
+    said = [line.model_dump(mode="json") for line in lines.values()]
+    return keys.body_mac(tenant_id, json.dumps(said, sort_keys=True).encode())
+
+
 async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry]) -> bool:
     """Record a set and announce it, in the caller's transaction; False if it is known already.
 
     Raises:
         ProfileFinal: it would change what a version of a profile says.
+        SetReused: its id is known with other content.
     """
     if not await registry.open_set(conn, one, len(entries)):
+        if await registry.digest(conn, one) not in (None, one.digest):
+            raise SetReused(one.change_set_id)
         return False
     for entry in entries:
         if entry.kind == "profile":

@@ -10,16 +10,15 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request
 from starlette.requests import ClientDisconnect
 
-from services.chassis.batch import is_passing
 from services.chassis.http import Problem
-from services.chassis.postgres import Pool
+from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import BadToken, Identity, TokenCheck
 from services.notify import views
 from services.notify.receipts import ALIYUN, read_receipts, take_receipts
 from services.notify.record import Recorder
 from services.notify.settings import NotifySettings
-from services.notify.store import attempts, intents
+from services.notify.store import attempts, cases, intents
 from services.notify.towns import Towns
 
 _PAGE_MAX = 200
@@ -49,6 +48,19 @@ class Door:
         except BadToken as error:
             raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
 
+    async def check_seen(self, conn: Connection, who: Identity, case_id: UUID) -> None:
+        """Refuse whoever's unit neither lies on the case's path nor owns it, as routing does."""
+        key = (who.tenant_id, case_id)
+        kept = (await cases.some(conn, [key])).get(key)
+        if kept is None:
+            return  # of a case that is not known here, there are no messages
+        case, known = kept.case, await self.towns.known(conn, [who.tenant_id])
+        town = known[who.tenant_id].town if known else None
+        path = town.path(case.grid or case.village or town.root) if town else ()
+        if not who.units.intersection((*path, case.owner.unit)):
+            zh, en = "这件事不归您的单位。", "This case does not belong to your unit."
+            raise Problem(403, "unit_not_allowed", zh, en)
+
     def check_provider(self, provider: str, token: str) -> None:
         """Compare in constant time: a push carries no other proof of who sends it."""
         known = self.receipts_token
@@ -70,7 +82,8 @@ def make_router(door: Door) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=_PAGE_MAX)] = _PAGE_MAX,
     ) -> views.Messages:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+            await door.check_seen(conn, who, case_id)
             kept = await intents.of_case(conn, who.tenant_id, case_id, limit + 1)
             tried = await attempts.of_intents(conn, [one.intent.key for one in kept])
             offsets = (await door.towns.offsets(conn, [who.tenant_id]))[who.tenant_id]
@@ -83,14 +96,8 @@ def make_router(door: Door) -> APIRouter:
     ) -> dict[str, int | str]:
         door.check_provider(provider, token)
         receipts = read_receipts(await _body(request, door.settings.receipts_bytes_max), door.keys)
-        try:
-            async with door.pool.acquire() as conn, conn.transaction():
-                await take_receipts(conn, door.recorder, receipts)
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            zh, en = "暂时收不了，请稍后重推。", "Not now: push it again later."
-            raise Problem(503, "not_now", zh, en, {"Retry-After": "5"}) from error
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
+            await take_receipts(conn, door.recorder, receipts)
         door.recorded()
         return TAKEN
 

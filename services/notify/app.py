@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import structlog
 
 from contracts.topics import LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
+from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
 from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
@@ -27,7 +29,7 @@ from services.notify.handlers import RoutingEvents, on_registry, parse_registry,
 from services.notify.record import Recorder
 from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
-from services.notify.towns import Towns, until_any_town
+from services.notify.towns import Towns
 
 NAME = "notify"
 TOPICS = (ROUTING_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name)
@@ -56,7 +58,7 @@ async def main() -> None:
         async def run() -> None:
             await kafka.start_broker(broker, settings, TOPICS, work)
             work.waiting_for = "the registry"
-            copied = await kafka.subscribe(
+            registry = await kafka.subscribe(
                 broker,
                 settings,
                 pool,
@@ -65,25 +67,29 @@ async def main() -> None:
                 parse=parse_registry,
                 apply=on_registry,
             )
-            await kafka.wait_until_processed(
-                copied, pool, LEDGER_REGISTRY.name, LEDGER_REGISTRY.partitions
+            copied = partial(
+                kafka.is_processed,
+                registry.subscriber.consumer,
+                topic=LEDGER_REGISTRY.name,
+                partitions=LEDGER_REGISTRY.partitions,
             )
-            await until_any_town(pool)
-            told = await kafka.subscribe(
-                broker,
-                settings,
-                pool,
-                topics=[ROUTING_EVENTS.name],
-                group=NAME,
-                parse=parse_routing,
-                apply=RoutingEvents(towns).apply,
-                committed=sender.wake,
-            )
-            work.waiting_for = None
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(kafka.consume_until_stopped(work, [registry]))
+                await until_any(pool, "profile", copied)
+                told = await kafka.subscribe(
+                    broker,
+                    settings,
+                    pool,
+                    topics=[ROUTING_EVENTS.name],
+                    group=NAME,
+                    parse=parse_routing,
+                    apply=RoutingEvents(towns, copied).apply,
+                    committed=sender.wake,
+                )
+                work.waiting_for = None
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(sender.run(work.stopping))
-                tasks.create_task(kafka.consume_until_stopped(work, [copied, told]))
+                tasks.create_task(kafka.consume_until_stopped(work, [told]))
             await broker.stop()
 
         def recorded() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from contracts import facts
 from contracts.events import Event, Fact, effect_id, read_event
@@ -18,8 +18,9 @@ from contracts.facts import (
     CaseStepTakenV1,
 )
 from contracts.registry import Change, read_change
-from services.chassis.batch import Heard
-from services.chassis.copy import apply_changes
+from services.chassis.batch import Heard, NotHere
+from services.chassis.clock import database_now
+from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection
@@ -30,7 +31,7 @@ from services.notify.domain.wording import words
 from services.notify.store import cases, intents
 from services.notify.store.cases import Kept
 from services.notify.store.intents import Intent
-from services.notify.towns import KnownTown, Towns
+from services.notify.towns import Towns
 
 # The kinds that tell who has a case or that somebody is to be told; no other is read.
 FOLLOWED: Mapping[str, type[Fact]] = {
@@ -52,7 +53,7 @@ NOTICES: Mapping[type[Fact], str] = {
     CaseDeadlineWarnedV1: "deadline_warning",
     CaseDeadlineMissedV1: "deadline_missed",
 }
-# How long a fact may wait for its town's registry: routing may have heard of the town earlier.
+# How long a fact may wait for our copy of the registry: routing may have heard of a town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
 
 
@@ -73,10 +74,10 @@ async def on_registry(conn: Connection, heard: Sequence[Heard[Change]]) -> None:
 
 
 class RoutingEvents:
-    """Turns facts of cases into intents, a batch at a time."""
+    """Turns facts of cases into intents, a batch at a time. `copied`: our copy is whole."""
 
-    def __init__(self, towns: Towns) -> None:
-        self._towns = towns
+    def __init__(self, towns: Towns, copied: Copied) -> None:
+        self._towns, self._copied = towns, copied
 
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
         known = await self._towns.known(conn, {one.message.tenant_id for one in heard})
@@ -84,41 +85,48 @@ class RoutingEvents:
         found: list[Intent] = []
         for one in heard:
             event = one.message
-            town = known.get(event.tenant_id) or _missing(one)
-            kept = there[_key(event)] = _after(there.get(_key(event)), event)
+            town = known.get(event.tenant_id)
+            if town is None:
+                raise await self._missing(conn, one)
+            kept = _after(there.get(_key(event)), event)
+            if kept is None:
+                count("chuishao_records_total", topic=one.record.topic, end="orphan")
+                continue
+            there[_key(event)] = kept
             notice = NOTICES.get(type(event.data))
             if notice is not None:
                 version = kept.case.profile_version
                 rules = await self._towns.rules(conn, event.tenant_id, version, town)
                 found += _intents(event, notice, kept.case, rules, town.town)
-        await cases.put(conn, list(there.values()))
+        if there:
+            await cases.put(conn, list(there.values()))
         if found:
             await intents.insert(conn, found)
             count("chuishao_messages_total", len(found), state="planned")
+
+    async def _missing(self, conn: Connection, one: Heard[Event]) -> Exception:
+        """Wait while our copy may be behind; else hold this case alone: all others go on."""
+        tenant_id = one.message.tenant_id
+        waited = await database_now(conn) - one.record.at
+        if waited < _TOWN_WAIT and not await self._copied(conn):
+            return TownNotHere(f"the registry of {tenant_id} has not come yet")
+        return NotHere(f"no units in the registry of tenant {tenant_id}")
 
 
 def _key(event: Event) -> cases.Key:
     return event.tenant_id, event.subject_id
 
 
-def _missing(one: Heard[Event]) -> KnownTown:
-    tenant_id = one.message.tenant_id
-    if datetime.now(UTC) - one.record.at < _TOWN_WAIT:
-        raise TownNotHere(f"the registry of {tenant_id} has not come yet")
-    raise ValueError(f"no registry for tenant {tenant_id}")
-
-
-def _after(kept: Kept | None, event: Event) -> Kept:
+def _after(kept: Kept | None, event: Event) -> Kept | None:
     """Return what is known of a case once a fact is told.
 
-    Raises:
-        ValueError: nothing is known of it. Its opening comes first on the same partition, so it
-            will not come later either; the fact is set aside and holds its case alone.
+    None: its opening was never read. It comes first on the same partition, so it will not come
+    later either: the case is older than the topic, and nobody is told of it here.
     """
     if isinstance(event.data, CaseOpenedV1):
         return kept or _opened(event, event.data)
     if kept is None:
-        raise ValueError(f"{event.data.TYPE}: the opening of this case was never read")
+        return None
     match event.data:
         case CaseAssignedV1(owner=owner) | CaseStepTakenV1(owner=owner):
             return replace(kept, case=replace(kept.case, owner=_owner(owner)))

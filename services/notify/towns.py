@@ -4,16 +4,19 @@ What is kept in memory is frozen and named by the version it was compiled from; 
 read in the deciding transaction, so memory is never older than the database.
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.registry import ProfileVersion, TenantClock
+from services.chassis import copy
 from services.chassis.clock import REAL, Offsets
-from services.chassis.postgres import Connection, Pool
+from services.chassis.postgres import Connection
 from services.notify.compiled import offsets_from, rules_from, town_from
 from services.notify.domain.town import Rules, Town
-from services.notify.store import registry
+
+_KINDS = ("profile", "unit", "staff")
+# Of profiles, their ids alone; of units no outlines, of staff no contacts.
+_UNREAD = ("body", "polygon", "sealed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,6 @@ class KnownTown:
     version: int
     town: Town
     rules: Rules
-
-
-async def until_any_town(pool: Pool) -> None:
-    """Wait for the first town: nobody is passed over because a copy was empty."""
-    while not await registry.any_town(pool):  # noqa: ASYNC110 - another process writes it
-        await asyncio.sleep(0.2)
 
 
 class Towns:
@@ -42,10 +39,10 @@ class Towns:
     async def known(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, KnownTown]:
         """Return the towns whose registry has come, profile and units included."""
         found: dict[str, KnownTown] = {}
-        for tenant_id, version in (await registry.versions(conn, list(tenant_ids))).items():
+        for tenant_id, version in (await copy.versions(conn, tenant_ids)).items():
             known = self._towns.get(tenant_id)
             if known is None or known.version != version:
-                known = await self._compile(conn, tenant_id, version)
+                known = await self._compile(conn, tenant_id)
             if known is not None:
                 found[tenant_id] = self._towns[tenant_id] = known
         return found
@@ -61,10 +58,10 @@ class Towns:
     async def offsets(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, Offsets]:
         """Return each tenant's virtual time; what else its registry holds does not matter here."""
         found = dict.fromkeys(tenant_ids, REAL)
-        for tenant_id, version in (await registry.versions(conn, list(found))).items():
+        for tenant_id, version in (await copy.versions(conn, found)).items():
             known = self._offsets.get(tenant_id)
             if known is None or known[0] != version:
-                clock = await registry.record(conn, tenant_id, "clock", "clock")
+                clock = await copy.record(conn, tenant_id, "clock", "clock")
                 offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
                 known = self._offsets[tenant_id] = version, offsets
             found[tenant_id] = known[1]
@@ -73,20 +70,19 @@ class Towns:
     async def _rules_of(self, conn: Connection, tenant_id: str, version: int) -> Rules | None:
         key = (tenant_id, version)
         if key not in self._rules:
-            body = await registry.record(conn, tenant_id, "profile", str(version))
+            body = await copy.record(conn, tenant_id, "profile", str(version))
             if body is None:
                 return None
             record = ProfileVersion.model_validate(body)
             self._rules[key] = rules_from(record.version, record.body)
         return self._rules[key]
 
-    async def _compile(self, conn: Connection, tenant_id: str, version: int) -> KnownTown | None:
-        profiles = await registry.profile_versions(conn, tenant_id)
-        units = await registry.units(conn, tenant_id)
-        if not profiles or not units:
+    async def _compile(self, conn: Connection, tenant_id: str) -> KnownTown | None:
+        version, found = await copy.snapshot(conn, tenant_id, _KINDS, _UNREAD)
+        if not found["profile"] or not found["unit"]:
             return None
-        rules = await self._rules_of(conn, tenant_id, max(profiles))
+        rules = await self._rules_of(conn, tenant_id, max(map(int, found["profile"])))
         if rules is None:
             return None
-        posts = await registry.posts(conn, tenant_id)
-        return KnownTown(version, town_from(units, posts, rules.levels), rules)
+        posts = {staff: body["posts"] for staff, body in found["staff"].items()}
+        return KnownTown(version, town_from(found["unit"], posts, rules.levels), rules)

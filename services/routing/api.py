@@ -8,20 +8,20 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.events import effect_id
 from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
-from services.chassis.http import Problem
-from services.chassis.postgres import Connection, Pool
+from services.chassis.http import Problem, invalid, read_json
+from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing, SealedFields
 from services.chassis.token import BadToken, Identity, TokenCheck
 from services.routing import views
 from services.routing.domain.steps import allowed_steps, take_step
 from services.routing.domain.town import Setting
-from services.routing.domain.values import SYSTEM, Act, Actor, Decision, Owner, Refused
+from services.routing.domain.values import SYSTEM, Act, Actor, Case, Decision, Owner, Refused
 from services.routing.domain.whistle import Slot, holding, release
 from services.routing.record import Announced, record_act, record_settled
 from services.routing.store import cases, facts, slots, timers
@@ -35,6 +35,7 @@ _BODY_BYTES_MAX = 256 * 1024
 _PROOFS_MAX = 20
 _PAGE_MAX = 200
 _HISTORY_MAX = 1_000
+_FOLLOW_UPS_MAX = 100
 _WORDS = {"summary", "description"}
 
 Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
@@ -46,6 +47,14 @@ class StepBody(BaseModel):
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
     step: Annotated[str, Field(max_length=64)]
     expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+
+
+_STEP_DOCUMENTED = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": StepBody.model_json_schema()}},
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,7 @@ class Door:
         if not who.units.intersection((*path, case.owner.unit)):
             called = await slots.called(conn, who.tenant_id, case_id)
             if who.department not in called:
-                raise views.refusal(Refused("unit_not_allowed", path), kept)
+                raise views.forbidden()
         return kept, setting
 
     async def view(
@@ -91,11 +100,19 @@ class Door:
         clocks = await timers.clocks(conn, *key)
         called = (await slots.of_cases(conn, [key]))[key]
         steps = allowed_steps(kept.case, actor_of(who), setting)
-        return views.case_view(kept, clocks, steps, self._words(kept), called)
+        more = await facts.follow_ups(conn, *key, _FOLLOW_UPS_MAX)
+        follow_ups = [
+            views.FollowUpView(
+                reason=one.reason, received_at=one.received_at, text=self._words(kept, one.sealed)
+            )
+            for one in more
+        ]
+        words = self._words(kept, kept.sealed)
+        return views.case_view(kept, clocks, steps, words, follow_ups, called)
 
-    def _words(self, kept: Kept) -> Mapping[str, str]:
-        sealed = SealedFields(**kept.sealed)
-        return self.keys.open(kept.tenant_id, str(kept.case.case_id), sealed, _WORDS)
+    def _words(self, kept: Kept, sealed: Mapping[str, Any]) -> dict[str, str]:
+        subject = str(kept.case.case_id)
+        return self.keys.open(kept.tenant_id, subject, SealedFields(**sealed), _WORDS)
 
     def sealed_words(self, kept: Kept, texts: Mapping[str, str]) -> Mapping[str, object]:
         like = SealedFields(**kept.sealed)
@@ -110,14 +127,14 @@ def make_router(door: Door) -> APIRouter:
     @router.get("/cases/{case_id}")
     async def get_case(case_id: UUID, authorization: Authorization = None) -> views.CaseView:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             kept, setting = await door.seen(conn, who, case_id)
             return await door.view(conn, who, kept, setting)
 
     @router.get("/cases/{case_id}/history")
     async def get_history(case_id: UUID, authorization: Authorization = None) -> views.History:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             await door.seen(conn, who, case_id)
             told = await facts.history(conn, who.tenant_id, case_id, _HISTORY_MAX)
         return views.History(case_id=case_id, facts=[_history_entry(fact) for fact in told])
@@ -125,7 +142,7 @@ def make_router(door: Door) -> APIRouter:
     @router.get("/cases/{case_id}/why")
     async def get_why(case_id: UUID, authorization: Authorization = None) -> views.Why:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             kept, _ = await door.seen(conn, who, case_id)
         tried = [views.WhyEntry.model_validate(one) for one in kept.why]
         return views.Why(case_id=case_id, number=kept.number, tried=tried)
@@ -138,27 +155,38 @@ def make_router(door: Door) -> APIRouter:
         after: Annotated[UUID | None, Query(description="the last case of the page before")] = None,
     ) -> views.Queue:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             return await _page(conn, door, who, unit, limit, after)
 
-    @router.post("/cases/{case_id}/steps", max_body_size=_BODY_BYTES_MAX)
+    @router.post(
+        "/cases/{case_id}/steps", max_body_size=_BODY_BYTES_MAX, openapi_extra=_STEP_DOCUMENTED
+    )
     async def post_step(
-        case_id: UUID, body: StepBody, authorization: Authorization = None
+        case_id: UUID, request: Request, authorization: Authorization = None
     ) -> views.CaseView:
         arrived = time.monotonic()
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        body = _step_body(await request.body())
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             async with conn.transaction():
                 kept, setting = await door.seen(conn, who, case_id, for_update=True)
                 now = await handed_in(conn, door.towns, who.tenant_id, arrived)
-                await _step(conn, door, kept, setting, who, body, now)
+                kept = await _step(conn, door, kept, setting, who, body, now)
+                # Shown before it is committed: nothing can fail, or be refused, after that.
+                shown = await door.view(conn, who, kept, setting)
                 crash_point("before_commit")
             crash_point("after_commit")
             door.announced()
-            kept, setting = await door.seen(conn, who, case_id)
-            return await door.view(conn, who, kept, setting)
+            return shown
 
     return router
+
+
+def _step_body(body: bytes) -> StepBody:
+    try:
+        return StepBody.model_validate(read_json(body))
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_input=False)) from error
 
 
 async def _page(
@@ -186,7 +214,7 @@ async def _step(
     who: Identity,
     body: StepBody,
     now: datetime,
-) -> None:
+) -> Kept:
     step = setting.rules.flows[kept.case.flow].step(body.step)
     texts, given = _given(body.model_extra or {}, step.needs) if step else ({}, {})
     if texts:
@@ -201,8 +229,10 @@ async def _step(
     cause = effect_id(kept.case.case_id, f"act/{kept.case.seq}")
     announced = Announced(*key, cause, now, decision.facts, decision.case.seq)
     await record_act(conn, announced, decision)
-    if decision.case.closed and any(slot.open for slot in called):
-        await _let_go(conn, decision, called, Announced(*key, cause, now, (), 0), setting)
+    after = decision.case
+    if after.closed and any(slot.open for slot in called):
+        after = await _let_go(conn, decision, called, Announced(*key, cause, now, (), 0), setting)
+    return replace(kept, case=after)
 
 
 async def _let_go(
@@ -211,7 +241,7 @@ async def _let_go(
     called: Sequence[Slot],
     about: Announced,
     setting: Setting,
-) -> None:
+) -> Case:
     """Let every department go whose case has closed."""
     by = Owner(decision.case.owner.unit, SYSTEM, SYSTEM)
     going = [slot for slot in called if slot.open]
@@ -219,6 +249,7 @@ async def _let_go(
     cause = effect_id(about.case_id, f"closed/{decision.case.seq}")
     told = replace(about, cause=cause).telling(gone.facts, gone.case.seq)
     await record_settled(conn, told, gone)
+    return gone.case
 
 
 def _given(

@@ -1,9 +1,11 @@
 """Routing, wired: decides who answers for a case, and keeps its clocks."""
 
 import asyncio
+from functools import partial
 
 from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
+from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
 from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
@@ -14,7 +16,7 @@ from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
 from services.routing.settings import RoutingSettings
-from services.routing.towns import Towns, until_any_town
+from services.routing.towns import Towns
 
 NAME = "routing"
 TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
@@ -32,7 +34,7 @@ async def main() -> None:
         async def run() -> None:
             await kafka.start_broker(broker, settings, TOPICS, work)
             work.waiting_for = "the registry"
-            subscription = await kafka.subscribe(
+            registry = await kafka.subscribe(
                 broker,
                 settings,
                 pool,
@@ -41,26 +43,31 @@ async def main() -> None:
                 parse=parse_registry,
                 apply=on_registry,
             )
-            await kafka.wait_until_processed(
-                subscription, pool, LEDGER_REGISTRY.name, LEDGER_REGISTRY.partitions
+            copied = partial(
+                kafka.is_processed,
+                registry.subscriber.consumer,
+                topic=LEDGER_REGISTRY.name,
+                partitions=LEDGER_REGISTRY.partitions,
             )
-            await until_any_town(pool)
-            reports = await kafka.subscribe(
-                broker,
-                settings,
-                pool,
-                topics=[INTAKE_EVENTS.name],
-                group="routing",
-                parse=parse_intake,
-                apply=IntakeEvents(towns).apply,
-                committed=relay.wake,
-            )
-            clockwork = Clockwork(settings, pool, towns, reports.subscriber.consumer, relay.wake)
-            work.waiting_for = None
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(kafka.consume_until_stopped(work, [registry]))
+                await until_any(pool, "profile", copied)
+                reports = await kafka.subscribe(
+                    broker,
+                    settings,
+                    pool,
+                    topics=[INTAKE_EVENTS.name],
+                    group="routing",
+                    parse=parse_intake,
+                    apply=IntakeEvents(towns, copied).apply,
+                    committed=relay.wake,
+                )
+                consumer = reports.subscriber.consumer
+                clockwork = Clockwork(settings, pool, towns, consumer, relay.wake)
+                work.waiting_for = None
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(clockwork.run(work.stopping))
-                tasks.create_task(kafka.consume_until_stopped(work, [subscription, reports]))
+                tasks.create_task(kafka.consume_until_stopped(work, [reports]))
             await broker.stop()
 
         app = make_app("Chuishao routing", {"work": work.check, "outbox": relay.check})

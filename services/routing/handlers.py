@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -11,8 +11,9 @@ import structlog
 from contracts.events import Event, read_event
 from contracts.facts import INTAKE_FACTS, CaseReportedV1, Sealed
 from contracts.registry import Change, read_change
-from services.chassis.batch import Heard
-from services.chassis.copy import apply_changes
+from services.chassis.batch import Heard, NotHere
+from services.chassis.clock import database_now
+from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
 from services.routing.domain.opening import open_case
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 
 Home = tuple[str, str]  # tenant, household
 _CONTACTS = ("name", "phone", "openid")
-# How long a report may wait for its town's registry: intake may have heard of the town earlier.
+# How long a report may wait for our copy of the registry: intake may have heard of a town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
 
 
@@ -65,10 +66,13 @@ class _Opening:
 
 
 class IntakeEvents:
-    """Turns reports into cases and takes the acts handed in, a batch at a time."""
+    """Turns reports into cases and takes the acts handed in, a batch at a time.
 
-    def __init__(self, towns: Towns) -> None:
-        self._towns = towns
+    `copied`: our copy of the registry is whole.
+    """
+
+    def __init__(self, towns: Towns, copied: Copied) -> None:
+        self._towns, self._copied = towns, copied
 
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
         reports = [one for one in heard if isinstance(one.message.data, CaseReportedV1)]
@@ -89,12 +93,20 @@ class IntakeEvents:
                 continue
             town = known.get(one.message.tenant_id)
             if town is None or not town.town.units:
-                raise _missing(one)
+                raise await self._missing(conn, one)
             openings[key] = _open(one, town, households)
         if openings:
             await self._record(conn, list(openings.values()))
         for one in conflicts:
             await self._keep_conflict(conn, one, known[one.message.tenant_id])
+
+    async def _missing(self, conn: Connection, one: Heard[Event]) -> Exception:
+        """Wait while our copy may be behind; else hold this case alone: all others go on."""
+        tenant_id = one.message.tenant_id
+        waited = await database_now(conn) - one.record.at
+        if waited < _TOWN_WAIT and not await self._copied(conn):
+            return TownNotHere(f"the registry of {tenant_id} has not come yet")
+        return NotHere(f"no units in the registry of tenant {tenant_id}")
 
     async def _look(
         self, conn: Connection, heard: Sequence[Heard[Event]]
@@ -162,13 +174,6 @@ def _reported(event: Event) -> CaseReportedV1:
     if not isinstance(event.data, CaseReportedV1):
         raise TypeError(f"{event.data.TYPE} has no handler")
     return event.data
-
-
-def _missing(one: Heard[Event]) -> Exception:
-    tenant_id = one.message.tenant_id
-    if datetime.now(UTC) - one.record.at < _TOWN_WAIT:
-        return TownNotHere(f"the registry of {tenant_id} has not come yet")
-    return ValueError(f"no registry for tenant {tenant_id}")
 
 
 def _households(heard: Sequence[Heard[Event]]) -> set[Home]:

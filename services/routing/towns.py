@@ -4,17 +4,19 @@ What is kept in memory is frozen and named by the version it was compiled from; 
 read in the deciding transaction, so memory is never older than the database.
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.registry import ProfileVersion, Staff, TenantClock, Unit
+from services.chassis import copy
 from services.chassis.clock import REAL, Offsets
-from services.chassis.postgres import Connection, Pool
+from services.chassis.postgres import Connection
 from services.routing.compiled import offsets_from, rules_from, town_from
 from services.routing.domain.rules import Rules
 from services.routing.domain.town import Setting, Town
-from services.routing.store import registry
+
+_KINDS = ("profile", "unit", "staff", "clock")
+_UNREAD = ("body",)  # a profile's own: of profiles, their ids alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,6 @@ class KnownTown:
         return Setting(self.town, self.rules)
 
 
-async def until_any_town(pool: Pool) -> None:
-    """Wait for the first town: no case may fall back because a copy was empty."""
-    while not await registry.any_town(pool):  # noqa: ASYNC110 - another process writes it
-        await asyncio.sleep(0.2)
-
-
 class Towns:
     """Compiles what is asked for and keeps it while its version stands."""
 
@@ -50,7 +46,7 @@ class Towns:
     async def known(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, KnownTown]:
         """Return the towns whose profile has come."""
         found: dict[str, KnownTown] = {}
-        for tenant_id, version in (await registry.versions(conn, list(tenant_ids))).items():
+        for tenant_id, version in (await copy.versions(conn, tenant_ids)).items():
             known = self._towns.get(tenant_id)
             if known is None or known.version != version:
                 known = await self._compile(conn, tenant_id)
@@ -66,22 +62,21 @@ class Towns:
     async def _rules_of(self, conn: Connection, tenant_id: str, version: int) -> Rules:
         key = (tenant_id, version)
         if key not in self._rules:
-            body = await registry.record(conn, tenant_id, "profile", str(version))
+            body = await copy.record(conn, tenant_id, "profile", str(version))
             record = ProfileVersion.model_validate(body)
             self._rules[key] = rules_from(record.version, record.body)
         return self._rules[key]
 
     async def _compile(self, conn: Connection, tenant_id: str) -> KnownTown | None:
-        found = await registry.snapshot(conn, tenant_id)
-        profiles, units = found.records["profile"], found.records["unit"]
-        if not profiles:
+        version, found = await copy.snapshot(conn, tenant_id, _KINDS, _UNREAD)
+        if not found["profile"]:
             return None
-        rules = await self._rules_of(conn, tenant_id, max(int(one) for one in profiles))
-        clock = found.records["clock"].get("clock")
+        rules = await self._rules_of(conn, tenant_id, max(map(int, found["profile"])))
+        clock = found["clock"].get("clock")
         town = town_from(
-            {one: Unit.model_validate(body) for one, body in units.items()},
-            {one: Staff.model_validate(body) for one, body in found.records["staff"].items()},
+            {one: Unit.model_validate(body) for one, body in found["unit"].items()},
+            {one: Staff.model_validate(body) for one, body in found["staff"].items()},
             rules.levels,
         )
         offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
-        return KnownTown(found.version, town, rules, offsets)
+        return KnownTown(version, town, rules, offsets)

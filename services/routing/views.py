@@ -54,6 +54,14 @@ class WhistleView(BaseModel):
     slots: list[SlotView]
 
 
+class FollowUpView(BaseModel):
+    """More from the reporter. `key_conflict`: another body under the same idempotency key."""
+
+    reason: str
+    received_at: datetime
+    text: dict[str, str]
+
+
 class CaseView(BaseModel):
     """A case as its handlers see it. `expected_seq` of the next step is this `seq`."""
 
@@ -79,6 +87,7 @@ class CaseView(BaseModel):
     whistles: list[WhistleView]
     allowed_steps: list[str]
     text: dict[str, str]
+    follow_ups: list[FollowUpView]
 
 
 class QueueEntry(BaseModel):
@@ -136,7 +145,8 @@ def case_view(
     clocks: Sequence[tuple[str, datetime | None]],
     steps: Sequence[str],
     text: Mapping[str, str],
-    called: Sequence[Slot] = (),
+    follow_ups: Sequence[FollowUpView],
+    called: Sequence[Slot],
 ) -> CaseView:
     case = kept.case
     due = next((due_at for deadline, due_at in clocks if deadline == CLASS_DEADLINE), None)
@@ -163,6 +173,7 @@ def case_view(
         whistles=_whistles(called),
         allowed_steps=list(steps),
         text=dict(text),
+        follow_ups=list(follow_ups),
     )
 
 
@@ -207,6 +218,12 @@ def queue_entry(row: Mapping[str, Any]) -> QueueEntry:
 def not_found() -> Problem:
     """Say that there is no such case; another tenant's is answered alike."""
     return Problem(404, "case_not_found", "没有这件事。", "There is no such case.")
+
+
+def forbidden() -> Problem:
+    """Say that the case is another unit's, and nothing else of it."""
+    zh, en = "这件事不归您的单位。", "This case does not belong to your unit."
+    return Problem(403, "unit_not_allowed", zh, en)
 
 
 _REFUSALS = {

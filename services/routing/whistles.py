@@ -14,7 +14,7 @@ from contracts.events import effect_id
 from contracts.facts import Means
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
-from services.chassis.postgres import Connection
+from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.routing import views
 from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
@@ -213,7 +213,7 @@ def _mine(called: Called, whistle_id: UUID, department: str, who: Identity) -> t
 
 
 async def _act_on(door: Door, who: Identity, whistle_id: UUID, act: Act) -> WhistleAnswer:
-    async with door.pool.acquire() as conn:
+    async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
         case_id = await slots.case_of(conn, who.tenant_id, whistle_id)
     if case_id is None:
         raise Problem(404, "whistle_not_found", "没有这次吹哨。", "There is no such whistle.")
@@ -225,7 +225,7 @@ async def _act(
 ) -> WhistleAnswer:
     """Lock the case, decide, record; answer with how the departments stand."""
     arrived = time.monotonic()
-    async with door.pool.acquire() as conn:
+    async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
         async with conn.transaction():
             kept, setting = await door.seen(conn, who, case_id, for_update=True)
             at = await handed_in(conn, door.towns, who.tenant_id, arrived)

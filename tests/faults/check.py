@@ -1,16 +1,20 @@
 """The counting after a run: what was promised against what every store and topic holds."""
 
+import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from contracts.facts import CaseAssignedV1
 from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS, Topic
 from deploy.local.load import Log
 from deploy.local.state import StackState
+from deploy.sandbox.truth import FACT, Message
 
 # An open message that is tried again later is as it should be; one that is due is not.
 MESSAGES = """
@@ -24,6 +28,15 @@ SELECT
 FROM intent
 GROUP BY 1
 """
+# What readers keep of each case, under the names that routing has for it too.
+PROJECTIONS = {
+    "intake": ("track", "case_id, state, number"),
+    "ledger": ("case_now", "case_id, state, number"),
+    "console": ("board_case", "case_id, state, number, seq, owner_unit, owner_role"),
+}
+ATTEMPTS = "SELECT attempt_id::text, intent_id::text, state FROM attempt"
+# The provider had not said what became of it: a second message may follow.
+IN_DOUBT = {"unknown", "lost", "unresolved"}
 FACT_TOPICS = (INTAKE_EVENTS, ROUTING_EVENTS, NOTIFY_EVENTS)
 
 
@@ -53,20 +66,25 @@ class Verdict:
 
 async def read_facts(state: StackState, topics: tuple[Topic, ...] = FACT_TOPICS) -> list[Fact]:
     """Read whole topics, each partition in order."""
+    return [_fact(record) for record in await read_records(state, topics)]
+
+
+async def read_records(state: StackState, topics: tuple[Topic, ...]) -> list[Any]:
+    """Read whole topics as they lie there, each partition in order."""
     consumer = AIOKafkaConsumer(bootstrap_servers=state.kafka, auto_offset_reset="earliest")
     await consumer.start()
     places = [TopicPartition(t.name, n) for t in topics for n in range(t.partitions)]
     consumer.assign(places)
     await consumer.seek_to_beginning()
     ends = await consumer.end_offsets(places)
-    facts: list[Fact] = []
+    found: list[Any] = []
     try:
         while any([await consumer.position(place) < ends[place] for place in places]):
             for records in (await consumer.getmany(timeout_ms=500)).values():
-                facts += [_fact(record) for record in records]
+                found += records
     finally:
         await consumer.stop()
-    return facts
+    return found
 
 
 def _fact(record: Any) -> Fact:
@@ -90,8 +108,10 @@ async def check(state: StackState, log: Log) -> Verdict:
         await _cases(verdict, log, conns["routing"])
         _order(verdict, facts)
         await _ledger(verdict, facts, conns["ledger"])
-        await _projections(verdict, conns)
+        await projections(verdict, conns)
         await _messages(verdict, conns["notify"])
+        await told(verdict, facts, conns["notify"])
+        await phones(verdict, state, conns["notify"])
         for name, conn in conns.items():
             await _nothing_set_aside(verdict, name, conn)
     finally:
@@ -161,14 +181,15 @@ async def _ledger(verdict: Verdict, facts: list[Fact], ledger: "asyncpg.Connecti
     verdict.expect(not strange, f"the ledger holds {len(strange)} facts of no topic")
 
 
-async def _projections(verdict: Verdict, conns: dict[str, "asyncpg.Connection[Any]"]) -> None:
+async def projections(verdict: Verdict, conns: dict[str, "asyncpg.Connection[Any]"]) -> None:
     """What readers made of the facts agrees with routing's own state."""
-    cases = await conns["routing"].fetch("SELECT case_id, state, number FROM cases ORDER BY 1")
-    wanted = [(row["case_id"], row["state"], row["number"]) for row in cases]
-    for name, table in (("intake", "track"), ("ledger", "case_now")):
-        rows = await conns[name].fetch(f"SELECT case_id, state, number FROM {table} ORDER BY 1")
-        seen = [(row["case_id"], row["state"], row["number"]) for row in rows]
-        verdict.expect(seen == wanted, f"{name}.{table} differs from routing")
+    for name, (table, columns) in PROJECTIONS.items():
+        wanted = await conns["routing"].fetch(f"SELECT {columns} FROM cases ORDER BY case_id")
+        seen = await conns[name].fetch(f"SELECT {columns} FROM {table} ORDER BY case_id")
+        verdict.expect(
+            [tuple(row) for row in seen] == [tuple(row) for row in wanted],
+            f"{name}.{table} differs from routing",
+        )
 
 
 async def _messages(verdict: Verdict, notify: "asyncpg.Connection[Any]") -> None:
@@ -176,6 +197,44 @@ async def _messages(verdict: Verdict, notify: "asyncpg.Connection[Any]") -> None
     verdict.counts |= {f"messages {state}": n for state, n in sorted(states.items())}
     left = states.get("overdue", 0)
     verdict.expect(left == 0, f"{left} messages are open and nothing is to come")
+
+
+async def told(verdict: Verdict, facts: list[Fact], notify: "asyncpg.Connection[Any]") -> None:
+    """Whoever was given a case is told so: by every profile's rules."""
+    rows = await notify.fetch("SELECT event_id::text FROM intent")
+    causes = {row["event_id"] for row in rows}
+    assigned = {fact.event_id for fact in facts if fact.type == CaseAssignedV1.TYPE}
+    verdict.counts |= {
+        "assignments": len(assigned),
+        "of them without a message": len(assigned - causes),
+    }
+    verdict.expect(assigned <= causes, f"{len(assigned - causes)} assignments were told to nobody")
+
+
+async def phones(verdict: Verdict, state: StackState, notify: "asyncpg.Connection[Any]") -> None:
+    """By the provider's own book nobody got a message twice, unless it left the first in doubt."""
+    attempts = {row["attempt_id"]: row for row in await notify.fetch(ATTEMPTS)}
+    doubted = {row["intent_id"] for row in attempts.values() if row["state"] in IN_DOUBT}
+    reached = await asyncio.to_thread(reached_phones, state.data_dir / "sandbox" / "truth.ndjson")
+    got = Counter(
+        (attempts[one.out_id]["intent_id"], one.phone) for one in reached if one.out_id in attempts
+    )
+    strange = sum(one.out_id not in attempts for one in reached)
+    twice = [intent for (intent, _), count in got.items() if count > 1]
+    wrong = [intent for intent in twice if intent not in doubted]
+    verdict.counts |= {
+        "messages that reached a phone": len(reached),
+        "of them a second after one in doubt": len(twice) - len(wrong),
+        "of them a second without need": len(wrong),
+    }
+    verdict.expect(not strange, f"{strange} messages on phones are of no attempt")
+    verdict.expect(not wrong, f"{len(wrong)} messages came twice without need")
+
+
+def reached_phones(truth: Path) -> list[Message]:
+    """Read from the sandbox's file what phones have shown."""
+    facts = [FACT.validate_json(line) for line in truth.read_bytes().splitlines()]
+    return [fact for fact in facts if isinstance(fact, Message) and fact.reached_at is not None]
 
 
 async def _nothing_set_aside(verdict: Verdict, name: str, conn: "asyncpg.Connection[Any]") -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
+
 from deploy.local.layout import SERVICES
 from deploy.local.load import Load
 from deploy.local.quiet import Watch
@@ -46,6 +48,7 @@ class Plan:
     services: Sequence[str] = SERVICES
 
 
+CRASH_S_MAX = 60.0
 SHORT = Plan(per_service=1, per_server=1, per_crash_service=1, pause_s=(0.5, 1.0))
 
 
@@ -84,15 +87,34 @@ async def crashing(
     points = CRASH_POINTS[service]
     for n in range(plan.per_crash_service):
         point = points[n % len(points)]
-        before = supervisor.restarts().get(service, 0)
         env = {"CHUISHAO_CRASH_AT": f"{point}:{chance.randint(2, 6)}"}
         await restart_with(running, service, env, wait=False)
-        async with asyncio.timeout(60):
-            while supervisor.restarts().get(service, 0) <= before:
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(CRASH_S_MAX):
+                while not supervisor.restarts().get(service):  # counted anew from this start
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise AssertionError(
+                f"{service} did not reach {point} in {CRASH_S_MAX:g} s:\n{await standing(running)}"
+            ) from error
         died[f"{service} at {point}"] += 1
     await restart_with(running, service, {})
     return died
+
+
+async def standing(running: Running) -> str:
+    """Tell how each service stands: whether it is ready, and the end of its log."""
+    told = []
+    async with httpx.AsyncClient(timeout=5) as client:
+        for service in running.wanted.services:
+            try:
+                ready = (await client.get(f"{running.url(service)}/ready")).text
+            except httpx.HTTPError as error:
+                ready = repr(error)
+            log = running.layout.data_dir / "logs" / f"{service}.log"
+            lines = log.read_text().splitlines()[-15:] if log.exists() else ["no log"]
+            told.append("\n  ".join([f"{service}: {ready}", *lines]))
+    return "\n".join(told)
 
 
 async def run(plan: Plan, place: Path) -> Verdict:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.partitioner import DefaultPartitioner
 
 from contracts.events import Event
@@ -297,14 +298,27 @@ async def test_an_empty_topic_is_followed_at_once(ground: Ground) -> None:
         assert caught_up.is_set()
 
 
-async def test_waiting_for_a_copy_ends_when_the_database_holds_what_the_topic_held(
+async def test_a_copy_is_whole_once_the_database_holds_what_the_topic_holds(
     ground: Ground,
 ) -> None:
     async with real.producer(ground.bootstrap) as to:
         await real.send(to, ground.topic, real.about(SUBJECTS, 0, 300))
     async with reader(ground) as one:
-        await chassis_kafka.wait_until_processed(one, ground.pool, ground.topic, 4)
+        consumer = one.subscriber.consumer
+
+        async def whole() -> bool:
+            return await chassis_kafka.is_processed(consumer, ground.pool, ground.topic, 4)
+
+        await real.until(whole)
         assert len(await ground.texts()) == 300
+    assert not await chassis_kafka.is_processed(Away(), ground.pool, ground.topic, 4)
+
+
+class Away:
+    """A consumer whose broker does not answer."""
+
+    async def end_offsets(self, _places: object) -> dict[TopicPartition, int]:
+        raise KafkaTimeoutError
 
 
 async def test_a_key_lands_where_the_broker_would_put_it(ground: Ground) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.seal import KeyRing
+from services.intake.settings import IntakeSettings
 from tests import factories
 from tests.integration.trio import API_KEY, Trio, local, until
 
@@ -207,7 +208,7 @@ async def test_without_its_database_it_takes_reports_and_says_that_tracking_must
     await trio.case("yihe", UUID(answer.json()["case_id"]))
     code = answer.json()["tracking_code"]
     lost = await trio.http.get(f"{trio.urls['intake-alone']}/v1/track/{code}")
-    assert (lost.status_code, lost.json()["code"]) == (503, "track_unavailable")
+    assert (lost.status_code, lost.json()["code"]) == (503, "not_now")
     await trio.stop("intake-alone")
 
 
@@ -216,6 +217,15 @@ async def test_the_document_of_its_surface_is_served(trio: Trio) -> None:
     post = document["paths"]["/v1/cases"]["post"]
     assert post["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("Report")
     assert "202" in post["responses"]
+
+
+ASKING_MAX = IntakeSettings.model_fields["asking_max"].default
+
+
+async def timed(trio: Trio, key: str) -> tuple[int, float]:
+    began = time.monotonic()
+    answer = await trio.report("yihe", key, location={"grid": "g01"})
+    return answer.status_code, time.monotonic() - began
 
 
 async def test_a_broker_that_stands_still_is_answered_in_time_and_loses_nothing(
@@ -228,8 +238,11 @@ async def test_a_broker_that_stands_still_is_answered_in_time_and_loses_nothing(
             *(trio.report("yihe", f"frozen-{n}", location={"grid": "g01"}) for n in range(5))
         )
         took = time.monotonic() - began
+        crowd = await asyncio.gather(*(timed(trio, f"crowd-{n}") for n in range(60)))
     finally:
         trio.signal("kafka", signal.SIGCONT)
+    assert {status for status, _ in crowd} == {503}
+    assert sum(seconds > 2 for _, seconds in crowd) <= ASKING_MAX
     assert {(one.status_code, one.json()["code"]) for one in answers} == {(503, "not_confirmed")}
     assert {one.headers["retry-after"] for one in answers} == {"2"}
     assert took < 5

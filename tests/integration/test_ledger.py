@@ -153,7 +153,10 @@ async def test_counts_are_those_of_the_cases(trio: Trio) -> None:
         await trio.case("counted", case_id)
     clerk = ("center_clerk", "town", "k1")
     await trio.step("counted", ids[0], "cancel", clerk, reason="r")
-    url, headers = f"{trio.urls['ledger']}/v1/counts", trio.headers("counted", "town_leader")
+    url, headers = (
+        f"{trio.urls['ledger']}/v1/counts",
+        trio.headers("counted", "town_leader", "town"),
+    )
 
     async def counted() -> bool:
         counts = (await trio.http.get(url, headers=headers)).json()

@@ -2,16 +2,24 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import jwt
 import psutil
 import pytest
 
+from deploy.cli.up import show
 from deploy.local.ports import unused_ports
+from deploy.local.state import remove_state, write_state
+from deploy.local.whole import Running
+from tests.faults.ground import TENANT
 
 CHUISHAO = str(Path(sys.executable).with_name("chuishao"))
 SMALL = ["--villages", "2", "--grids", "6", "--people", "60"]
@@ -28,16 +36,30 @@ def command(*arguments: str, **more: str) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.timeout(300)
-def test_the_demo_tells_a_story_that_comes_true_and_ends(tmp_path: Path) -> None:
+def demo(data_dir: Path) -> str:
+    """Run the demo to its end; return the number of the case that it told of."""
     port = str(unused_ports(40)[0])
-    place = ["--data-dir", str(tmp_path / "demo"), "--port-base", port]
+    place = ["--data-dir", str(data_dir), "--port-base", port]
     process = command("demo", *place, *SMALL, CI="true")
     out, err = process.communicate(timeout=280)
     assert process.returncode == 0, out + err
     assert json.loads(out.strip().splitlines()[-1]) == {"came_true": True}
     assert "结案" in out
     assert "○" not in out
+    told = re.search(r"● (\S+)：短信到了", out)
+    assert told is not None
+    return told[1]
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_tells_a_story_that_comes_true_and_ends(tmp_path: Path) -> None:
+    demo(tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_a_second_demo_on_the_same_data_tells_of_another_case(tmp_path: Path) -> None:
+    assert demo(tmp_path) != demo(tmp_path)
 
 
 @pytest.mark.timeout(300)
@@ -90,8 +112,8 @@ def test_a_taken_port_is_named_with_the_fix(tmp_path: Path) -> None:
     [
         pytest.param(["doctor"], "chuishao up", id="nothing-runs"),
         pytest.param(["up", "--tenant", "atlantis"], "yihe", id="unknown-profile"),
+        pytest.param(["demo", "--tenant", "gucheng"], "first_ask", id="another-town-s-story"),
         pytest.param(["up", "--grids", "1", "--villages", "5"], "at least 5", id="impossible-size"),
-        pytest.param(["clock", "advance", "P1M"], "P7D", id="a-month-is-no-length"),
     ],
 )
 def test_a_mistake_is_told_without_a_trace(arguments: list[str], says: str, tmp_path: Path) -> None:
@@ -99,8 +121,54 @@ def test_a_mistake_is_told_without_a_trace(arguments: list[str], says: str, tmp_
     out, err = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in out + err
-    if arguments[0] != "clock":
-        assert says in out + err
+    assert says in out + err
+
+
+@pytest.fixture
+def place(running: Running) -> Iterator[str]:
+    """The data directory of the running stack, as commands find it."""
+    write_state(running.layout.data_dir, running.facts())
+    yield str(running.layout.data_dir)
+    remove_state(running.layout.data_dir)
+
+
+def test_a_month_is_no_length_of_time(place: str) -> None:
+    out, err = command("clock", "advance", "P1M", "--data-dir", place).communicate(timeout=60)
+    assert "P1M is no length of time" in err
+    assert "P7D" in err
+    assert "Traceback" not in out + err
+
+
+def test_the_clock_is_told_in_the_town_s_zone(place: str) -> None:
+    told = command("clock", "now", "--data-dir", place, TZ="America/New_York")
+    out, err = told.communicate(timeout=60)
+    assert re.match(rf"{TENANT}  \S+\+08:00 ", out), out + err
+
+
+async def test_the_logins_that_are_shown_are_of_people_who_are_there(
+    running: Running, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await show(running)
+    shown = [
+        shlex.split(line)[1:]
+        for line in capsys.readouterr().out.splitlines()
+        if line.strip().startswith("chuishao token")
+    ]
+    posts = {
+        (e.record_id, post["role"], post["unit"])
+        for e in running.towns[TENANT]
+        if e.kind == "staff"
+        for post in e.body["posts"]
+    }
+    roles = set()
+    for arguments in shown:
+        token, err = command(*arguments).communicate(timeout=60)
+        claims = jwt.decode(token.strip(), options={"verify_signature": False})
+        assert claims["tenant"] == TENANT, err
+        assert (claims["sub"], claims["roles"][0], claims["units"][0]) in posts
+        roles.add(claims["roles"][0])
+    assert {"grid_worker", "village_cadre", "center_clerk"} <= roles
+    assert all(place in arguments for arguments in shown)
 
 
 @pytest.mark.parametrize(

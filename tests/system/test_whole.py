@@ -1,9 +1,7 @@
 """A case goes the whole way, through the doors that its people use."""
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,40 +21,7 @@ from deploy.local.whole import OPERATOR, Running
 from deploy.seed.reports import reports
 from tests.faults.ground import TENANT
 from tests.faults.replayed import replay_twice
-
-QUIET_S = 60.0
-
-
-async def until(wanted: Callable[[], Awaitable[Any]], timeout_s: float = 20.0) -> Any:
-    """Wait until something is there, and return it."""
-    async with asyncio.timeout(timeout_s):
-        while not (found := await wanted()):
-            await asyncio.sleep(0.05)
-        return found
-
-
-async def report(state: StackState, key: str, **body: Any) -> tuple[dict[str, Any], StackState]:
-    """Post one report as the demo front end."""
-    async with httpx.AsyncClient(base_url=state.url("intake"), timeout=10) as client:
-        answer = await client.post(
-            "/v1/cases",
-            json={"tenant": TENANT, **body},
-            headers={"X-Api-Key": state.api_key, "Idempotency-Key": key},
-        )
-    assert answer.status_code == 202, answer.text
-    accepted: dict[str, Any] = answer.json()
-    return accepted, state
-
-
-async def opened(town: Town, case_id: str, unit: str) -> dict[str, Any]:
-    async def ask() -> dict[str, Any] | None:
-        try:
-            return await town.ask("routing", f"/v1/cases/{case_id}", "grid_worker", units=[unit])
-        except Exception:  # noqa: BLE001 - not opened yet
-            return None
-
-    case: dict[str, Any] = await until(ask)
-    return case
+from tests.system.doors import QUIET_S, opened, report, until
 
 
 async def test_a_report_goes_the_whole_way(state: StackState) -> None:
@@ -139,46 +104,6 @@ async def test_a_replay_places_each_message_and_a_second_run_adds_nothing(
     others = [line for line in verdict.wrong if f"{200 + before} cases of 200" not in line]
     assert not others
     assert verdict.counts["added by the second run"] == 0
-
-
-async def test_planted_words_are_in_no_topic_log_or_table(
-    running: Running, state: StackState
-) -> None:
-    canaries = ("金丝雀甲", "金丝雀乙", "16099998888", "金丝雀路九号")
-    accepted, _ = await report(
-        state,
-        "canary",
-        summary=canaries[0],
-        description=f"{canaries[0]}的详情",
-        location={"grid": "g01", "address": canaries[3]},
-        reporter={"name": canaries[1], "phone": canaries[2]},
-    )
-    town = Town(state, TENANT)
-    case = await opened(town, accepted["case_id"], "g01")
-    owner = case["owner"]
-    await town.step(case, {"step": "first_ask"}, owner["role"], owner["unit"], owner["staff"])
-    async with Watch(state) as watch:
-        await watch.until_quiet(QUIET_S)
-    for service, dsn in state.dsns.items():
-        conn = await asyncpg.connect(dsn)
-        tables = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        for table in (row["tablename"] for row in tables):
-            for canary in canaries:
-                found = await conn.fetchval(
-                    f"SELECT count(*) FROM {table} t WHERE t::text LIKE '%' || $1 || '%'",  # noqa: S608
-                    canary,
-                )
-                assert found == 0, f"{service}.{table} holds {canary}"
-        await conn.close()
-    for log in (running.layout.data_dir / "logs").glob("*.log"):
-        if log.stem == "sandbox":
-            continue  # it is the provider: it sees the number it sends to
-        text = log.read_text(encoding="utf-8", errors="replace")
-        assert not [canary for canary in canaries if canary in text], log.name
-    from tests.faults.check import read_facts  # noqa: PLC0415 - beside its only use
-
-    for fact in await read_facts(state):
-        assert not [canary for canary in canaries if canary.encode() in (fact.body or b"")]
 
 
 async def test_a_new_profile_version_binds_new_cases_and_leaves_old_ones(

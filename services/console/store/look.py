@@ -162,17 +162,18 @@ class TownCount:
 
 
 TOWNS = """
-SELECT tenant_id,
+SELECT wanted.tenant_id,
     count(case_id) AS open,
     count(case_id) FILTER (WHERE due_at <= now) AS late
-FROM unnest($1::text[], $2::timestamptz[]) AS wanted(tenant_id, now)
-LEFT JOIN board_case USING (tenant_id)
-WHERE closed_at IS NULL
-GROUP BY tenant_id
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS wanted(tenant_id, now, n)
+LEFT JOIN board_case
+    ON board_case.tenant_id = wanted.tenant_id AND board_case.closed_at IS NULL
+GROUP BY n, wanted.tenant_id
+ORDER BY n
 """
 
 
 async def towns(conn: Connection, given: Sequence[tuple[str, datetime]]) -> list[TownCount]:
-    """Count what is open and what is overdue in each town, at its own time."""
+    """Count what is open and overdue in each town, at its own time, in the order given."""
     tenants, nows = [tenant for tenant, _ in given], [now for _, now in given]
     return [TownCount(**row) for row in await conn.fetch(TOWNS, tenants, nows)]

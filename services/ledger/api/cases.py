@@ -7,8 +7,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from services.chassis.http import Problem
-from services.ledger.api.door import Authorization, Door
-from services.ledger.store import facts
+from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.token import Identity
+from services.ledger.api.door import OPERATOR, Authorization, Door
+from services.ledger.store import facts, registry
 
 _FACTS_MAX = 1_000
 
@@ -55,7 +57,7 @@ def make_case_router(door: Door) -> APIRouter:
     @router.get("/counts")
     async def get_counts(authorization: Authorization = None) -> Counts:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             rows = await facts.counts(conn, who.tenant_id)
         counts = [CountView(**row) for row in rows]
         return Counts(tenant=who.tenant_id, cases=sum(one.cases for one in counts), counts=counts)
@@ -63,10 +65,23 @@ def make_case_router(door: Door) -> APIRouter:
     @router.get("/cases/{case_id}/facts")
     async def get_facts(case_id: UUID, authorization: Authorization = None) -> CaseFacts:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             rows = await facts.facts(conn, who.tenant_id, str(case_id), _FACTS_MAX)
-        if not rows:
-            raise Problem(404, "case_not_found", "没有这件事。", "There is no such case.")
+            if not rows:
+                raise Problem(404, "case_not_found", "没有这件事。", "There is no such case.")
+            await _check_seen(conn, who, case_id)
         return CaseFacts(case_id=case_id, facts=[FactView(**row) for row in rows])
 
     return router
+
+
+async def _check_seen(conn: Connection, who: Identity, case_id: UUID) -> None:
+    """Refuse whoever is no operator and whose unit neither lies on the case's path nor owns it."""
+    if OPERATOR in who.roles:
+        return
+    key = (who.tenant_id, case_id)
+    case = (await facts.now(conn, [key])).get(key)
+    place, owner = (case.grid or case.village, case.owner_unit) if case else (None, None)
+    if not who.units.intersection((*await registry.path(conn, who.tenant_id, place), owner)):
+        zh, en = "这件事不归您的单位。", "This case does not belong to your unit."
+        raise Problem(403, "unit_not_allowed", zh, en)

@@ -12,10 +12,18 @@ from starlette.requests import ClientDisconnect
 from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
-from services.chassis.postgres import Connection
+from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
 from services.ledger.api.door import Authorization, Door
-from services.ledger.changes import Faulty, ProfileFinal, read_lines, record_set, sealed_entries
+from services.ledger.changes import (
+    Faulty,
+    ProfileFinal,
+    SetReused,
+    digest_of,
+    read_lines,
+    record_set,
+    sealed_entries,
+)
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import registry
@@ -62,29 +70,34 @@ def make_registry_router(door: Door) -> APIRouter:
             zh, en = "变更集编号有误。", "change_set_id: expected letters, digits, . _ : -"
             raise Problem(422, "change_set_id_invalid", zh, en, field="change_set_id")
         body = await _body(request, door.settings)
-        one = ChangeSet(who.tenant_id, change_set_id, who.staff, valid_from or datetime.now(UTC))
         try:
-            entries = await asyncio.to_thread(_entries, who.tenant_id, body, door.keys)
+            entries, digest = await asyncio.to_thread(_entries, who.tenant_id, body, door.keys)
         except Faulty as error:
             zh, en = "变更集有误，一条也没有记入。", "The set has faults; nothing was recorded."
             raise Problem(422, "change_set_faulty", zh, en, errors=error.faults) from error
         except CannotOpen as error:
             zh, en = "密钥文件里没有这个租户的密钥。", "The key file has no keys for this tenant."
             raise Problem(422, "tenant_without_keys", zh, en) from error
+        begins = valid_from or datetime.now(UTC)
+        one = ChangeSet(who.tenant_id, change_set_id, who.staff, begins, digest)
         try:
-            async with door.pool.acquire() as conn, conn.transaction():
+            async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
                 fresh = await record_set(conn, one, entries)
         except ProfileFinal as error:
             zh = f"配置版本 {error} 已登记为别的内容，版本不可改：请用下一个版本号。"
             en = f"Profile version {error} is recorded with another body: take the next number."
             raise Problem(409, "profile_version_final", zh, en) from error
+        except SetReused as error:
+            zh = f"变更集 {error} 已登记为别的内容，这一份一条也没有记入：请换一个编号。"
+            en = f"Set {error} is recorded with other content; nothing was changed: take a new id."
+            raise Problem(409, "change_set_reused", zh, en) from error
         door.relay.wake()
         return SetView(change_set=change_set_id, entries=len(entries), known=not fresh)
 
     @router.get("/counts")
     async def get_registry_counts(authorization: Authorization = None) -> dict[str, int]:
         who = door.who(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             return await registry.count_by_kind(conn, who.tenant_id)
 
     return router
@@ -97,7 +110,7 @@ def make_clock_router(door: Door) -> APIRouter:
     @router.get("/clock")
     async def get_clock(authorization: Authorization = None) -> ClockView:
         who = door.operator(authorization)
-        async with door.pool.acquire() as conn:
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             offsets, real = await _clock(conn, who.tenant_id), await database_now(conn)
         return _clock_view(who.tenant_id, offsets, real)
 
@@ -107,7 +120,7 @@ def make_clock_router(door: Door) -> APIRouter:
         if (body.advance_s is None) == (body.set_to is None):
             zh, en = "请给出 advance_s 或 set_to 之一。", "Give either advance_s or set_to."
             raise Problem(422, "clock_body_invalid", zh, en, field="advance_s")
-        async with door.pool.acquire() as conn, conn.transaction():
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
             await registry.take_turn(conn, who.tenant_id)
             real = await database_now(conn)
             offsets = await _clock(conn, who.tenant_id)
@@ -125,8 +138,9 @@ def make_clock_router(door: Door) -> APIRouter:
     return router
 
 
-def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> list[Entry]:
-    return sealed_entries(tenant_id, read_lines(body), keys)
+def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], str]:
+    lines = read_lines(body)
+    return sealed_entries(tenant_id, lines, keys), digest_of(tenant_id, lines, keys)
 
 
 async def _body(request: Request, settings: LedgerSettings) -> bytes:

@@ -19,17 +19,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Who recorded which set, and from when it holds."""
+    """Who recorded which set, and from when it holds. `digest` tells its content, by no word."""
 
     tenant_id: str
     change_set_id: str
     recorded_by: str
     valid_from: datetime
+    digest: str | None = None
 
 
 OPEN_SET = """
-INSERT INTO change_set (tenant_id, change_set_id, recorded_by, valid_from, entries)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO change_set (tenant_id, change_set_id, recorded_by, valid_from, entries, digest)
+VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT DO NOTHING
 RETURNING change_set_id
 """
@@ -47,7 +48,16 @@ async def open_set(conn: Connection, one: ChangeSet, entries: int) -> bool:
     """Enter a change set and take the tenant's turn; False if it is known already."""
     await take_turn(conn, one.tenant_id)
     columns = (one.tenant_id, one.change_set_id, one.recorded_by, one.valid_from, entries)
-    return await conn.fetchval(OPEN_SET, *columns) is not None
+    return await conn.fetchval(OPEN_SET, *columns, one.digest) is not None
+
+
+DIGEST = "SELECT digest FROM change_set WHERE tenant_id = $1 AND change_set_id = $2"
+
+
+async def digest(conn: Connection, one: ChangeSet) -> str | None:
+    """Return the digest that a set was recorded with, if any was."""
+    kept: str | None = await conn.fetchval(DIGEST, one.tenant_id, one.change_set_id)
+    return kept
 
 
 APPEND = """
@@ -91,6 +101,33 @@ async def current(
     """Return a record as it is now; None if there is none, or it was removed."""
     body: dict[str, Any] | None = await conn.fetchval(CURRENT, tenant_id, kind, record_id)
     return body
+
+
+PATH = """
+WITH RECURSIVE unit AS (
+    SELECT DISTINCT ON (record_id) record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'unit'
+    ORDER BY record_id, version DESC
+), path AS (
+    SELECT record_id, body ->> 'parent' AS parent
+    FROM unit
+    WHERE body IS NOT NULL AND (record_id = $2 OR ($2 IS NULL AND body ->> 'parent' IS NULL))
+    UNION
+    SELECT unit.record_id, unit.body ->> 'parent'
+    FROM unit
+    JOIN path ON unit.record_id = path.parent
+    WHERE unit.body IS NOT NULL
+)
+SELECT record_id
+FROM path
+LIMIT 100
+"""
+
+
+async def path(conn: Connection, tenant_id: str, unit_id: str | None) -> list[str]:
+    """Return a unit and those above it; without a unit, the town itself."""
+    return [row["record_id"] for row in await conn.fetch(PATH, tenant_id, unit_id)]
 
 
 COUNT_BY_KIND = """

@@ -75,3 +75,17 @@ async def keep_follow_up(conn: Connection, one: FollowUp) -> None:
     """Keep a follow-up; the caller announces it."""
     what = (one.reason, one.received_at, one.sealed)
     await conn.execute(KEEP_FOLLOW_UP, one.tenant_id, one.follow_up_id, one.case_id, *what)
+
+
+FOLLOW_UPS = """
+SELECT tenant_id, follow_up_id, case_id, reason, received_at, sealed
+FROM follow_up
+WHERE tenant_id = $1 AND case_id = $2
+ORDER BY received_at, follow_up_id
+LIMIT $3
+"""
+
+
+async def follow_ups(conn: Connection, tenant_id: str, case_id: UUID, limit: int) -> list[FollowUp]:
+    """Read what else came in for a case, in order."""
+    return [FollowUp(**row) for row in await conn.fetch(FOLLOW_UPS, tenant_id, case_id, limit)]

@@ -15,6 +15,7 @@ from aiokafka.errors import (
 )
 from prometheus_client import REGISTRY
 
+from services.chassis.batch import NotHere
 from services.chassis.inbox import Record, processed
 from tests.component.chassis.notes import TOPIC, Consumer, Ground, Handler, key, note, record
 
@@ -385,6 +386,22 @@ async def test_rejections_that_lie_far_enough_back_halt_nobody(ground: Ground) -
         await reader.on_batch(consumer, batch)
     assert not reader.halted.is_set()
     assert len(await ground.aside()) == 10
+
+
+async def test_what_is_parked_for_lack_of_something_halts_nobody_and_holds_its_subject(
+    ground: Ground,
+) -> None:
+    consumer = Consumer()
+    texts = [f"b{n}-{n}" for n in range(30)]
+    faults: dict[str, Callable[[], Exception]] = {one: lambda: NotHere("no town") for one in texts}
+    reader = ground.reader(Handler(faults), reject_window_records=100, reject_share_max=0.05)
+    await reader.on_batch(consumer, [record(note(f"b{n}", n), n) for n in range(30)])
+    await reader.on_batch(consumer, [record(note("b0", 30), 30), record(note("g", 31), 31)])
+    assert not reader.halted.is_set()
+    assert await ground.texts() == ["g-31"]
+    aside = await ground.pool.fetch("SELECT state, reason FROM quarantine ORDER BY record_offset")
+    assert {row["state"] for row in aside} == {"parked"}
+    assert (len(aside), "no town" in aside[0]["reason"]) == (31, True)
 
 
 async def test_two_readers_with_the_same_batch_at_once_make_one_effect(ground: Ground) -> None:

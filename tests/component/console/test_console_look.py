@@ -155,6 +155,17 @@ async def test_each_town_in_the_list_is_counted_at_its_own_time(world: World) ->
     assert counts == {TENANT: (1, 0), "other": (1, 1), "empty": (0, 0)}
 
 
+async def test_a_town_that_has_settled_everything_stays_in_the_list(world: World) -> None:
+    for tenant in (TENANT, "other"):
+        world.town(tenant=tenant)
+    done = [Story().opened().accepted().settled().visited() for _ in range(2)]
+    await world.hear(*done, Story(tenant="other").opened())
+    given = [("other", START), (TENANT, START), ("empty", START)]
+    async with world.pool.acquire() as conn:
+        found = [(one.tenant_id, one.open, one.late) for one in await look.towns(conn, given)]
+    assert found == [("other", 1, 0), (TENANT, 0, 0), ("empty", 0, 0)]
+
+
 def statements(module: ModuleType) -> list[str]:
     return [value for name, value in vars(module).items() if name.isupper() and type(value) is str]
 

@@ -187,8 +187,8 @@ async def test_without_the_database_looking_up_fails_softly_and_reporting_goes_o
     dsn = f"postgresql://nobody:x@127.0.0.1:{unused_ports(1)[0]}/intake"
     async with open_window(dsn, intake_secrets) as window:
         answer = await window.http.get("/v1/track/AAAA-AAAA-AAAA")
-        assert told(answer) == (503, "track_unavailable")
-        assert answer.headers["retry-after"] == "10"
+        assert told(answer) == (503, "not_now")
+        assert answer.headers["retry-after"] == "5"
         assert told(await window.post()) == (503, "not_confirmed")
 
 

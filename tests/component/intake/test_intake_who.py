@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.local.secrets import Secrets
-from tests.component.intake.window import REPORT, RIGHT, Window, open_window, told
+from tests import factories
+from tests.component.intake.window import REPORT, RIGHT, Window, open_window, small_town, told
 from tests.factories import TENANT
 
 PAST = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
@@ -58,19 +60,10 @@ async def test_a_key_ends_at_its_moment(
 
 async def test_a_key_revoked_in_one_town_still_holds_in_another(window: Window) -> None:
     window.front_end("k", "app", revoked_at=PAST)
-    window.know(
-        *[{"kind": "profile", "id": "1", "body": body} for body in [profile(window)]],
-        change_set="seed", tenant="gucheng",
-    )  # fmt: skip
+    window.know(*small_town("gucheng"), change_set="seed", tenant="gucheng")
     window.front_end("k", "app", tenant="gucheng")
     assert told(await window.post({**REPORT, "tenant": "gucheng"}, api_key="k")) == RIGHT
     assert told(await window.post(api_key="k")) == (404, "tenant_unknown")
-
-
-def profile(window: Window) -> dict[str, Any]:
-    known = window.registry.towns[TENANT].profile
-    assert known is not None
-    return {"version": 1, "body": known.model_dump(mode="json", exclude_unset=True)}
 
 
 async def test_a_tenant_that_is_not_there_looks_like_one_the_key_is_not_for(
@@ -95,6 +88,35 @@ async def test_a_town_without_its_profile_asks_to_come_again(window: Window) -> 
     answer = await window.post({**REPORT, "tenant": "bare"}, api_key="k")
     assert told(answer) == (503, "tenant_not_ready")
     assert answer.headers["retry-after"]
+
+
+async def test_a_town_without_units_asks_to_come_again_until_it_has_some(window: Window) -> None:
+    lines = [*small_town("bare")]
+    units = [line for line in lines if line["kind"] == "unit"]
+    window.know(*[line for line in lines if line not in units], change_set="profile", tenant="bare")
+    window.front_end("k", "app", tenant="bare")
+    report = {**REPORT, "tenant": "bare"}
+    answer = await window.post(report, api_key="k")
+    assert told(answer) == (503, "tenant_not_ready")
+    assert "same key" in answer.json()["detail"]
+    window.know(*units, change_set="units", tenant="bare")
+    assert told(await window.post(report, api_key="k")) == RIGHT
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["without its keys", "no key file"])
+async def test_a_town_that_nothing_can_be_sealed_for_asks_to_come_again(
+    intake_dsn: str, tmp_path: Path, there: bool
+) -> None:
+    secrets = factories.secrets(tmp_path, TENANT)
+    async with open_window(intake_dsn, secrets) as window:
+        window.know(*small_town("keyless"), change_set="seed", tenant="keyless")
+        window.front_end("k", "app", tenant="keyless")
+        if not there:
+            secrets.key_file.unlink()
+        answer = await window.post({**REPORT, "tenant": "keyless"}, api_key="k")
+        assert told(answer) == (503, "tenant_not_ready")
+        assert answer.headers["retry-after"]
+        assert told(await window.post()) == RIGHT
 
 
 @pytest.mark.parametrize("key", [None, ""])

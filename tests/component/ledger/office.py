@@ -1,7 +1,7 @@
 """Ledger's own doors on a real database: HTTP in, records in, the outbox looked at."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
@@ -66,8 +66,9 @@ class Office:
     def of(self, tenant: str) -> "Office":
         return replace(self, tenant=tenant)
 
-    def headers(self, *roles: str) -> dict[str, str]:
-        token = factories.token(self.secrets, *(roles or ("operator",)), tenant=self.tenant)
+    def headers(self, *roles: str, units: Sequence[str] = ()) -> dict[str, str]:
+        given = roles or ("operator",)
+        token = factories.token(self.secrets, *given, tenant=self.tenant, units=[*units])
         return {"Authorization": f"Bearer {token}"}
 
     async def post_set(
@@ -80,8 +81,8 @@ class Office:
             headers=self.headers(),
         )
 
-    async def get(self, path: str, *roles: str) -> httpx.Response:
-        return await self.http.get(path, headers=self.headers(*roles))
+    async def get(self, path: str, *roles: str, units: Sequence[str] = ()) -> httpx.Response:
+        return await self.http.get(path, headers=self.headers(*roles, units=units))
 
     async def clock(self, **body: Any) -> httpx.Response:
         return await self.http.post("/v1/dev/clock", json=body, headers=self.headers())

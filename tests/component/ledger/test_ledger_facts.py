@@ -156,6 +156,32 @@ async def test_the_facts_of_a_case_can_be_read_whatever_their_envelope_says(stor
     assert facts[1]["occurred_at"] == "yesterday"
 
 
+UNITS: list[tuple[str, str | None]] = [("town", None), ("v1", "town"), ("g1", "v1"), ("g2", "v1")]
+
+
+@pytest.mark.parametrize(
+    ("grid", "unit", "status"),
+    [("g1", "g1", 200), ("g1", "v1", 200), ("g1", "town", 200), ("g1", "g2", 403),
+     ("g2", "g1", 200), ("g2", "g2", 200), (None, "town", 200), (None, "v1", 403)],
+)  # fmt: skip
+async def test_facts_are_shown_to_the_units_of_the_case_and_to_its_owner(
+    story: Story, grid: str | None, unit: str, status: int
+) -> None:
+    units = [
+        {"kind": "unit", "id": id_, "body": {"level": "grid", "zh": id_, "parent": parent}}
+        for id_, parent in UNITS
+    ]
+    assert (await story.office.post_set("units", units)).status_code == 200
+    await story.hear(("case.opened.v1", {**OPENED, "grid": grid, "village": None}))
+    path = f"/v1/cases/{CASE}/facts"
+    answer = await story.office.get(path, "center_clerk", units=[unit])
+    assert answer.status_code == status
+    if status == 403:
+        assert set(answer.json()) == {"type", "status", "code", "title", "detail"}
+    assert (await story.office.get(path, "center_clerk")).status_code == 403
+    assert (await story.office.get(path, "operator")).status_code == 200
+
+
 async def test_another_tenants_case_is_answered_like_none(story: Story) -> None:
     await story.hear(("case.opened.v1", OPENED))
     none = await story.office.get(f"/v1/cases/{uuid4()}/facts")

@@ -8,7 +8,7 @@ import pytest
 from contracts.registry import Change, Household, ProfileVersion, Staff
 from contracts.topics import registry_partition
 from deploy.local.secrets import Secrets
-from services.chassis.copy import complete_sets
+from services.chassis.copy import OpenSets
 from services.chassis.seal import KeyRing, SealedFields
 from tests import factories
 from tests.component.ledger.office import Office, open_office
@@ -60,10 +60,26 @@ async def test_a_set_is_repeatable_by_its_id(office: Office) -> None:
     again = await office.post_set("s1", units("g1"))
     assert (again.status_code, again.json()["known"]) == (200, True)
     other = await office.post_set("s1", units("g9"))
-    assert other.json()["known"] is True
+    assert (other.status_code, other.json()["code"]) == (409, "change_set_reused")
+    assert "s1" in other.json()["detail"]
     assert len(await office.outbox()) == 1
     theirs = await office.of("town199").post_set("s1", units("g1"))
     assert theirs.json()["known"] is False
+
+
+async def test_a_set_recorded_before_digests_were_kept_stays_repeatable(office: Office) -> None:
+    await office.post_set("s1", units("g1"))
+    await office.pool.execute("UPDATE change_set SET digest = NULL")
+    again = await office.post_set("s1", units("g1"))
+    assert (again.status_code, again.json()["known"]) == (200, True)
+
+
+async def test_what_is_kept_of_a_sets_content_tells_no_name(office: Office) -> None:
+    posts = [{"unit": "g1", "role": "grid_worker"}]
+    await office.post_set("s1", [line("staff", "w", name=CANARY, posts=posts)])
+    (kept,) = await office.rows("change_set")
+    assert len(kept["digest"]) == 32
+    assert CANARY not in str(dict(kept))
 
 
 async def test_the_same_set_from_many_at_once_is_recorded_once(office: Office) -> None:
@@ -76,8 +92,8 @@ async def test_sets_at_once_do_not_mix_on_the_topic(office: Office) -> None:
     names = [f"s{n}" for n in range(8)]
     await asyncio.gather(*(office.post_set(name, units(*"abcdef")) for name in names))
     changes = await office.published()
-    ended, tail = complete_sets(changes)
-    assert (len(ended), len(tail)) == (48, 0)
+    sets: OpenSets[Change] = OpenSets()
+    assert sum(len(sets.feed(one)) for one in changes) == len(changes) == 48
     order = list(dict.fromkeys(one.change_set for one in changes))
     assert sorted(order) == names
     assert [one.change_set for one in changes] == [name for name in order for _ in range(6)]

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from contracts.facts import Owner
 from tests import factories
 from tests.component.notify.world import Gateway, World, missed
 
@@ -18,7 +19,7 @@ async def http(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def ask(http: httpx.AsyncClient, world: World, case_id: UUID, **who: Any) -> httpx.Response:
-    token = factories.token(world.keys, "center_clerk", **who)
+    token = factories.token(world.keys, "center_clerk", **{"units": ["town"], **who})
     headers = {"Authorization": f"Bearer {token}"}
     return await http.get("/v1/messages", params={"case_id": str(case_id)}, headers=headers)
 
@@ -67,10 +68,33 @@ async def test_another_tenant_sees_nothing(world: World, http: httpx.AsyncClient
     assert (await ask(http, world, uuid4())).json()["messages"] == []
 
 
+@pytest.mark.parametrize(
+    ("unit", "status"),
+    [("g01", 200), ("v1", 200), ("town", 200), ("g02", 403), ("v2", 403), ("x", 403)],
+)
+async def test_messages_are_shown_to_the_units_of_the_case(
+    world: World, http: httpx.AsyncClient, unit: str, status: int
+) -> None:
+    case_id = await world.assign()
+    answer = await ask(http, world, case_id, units=[unit])
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["code"] == "unit_not_allowed"
+        assert "s-gw-01" not in answer.text
+
+
+async def test_whoever_owns_a_case_sees_its_messages_wherever_it_lies(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    case_id = await world.assign(Owner(unit="g02", role="grid_worker"), grid="g01")
+    assert (await ask(http, world, case_id, units=["g02"])).status_code == 200
+    assert (await ask(http, world, case_id, units=[])).status_code == 403
+
+
 async def test_the_page_is_bounded(world: World, http: httpx.AsyncClient) -> None:
     opened = world.opened()
     await world.hear(opened, missed(opened.subject_id))
-    token = factories.token(world.keys, "center_clerk")
+    token = factories.token(world.keys, "center_clerk", units=["town"])
     headers = {"Authorization": f"Bearer {token}"}
     asked = {"case_id": str(opened.subject_id), "limit": "2"}
     body = (await http.get("/v1/messages", params=asked, headers=headers)).json()

@@ -5,8 +5,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from contracts.facts import CaseAcceptedV1, CaseReopenedV1, CaseResolvedV1, CaseStepTakenV1, Owner
+from contracts.topics import ROUTING_EVENTS
 from services import notify
 from tests import factories
 from tests.component.notify.world import (
@@ -110,31 +112,39 @@ async def quarantined(world: World) -> list[tuple[str, str]]:
     return [(row["state"], row["reason"]) for row in rows]
 
 
-async def test_a_fact_of_a_case_never_opened_is_set_aside_and_holds_nobody_else(
-    world: World,
-) -> None:
-    orphan, opened = uuid4(), world.opened()
-    await world.hear(assigned(orphan), opened, assigned(opened.subject_id))
-    await world.hear(warned(orphan))
-    (first, reason), (second, _) = await quarantined(world)
-    assert (first, second) == ("rejected", "parked")
-    assert "never read" in reason
+async def test_facts_of_a_case_older_than_the_topic_are_skipped_and_counted(world: World) -> None:
+    labels = {"topic": ROUTING_EVENTS.name, "end": "orphan"}
+    before = REGISTRY.get_sample_value("chuishao_records_total", labels) or 0
+    opened = world.opened()
+    await world.hear(*[assigned(uuid4()) for _ in range(60)], opened, assigned(opened.subject_id))
+    await world.hear(warned(uuid4()))
+    assert await quarantined(world) == []
+    assert REGISTRY.get_sample_value("chuishao_records_total", labels) == before + 61
     assert await intents(world) == {("case_assigned", "s-gw-01", "app,wechat,sms"): 1}
 
 
 async def test_a_fact_waits_for_its_town_a_while_and_is_then_set_aside(world: World) -> None:
     opened = world.opened(tenant="gucheng")
+    world.consumer.copied = False
     await world.hear(opened)
     assert (await quarantined(world), world.consumer.given_back) == ([], 1)
     await world.hear(opened, at=datetime.now(UTC) - timedelta(minutes=2))
     (state, reason), *_ = await quarantined(world)
-    assert (state, world.consumer.given_back) == ("rejected", 1)
-    assert "no registry for tenant gucheng" in reason
+    assert (state, world.consumer.given_back) == ("parked", 1)
+    assert "tenant gucheng" in reason
+
+
+async def test_a_fact_whose_town_is_not_in_a_whole_copy_waits_alone(world: World) -> None:
+    lost, mine = world.opened(tenant="gucheng"), world.opened()
+    await world.hear(lost, mine, assigned(mine.subject_id))
+    assert [state for state, _ in await quarantined(world)] == ["parked"]
+    assert sum((await intents(world)).values()) == 1
 
 
 async def test_a_town_that_comes_late_loses_nothing(world: World) -> None:
     opened = world.opened(tenant="gucheng")
     records = world.records([opened, assigned(opened.subject_id, tenant="gucheng")])
+    world.consumer.copied = False
     await world.hear_records(records)
     await world.town(tenant="gucheng")
     await world.hear_records(records)

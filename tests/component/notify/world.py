@@ -73,6 +73,11 @@ class Consumer:
 
     def __init__(self) -> None:
         self.given_back = 0
+        self.copied = True
+
+    async def is_copied(self, _conn: object) -> bool:
+        """Tell whether notify's copy of the registry is whole."""
+        return self.copied
 
     def assignment(self) -> set[object]:
         return set()
@@ -137,7 +142,7 @@ class World:
             self.pool,
             [ROUTING_EVENTS.name],
             parse_routing,
-            RoutingEvents(self.towns).apply,
+            RoutingEvents(self.towns, self.consumer.is_copied).apply,
             lambda: None,
         )
         await subscription.on_batch(self.consumer, records)

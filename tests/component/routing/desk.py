@@ -49,6 +49,11 @@ class Consumer:
     def __init__(self) -> None:
         self.ends: Counter[int] = Counter()
         self.given_back = 0
+        self.copied = True
+
+    async def is_copied(self, _conn: object) -> bool:
+        """Tell whether routing's copy of the registry is whole."""
+        return self.copied
 
     def assignment(self) -> set[Any]:
         self.given_back += 1  # asked when a batch is committed or given back
@@ -205,6 +210,7 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
     settings = factories.settings(RoutingSettings, secrets, dsn=dsn, **more)
     keys, tokens, towns = KeyRing(settings.key_file), TokenCheck(settings.token_key_file), Towns()
     woken: list[None] = []
+    consumer = Consumer()
     async with open_pool(settings, "routing") as pool:
 
         def wake() -> None:
@@ -216,11 +222,16 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         app.include_router(whistles.make_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         intake = Subscription(
-            settings, pool, "intake", parse_intake, IntakeEvents(towns).apply, wake
+            settings,
+            pool,
+            "intake",
+            parse_intake,
+            IntakeEvents(towns, consumer.is_copied).apply,
+            wake,
         )
         registry = Subscription(
             settings, pool, "registry", parse_registry, on_registry, lambda: None
         )
         both: dict[str, Subscription[Any]] = {"intake": intake, "registry": registry}
         async with httpx.AsyncClient(transport=transport, base_url="http://routing") as http:
-            yield Desk(pool, secrets, settings, keys, towns, http, Consumer(), woken, "yihe", both)
+            yield Desk(pool, secrets, settings, keys, towns, http, consumer, woken, "yihe", both)

@@ -1,12 +1,15 @@
 import gc
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 
-from services.chassis.http import Problem
-from tests.component.routing.desk import Desk
+from deploy.local.secrets import Secrets
+from services.chassis.http import Problem, make_app
+from tests.component.routing.desk import Desk, open_desk
+from tests.factories import START
 
 WORKER = ("grid_worker", "g01", "s-gw-01")
 
@@ -48,6 +51,7 @@ async def test_another_units_case_is_forbidden(desk: Desk, case_id: UUID, unit: 
     for path in ("", "/history", "/why"):
         answer = await desk.get(f"/v1/cases/{case_id}{path}", "grid_worker", unit)
         assert (answer.status_code, answer.json()["code"]) == (403, "unit_not_allowed")
+        assert answer.json().keys() == {"type", "status", "code", "title", "detail"}
     answer = await desk.step(case_id, "first_ask", ("grid_worker", unit, "x"), 3)
     assert (answer.status_code, answer.json()["code"]) == (403, "unit_not_allowed")
 
@@ -174,6 +178,47 @@ async def test_a_case_shows_what_its_people_need(desk: Desk) -> None:
     ]  # fmt: skip
     assert case["allowed_steps"] == ["first_ask"]
     assert case["whistles"] == []
+
+
+async def test_a_second_body_under_one_key_is_read_by_those_who_read_the_first(desk: Desk) -> None:
+    where = {"grid": "g01"}
+    first = desk.event(words={"summary": "一", "phone": "+8613800000000"}, location=where)
+    second = desk.event(words={"summary": "二", "description": "其实是另一件"}, location=where)
+    later = START + timedelta(seconds=5)
+    await desk.hear(desk.record(first), desk.record(second, later))
+    answer = await desk.get(f"/v1/cases/{first.subject_id}", "grid_worker", "g01")
+    assert answer.json()["text"] == {"summary": "一"}
+    (more,) = answer.json()["follow_ups"]
+    assert more["text"] == {"summary": "二", "description": "其实是另一件"}
+    assert (more["reason"], datetime.fromisoformat(more["received_at"])) == ("key_conflict", later)
+    assert "13800000000" not in answer.text
+    assert (await desk.get(f"/v1/cases/{first.subject_id}", unit="g02")).status_code == 403
+
+
+async def test_while_the_database_is_away_every_door_says_not_now(routing_secrets: Secrets) -> None:
+    async with open_desk("postgresql://nobody:x@127.0.0.1:9/routing", routing_secrets) as desk:
+        answers = [
+            await desk.get(f"/v1/cases/{uuid4()}"),
+            await desk.get("/v1/queues/g01"),
+            await desk.step(uuid4(), "first_ask", WORKER, 1),
+        ]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_now")
+        assert answer.headers["retry-after"]
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_fault_of_ours_is_no_outage() -> None:
+    app = make_app("test", {})
+
+    @app.get("/wrong")
+    async def wrong() -> None:
+        raise asyncpg.UndefinedTableError("relation does not exist")
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        answer = await http.get("/wrong")
+    assert (answer.status_code, answer.json()["code"]) == (500, "http_500")
 
 
 async def test_why_tells_each_rule_that_was_tried(desk: Desk) -> None:

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from contracts.facts import CaseFollowUpKeptV1, CaseOpenedV1
-from tests.component.routing.desk import Desk
+from services.chassis.inbox import Record
+from tests.component.routing.desk import Desk, town_lines
 from tests.factories import START
 
 # Where it is said to be; where it lands, and why no grid could be told.
@@ -188,22 +189,50 @@ async def test_reports_of_two_towns_in_one_batch_keep_apart(desk: Desk, neighbou
 
 async def test_a_report_of_a_town_that_is_not_here_yet_waits(routing: Desk) -> None:
     unknown = routing.of("town299")
-    now = await unknown.pool.fetchval("SELECT clock_timestamp()")
-    record = unknown.record(unknown.event(), now)
+    record = unknown.record(unknown.event(), await unknown.now())
+    unknown.consumer.copied = False
     await unknown.hear(record)
+    unknown.consumer.copied = True
     assert await unknown.rows("inbox") == await unknown.rows("cases") == []
     await unknown.town()
     await unknown.hear(record)
     assert len(await unknown.rows("cases")) == 1
 
 
+async def aside(desk: Desk, record: Record) -> tuple[str, str]:
+    """Return how a record was set aside, and why."""
+    query = "SELECT state, reason FROM quarantine WHERE record_key = $1"
+    row = await desk.pool.fetchrow(query, record.key)
+    assert row is not None
+    return row["state"], row["reason"]
+
+
 async def test_a_report_whose_town_never_comes_is_set_aside_and_holds_up_no_other(
     desk: Desk, routing: Desk
 ) -> None:
     lost = routing.of("town298")
+    desk.consumer.copied = False
     record, mine = lost.record(lost.event()), desk.event()
     await desk.hear(record, desk.record(mine))
+    desk.consumer.copied = True
     assert await desk.case(mine.subject_id)
-    aside = await desk.pool.fetchrow("SELECT * FROM quarantine WHERE record_key = $1", record.key)
-    assert aside is not None
-    assert "no registry for tenant town298" in aside["reason"]
+    state, reason = await aside(desk, record)
+    assert state == "parked"
+    assert "tenant town298" in reason
+
+
+async def test_reports_of_a_town_without_units_stop_nobody_not_even_for_a_moment(
+    desk: Desk, neighbour: Desk
+) -> None:
+    """Its profile is here and our copy is whole: waiting would help nobody."""
+    units = [one["id"] for one in town_lines() if one["kind"] == "unit"]
+    await neighbour.town(
+        *[{"kind": "unit", "id": one, "body": None} for one in units], change_set="gone"
+    )
+    now = await desk.now()
+    theirs = [neighbour.record(neighbour.event(f"k{n}"), now) for n in range(60)]
+    mine = desk.event()
+    await desk.hear(*theirs[:30], desk.record(mine, now), *theirs[30:])
+    assert await desk.case(mine.subject_id)
+    assert {(await aside(desk, one))[0] for one in theirs} == {"parked"}
+    assert not desk.subscriptions["intake"].halted.is_set()

@@ -188,8 +188,8 @@ async def test_satisfied_is_yes_or_no(desk: Desk, case_id: UUID, satisfied: obje
 
 
 BODIES: list[tuple[bytes, int]] = [
-    (b"", 422),
-    (b"{", 422),
+    (b"", 400),
+    (b"{", 400),
     (b"[]", 422),
     (b"null", 422),
     (b'{"step":"first_ask"}', 422),
@@ -198,9 +198,9 @@ BODIES: list[tuple[bytes, int]] = [
     (b'{"step":5,"expected_seq":1}', 422),
     (b'{"step":"%s","expected_seq":1}' % (b"x" * 65), 422),
     (b"[" * 10_000, 400),
-    (b'{"step":"a","expected_seq":1,"\\ud800":"x"}', 422),
-    (b'{"step":"a\\ud800","expected_seq":1}', 422),
-    (b"\xff\xfe", 422),
+    (b'{"step":"a","expected_seq":1,"\\ud800":"x"}', 400),
+    (b'{"step":"a\\ud800","expected_seq":1}', 400),
+    (b"\xff\xfe", 400),
 ]
 
 
@@ -226,10 +226,46 @@ async def test_a_body_without_end_is_cut_off_before_it_is_read(desk: Desk, case_
             sent += 65_536
             yield b" " * 65_536
 
-    for headers in (desk.headers(*WORKER), {}):
+    for headers, status in ((desk.headers(*WORKER), 413), ({}, 401)):
         sent = 0
         answer = await desk.http.post(
             f"/v1/cases/{case_id}/steps", content=endless(), headers=headers
         )
-        assert (answer.status_code, answer.json()["code"]) == (413, "http_413")
+        assert answer.status_code == status
         assert sent < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"step": "cancel", "step": "first_ask", "expected_seq": 3}', "json_duplicate_key"),
+        (b'{"step": "first_ask", "expected_seq": NaN}', "json_not_a_number"),
+        (b'{"step": "first_ask"', "json_malformed"),
+        (b"", "json_malformed"),
+    ],
+)
+async def test_a_step_is_read_as_strictly_as_a_report(desk: Desk, body: bytes, code: str) -> None:
+    case_id = await desk.report(location={"grid": "g01"})
+    path, headers = f"/v1/cases/{case_id}/steps", desk.headers("grid_worker", "g01", "s-gw-01")
+    answer = await desk.http.post(path, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+async def test_a_step_that_was_taken_is_answered_though_the_case_is_another_units_then(
+    desk: Desk, case_id: UUID
+) -> None:
+    before = await seq(desk, case_id)
+    await desk.pool.execute(
+        "CREATE FUNCTION hand_away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " NEW.grid = 'g04'; NEW.village = 'v2'; NEW.owner_unit = 'g04'; RETURN NEW; END $$"
+    )
+    await desk.pool.execute(
+        "CREATE TRIGGER hand_away BEFORE UPDATE ON cases"
+        f" FOR EACH ROW WHEN (OLD.case_id = '{case_id}') EXECUTE FUNCTION hand_away()"
+    )
+    answer = await desk.step(case_id, "first_ask", WORKER, before)
+    await desk.pool.execute("DROP FUNCTION hand_away CASCADE")
+    assert answer.status_code == 200
+    assert answer.json()["seq"] == (await desk.case(case_id))["seq"] > before
+    later = await desk.step(case_id, "grid_settle", WORKER, answer.json()["seq"])
+    assert (later.status_code, later.json()["code"]) == (403, "unit_not_allowed")

@@ -227,6 +227,13 @@ async def test_the_truth_can_be_asked_for_and_forgotten(sandbox: Caller) -> None
     assert (await sandbox.details())["TotalCount"] == 0
 
 
+async def test_the_truth_can_be_searched_for_words(sandbox: Caller) -> None:
+    for matter in ("路灯不亮", "井盖没了", "路灯又不亮"):
+        await sandbox.send(TemplateParam=f'{{"matter":"{matter}"}}')
+    texts = [message["text"] for message in await sandbox.reached(words="路灯又")]
+    assert texts == ["【吹哨】已受理：路灯又不亮"]
+
+
 async def test_live_ready_and_no_documents_from_elsewhere(sandbox: Caller) -> None:
     assert (await sandbox.http.get("/live")).json() == {"live": True}
     assert (await sandbox.http.get("/ready")).json()["ready"] is True

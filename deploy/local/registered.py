@@ -1,0 +1,78 @@
+"""What a town's registry says now, as far as commands tell it: who may log in, in what zone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+CURRENT = """
+SELECT DISTINCT ON (kind, record_id) kind, record_id, body
+FROM registry_record
+WHERE tenant_id = $1 AND kind = ANY($2::text[])
+ORDER BY kind, record_id, version DESC
+LIMIT 100000
+"""
+# Profiles are numbered; the highest number binds new cases.
+PROFILE = """
+SELECT body -> 'body'
+FROM registry_record
+WHERE tenant_id = $1 AND kind = 'profile' AND body IS NOT NULL
+ORDER BY (body ->> 'version')::integer DESC, version DESC
+LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Somebody of the staff, in one of his posts."""
+
+    tenant: str
+    role: str
+    unit: str
+    staff: str
+
+
+async def timezone_of(ledger_dsn: str, tenant: str) -> ZoneInfo:
+    """Return the zone of a town's clocks."""
+    conn = await asyncpg.connect(ledger_dsn)
+    try:
+        profile = json.loads(await conn.fetchval(PROFILE, tenant))
+    finally:
+        await conn.close()
+    return ZoneInfo(profile["clock"]["timezone"])
+
+
+async def logins_of(ledger_dsn: str, tenant: str) -> list[Login]:
+    """Return somebody for each level of a town, of the role that its profile names first."""
+    conn = await asyncpg.connect(ledger_dsn)
+    try:
+        profile = json.loads(await conn.fetchval(PROFILE, tenant))
+        rows = await conn.fetch(CURRENT, tenant, ["staff", "unit"])
+    finally:
+        await conn.close()
+    there = [
+        (row["kind"], row["record_id"], json.loads(row["body"])) for row in rows if row["body"]
+    ]
+    levels = {record_id: body["level"] for kind, record_id, body in there if kind == "unit"}
+    staff = [(record_id, body["posts"]) for kind, record_id, body in there if kind == "staff"]
+    return [
+        Login(tenant, *found)
+        for level in (one["id"] for one in profile["levels"])
+        if (
+            found := _first(profile["roles"], staff, {u for u, at in levels.items() if at == level})
+        )
+    ]
+
+
+def _first(
+    roles: Sequence[dict[str, Any]], staff: Sequence[tuple[str, Any]], units: set[str]
+) -> tuple[str, str, str] | None:
+    for role in roles:
+        for record_id, posts in staff:
+            for post in posts:
+                if post["role"] == role["id"] and post["unit"] in units:
+                    return post["role"], post["unit"], record_id
+    return None

@@ -1,0 +1,76 @@
+"""Doctor speaks whatever is down: a finding with what to do, never a trace."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.local.doctor import Finding, examine
+from deploy.local.ports import unused_ports
+from deploy.local.state import StackState
+from tests.conftest import Database
+
+SET_ASIDE = """
+INSERT INTO quarantine (topic, partition, record_offset, at, headers, body, state, reason)
+SELECT 'intake.events', 3, n, now(), '[]', NULL, 'rejected', '[bold]no summary'
+FROM generate_series(1, 25) n
+"""
+
+
+def stack(place: Path, routing: str) -> StackState:
+    """Describe a stack of which nothing answers but, perhaps, routing's database."""
+    kafka, http = unused_ports(2)
+    facts = {
+        "routing": f"http://127.0.0.1:{http}",
+        "kafka": f"127.0.0.1:{kafka}",
+        "postgres": {"routing": routing},
+    }
+    return StackState(place, facts)
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    return {one.what.partition(" · ")[2]: one for one in findings}
+
+
+async def test_servers_that_are_down_are_findings_that_say_what_to_do(tmp_path: Path) -> None:
+    nobody = f"postgresql://chuishao@127.0.0.1:{unused_ports(1)[0]}/routing"
+    findings = await examine(stack(tmp_path, nobody))
+    assert {one.state for one in findings} == {"bad"}
+    assert set(by_name(findings)) == {"services", "backlog", "database", "timers and owners"}
+    for one in findings:
+        assert " · " in one.todo
+        assert str(tmp_path) in one.todo
+
+
+async def test_without_kafka_the_databases_are_still_looked_at(
+    tmp_path: Path, database: Database
+) -> None:
+    found = by_name(await examine(stack(tmp_path, await database("routing"))))
+    assert found["backlog"].state == "bad"
+    assert "KafkaConnectionError" in found["backlog"].text
+    assert found["cases without an owner"].state == "well"
+
+
+async def test_all_that_is_set_aside_is_counted_and_the_oldest_are_listed(
+    tmp_path: Path, database: Database
+) -> None:
+    dsn = await database("routing")
+    conn = await asyncpg.connect(dsn)
+    await conn.execute(SET_ASIDE)
+    await conn.close()
+    found = by_name(await examine(stack(tmp_path, dsn)))["quarantine"]
+    assert found.text.startswith("25 ")
+    assert len(found.details) == 20
+    assert found.todo
+
+
+@pytest.mark.parametrize("table", ["quarantine", "outbox_parked"])
+async def test_a_database_without_its_schema_is_a_finding(
+    tmp_path: Path, database: Database, table: str
+) -> None:
+    dsn = await database("routing")
+    conn = await asyncpg.connect(dsn)
+    await conn.execute(f"DROP TABLE {table}")
+    await conn.close()
+    found = by_name(await examine(stack(tmp_path, dsn)))["database"]
+    assert (found.state, table in found.text) == ("bad", True)

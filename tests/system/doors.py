@@ -1,0 +1,45 @@
+"""The doors of the whole stack, as the people of a town use them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from deploy.cli.demo import Town
+from deploy.local.state import StackState
+from tests.faults.ground import TENANT
+
+QUIET_S = 60.0
+
+
+async def until(wanted: Callable[[], Awaitable[Any]], timeout_s: float = 20.0) -> Any:
+    """Wait until something is there, and return it."""
+    async with asyncio.timeout(timeout_s):
+        while not (found := await wanted()):
+            await asyncio.sleep(0.05)
+        return found
+
+
+async def report(state: StackState, key: str, **body: Any) -> tuple[dict[str, Any], StackState]:
+    """Post one report as the demo front end."""
+    async with httpx.AsyncClient(base_url=state.url("intake"), timeout=10) as client:
+        answer = await client.post(
+            "/v1/cases",
+            json={"tenant": TENANT, **body},
+            headers={"X-Api-Key": state.api_key, "Idempotency-Key": key},
+        )
+    assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    return accepted, state
+
+
+async def opened(town: Town, case_id: str, unit: str) -> dict[str, Any]:
+    async def ask() -> dict[str, Any] | None:
+        try:
+            return await town.ask("routing", f"/v1/cases/{case_id}", "grid_worker", units=[unit])
+        except Exception:  # noqa: BLE001 - not opened yet
+            return None
+
+    case: dict[str, Any] = await until(ask)
+    return case
