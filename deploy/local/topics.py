@@ -32,7 +32,8 @@ async def apply_topics(
 ) -> list[Applied]:
     """Make what is missing, with so many copies, and set what the manifest names and differs.
 
-    Of a topic that is there, copies and settings which the manifest does not name stay as they are.
+    Of a topic that is there, copies and settings which the manifest does not name stay as they
+    are; how many of its copies must have a record follows from the copies that it has.
 
     Raises:
         LocalStackError: a topic has another partition count, which is never changed; or the
@@ -55,23 +56,29 @@ async def apply_topics(
 async def _apply(
     admin: AIOKafkaAdminClient, topics: Sequence[Topic], replication: int
 ) -> list[Applied]:
-    there = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics()}
+    there = {one["topic"]: one["partitions"] for one in await admin.describe_topics()}
     for topic in topics:
-        _check_partitions(topic, there.get(topic.name))
+        if topic.name in there:
+            _check_partitions(topic, len(there[topic.name]))
     missing = [topic for topic in topics if topic.name not in there]
     if missing:
         answer = await admin.create_topics([_new(topic, replication) for topic in missing])
         _check("建立", "made", answer.topic_errors)
         await _until_listed(admin, frozenset(topic.name for topic in missing))
     given = await _given(admin, [topic for topic in topics if topic not in missing])
+    named = {
+        topic.name: topic.config_for(len(there[topic.name][0]["replicas"]))
+        for topic in topics
+        if topic.name in there
+    }
     changed = [
         topic
         for topic in topics
-        if topic.name in given and not topic.config.items() <= given[topic.name].items()
+        if topic.name in named and not named[topic.name].items() <= given[topic.name].items()
     ]
     if changed:
         # The request replaces all that was given to a topic: what is to stay is sent along.
-        wanted = [_resource(topic, {**given[topic.name], **topic.config}) for topic in changed]
+        wanted = [_resource(topic, {**given[topic.name], **named[topic.name]}) for topic in changed]
         for answer in await admin.alter_configs(wanted):
             _check("修改", "changed", ((r[3], r[0], r[1]) for r in answer.resources))
     return [
@@ -106,8 +113,8 @@ def _check(zh: str, en: str, refusals: Iterable[Refusal]) -> None:
         )
 
 
-def _check_partitions(topic: Topic, partitions: int | None) -> None:
-    if partitions is not None and partitions != topic.partitions:
+def _check_partitions(topic: Topic, partitions: int) -> None:
+    if partitions != topic.partitions:
         raise LocalStackError(
             f"主题 {topic.name} 有 {partitions} 个分区，清单要 {topic.partitions} 个。"
             "分区数不能改，改了就乱了同一件事的先后；什么都没有动。",
@@ -118,7 +125,9 @@ def _check_partitions(topic: Topic, partitions: int | None) -> None:
 
 
 def _new(topic: Topic, replication: int) -> NewTopic:
-    return NewTopic(topic.name, topic.partitions, replication, topic_configs=topic.config)
+    return NewTopic(
+        topic.name, topic.partitions, replication, topic_configs=topic.config_for(replication)
+    )
 
 
 def _resource(topic: Topic, configs: Configs | None) -> ConfigResource:

@@ -194,7 +194,7 @@ class Acceptor:
         )
 
     async def _publish(self, event: Event) -> datetime:
-        """Publish and wait for the acknowledgement; return the broker's time, real.
+        """Publish and wait for the acknowledgement; return the broker's time, real, if it tells it.
 
         While the broker answers nobody, a few go on asking it and all others are told at once:
         a crowd that waits would make everybody late.
@@ -224,7 +224,9 @@ class Acceptor:
             raise _not_confirmed() from error
         finally:
             self._asking -= 1
-        if meta.timestamp_type != 1:  # a repeat which the broker had already: its time is lost
+        if meta.timestamp_type != 1:
+            # Our producer's own retry of what the broker has, but no longer remembers when: it
+            # tells no time, so this host's is shown. Routing reads the record's, and that decides.
             return datetime.now(UTC)
         return datetime.fromtimestamp(meta.timestamp / 1000, UTC)
 

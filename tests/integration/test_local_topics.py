@@ -50,20 +50,21 @@ async def test_all_is_made_once_and_then_left_alone(kafka: str, topic_prefix: st
     assert {one.done for one in first} == {"made"}
     assert {one.done for one in again} == {"unchanged"}
     for topic in topics:
-        assert topic.config.items() <= (await configs(kafka, topic.name)).items()
+        assert topic.config_for(1).items() <= (await configs(kafka, topic.name)).items()
 
 
 async def test_what_differs_is_set_and_what_an_operator_gave_stays(
     kafka: str, topic_prefix: str
 ) -> None:
     (topic,) = named(topic_prefix, LEDGER_REGISTRY)
-    given = {"cleanup.policy": "delete", "segment.ms": "3600000"}
+    given = {"cleanup.policy": "delete", "segment.ms": "3600000", "min.insync.replicas": "2"}
     await make(kafka, topic, topic.partitions, given)
     assert [one.done for one in await apply_topics(kafka, [topic])] == ["changed"]
     async with asyncio.timeout(10):  # the controller answers before the broker has heard of it
         while (now := await configs(kafka, topic.name))["cleanup.policy"] != "compact":
             await asyncio.sleep(0.05)
     assert now["segment.ms"] == "3600000"
+    assert now["min.insync.replicas"] == "1", "two in-sync copies of one could never be had"
     assert [one.done for one in await apply_topics(kafka, [topic])] == ["unchanged"]
 
 
