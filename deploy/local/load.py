@@ -78,29 +78,32 @@ class Load:
     ) -> None:
         deadline = None
         while one.case_id is None:
-            await self._post(client, one, body)
+            wait_s = await self._post(client, one, body)
             if one.case_id is None:
                 if stop.is_set() and deadline is None:
                     deadline = time.monotonic() + patience_s
                 if deadline is not None and time.monotonic() > deadline:
                     return
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(wait_s)
 
-    async def _post(self, client: aiohttp.ClientSession, one: Sent, body: dict[str, Any]) -> None:
+    async def _post(self, client: aiohttp.ClientSession, one: Sent, body: dict[str, Any]) -> float:
+        """Send once; return after how long to send again, as the answer asks for it."""
         headers = {"X-Api-Key": self._api_key, "Idempotency-Key": one.key}
         started = time.monotonic()
         one.tries += 1
         try:
             async with client.post("/v1/cases", json=body, headers=headers) as answer:
                 status, accepted = answer.status, await answer.json(content_type=None)
+                wait_s = float(answer.headers.get("Retry-After", RETRY_S))
         except (aiohttp.ClientError, OSError, ValueError):
-            status, accepted = 0, {}
+            status, accepted, wait_s = 0, {}, RETRY_S
         if status == ACCEPTED:
             one.case_id = UUID(accepted["case_id"])
             one.tracking_code = accepted["tracking_code"]
             one.confirmed_s = time.monotonic() - started
         else:
             one.refused.append((status, time.monotonic() - started))
+        return wait_s
 
 
 @asynccontextmanager

@@ -180,7 +180,7 @@ async def test_a_halted_reader_is_stopped_and_makes_the_service_unready(ground: 
         for n in range(12):
             await put(to, ground.topic, notes.note(f"b{n}"), n % 4, value=b"{")
     work = Work()
-    work.waiting_for = None
+    work.waiting_for = "the registry"  # which this reader may be the one to bring
     more: dict[str, Any] = {
         "reject_window_records": 100,
         "reject_share_max": 0.05,
