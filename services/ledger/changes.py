@@ -30,7 +30,15 @@ class Line(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     kind: Literal[
-        "tenant", "profile", "front_end", "unit", "staff", "department", "household", "person"
+        "tenant",
+        "profile",
+        "calendar",
+        "front_end",
+        "unit",
+        "staff",
+        "department",
+        "household",
+        "person",
     ]
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
     body: dict[str, Any] | None

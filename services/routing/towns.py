@@ -7,6 +7,7 @@ read in the deciding transaction, so memory is never older than the database.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from contracts.calendar import Calendar
 from contracts.registry import ProfileVersion, Staff, TenantClock, Unit
 from services.chassis import copy
 from services.chassis.clock import REAL, Offsets
@@ -15,7 +16,8 @@ from services.routing.compiled import offsets_from, rules_from, town_from
 from services.routing.domain.rules import Rules
 from services.routing.domain.town import Setting, Town
 
-_KINDS = ("profile", "unit", "staff", "clock")
+_KINDS = ("profile", "unit", "staff", "clock", "calendar")
+CALENDAR = "cn"  # the id of the official table
 _UNREAD = ("body",)  # a profile's own: of profiles, their ids alone
 
 
@@ -30,6 +32,7 @@ class KnownTown:
     town: Town
     rules: Rules
     offsets: Offsets
+    calendar: Calendar | None = None
 
     @property
     def setting(self) -> Setting:
@@ -41,7 +44,7 @@ class Towns:
 
     def __init__(self) -> None:
         self._towns: dict[str, KnownTown] = {}
-        self._rules: dict[tuple[str, int], Rules] = {}
+        self._rules: dict[tuple[str, int, int], Rules] = {}
 
     async def known(self, conn: Connection, tenant_ids: Iterable[str]) -> dict[str, KnownTown]:
         """Return the towns whose profile has come."""
@@ -57,21 +60,26 @@ class Towns:
     async def setting(self, conn: Connection, tenant_id: str, profile_version: int) -> Setting:
         """Return the town as it is now with the rules that a case is pinned to."""
         known = (await self.known(conn, [tenant_id]))[tenant_id]
-        return Setting(known.town, await self._rules_of(conn, tenant_id, profile_version))
+        rules = await self._rules_of(conn, tenant_id, profile_version, known.calendar)
+        return Setting(known.town, rules)
 
-    async def _rules_of(self, conn: Connection, tenant_id: str, version: int) -> Rules:
-        key = (tenant_id, version)
+    async def _rules_of(
+        self, conn: Connection, tenant_id: str, version: int, calendar: Calendar | None
+    ) -> Rules:
+        key = (tenant_id, version, calendar.version if calendar else 0)
         if key not in self._rules:
             body = await copy.record(conn, tenant_id, "profile", str(version))
             record = ProfileVersion.model_validate(body)
-            self._rules[key] = rules_from(record.version, record.body)
+            self._rules[key] = rules_from(record.version, record.body, calendar)
         return self._rules[key]
 
     async def _compile(self, conn: Connection, tenant_id: str) -> KnownTown | None:
         version, found = await copy.snapshot(conn, tenant_id, _KINDS, _UNREAD)
         if not found["profile"]:
             return None
-        rules = await self._rules_of(conn, tenant_id, max(map(int, found["profile"])))
+        official = found["calendar"].get(CALENDAR)
+        calendar = Calendar.model_validate(official) if official else None
+        rules = await self._rules_of(conn, tenant_id, max(map(int, found["profile"])), calendar)
         clock = found["clock"].get("clock")
         town = town_from(
             {one: Unit.model_validate(body) for one, body in found["unit"].items()},
@@ -79,4 +87,4 @@ class Towns:
             rules.levels,
         )
         offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
-        return KnownTown(version, town, rules, offsets)
+        return KnownTown(version, town, rules, offsets, calendar)

@@ -1,12 +1,14 @@
 """The whistle through routing's doors: over HTTP, over events, and by the clock."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from contracts.calendar import load
 from contracts.events import Event
 from contracts.facts import Actor, CaseStepRequestedV1
 from tests import factories
@@ -247,3 +249,20 @@ async def test_a_second_whistle_merges(desk: Desk) -> None:
     rows = {row["department"]: row["whistle_id"] for row in await desk.rows("slot", case_id)}
     assert rows["police"] == whistle_id
     assert rows["court"] == UUID(answer.json()["whistle_id"])
+
+
+async def test_yh_s01_duty_hours_are_counted_once_the_official_calendar_is_there(
+    desk: Desk,
+) -> None:
+    official = load().model_dump(mode="json", exclude_none=True)
+    await desk.town({"kind": "calendar", "id": "cn", "body": official}, change_set="calendar")
+    case_id = await desk.report(location={"grid": "g01"}, case_class="complex")
+    (clock,) = [one for one in await desk.rows("timer", case_id) if one["kind"] == "miss"]
+    assert clock["fires_at"] is not None
+    answer = await blow(desk, case_id, "police", "justice", "court")
+    assert answer.status_code == 201, answer.text
+    dues = {one["due_at"] for one in answer.json()["slots"]}
+    assert len(dues) == 1
+    (due,) = dues
+    local = datetime.fromisoformat(due).astimezone(ZoneInfo("Asia/Shanghai"))
+    assert time(8, 30) < local.time() <= time(18, 0)
