@@ -7,7 +7,11 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import aiohttp
+import asyncpg
+import httpx
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -17,6 +21,15 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 T = TypeVar("T")
+# What a command meets when a process that it needs dies under it.
+GONE = (
+    OSError,
+    KafkaError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    httpx.HTTPError,
+    aiohttp.ClientError,
+)
 
 DATA_DIR = ".chuishao"
 DataDir = Annotated[
@@ -58,6 +71,14 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise typer.Exit(1) from error
     except TimeoutError as error:
         err.print(f"[bold]等得太久 · It took too long[/bold]\n{error}")
+        raise typer.Exit(1) from error
+    except GONE as error:
+        what = f"{type(error).__name__}: {error}"
+        err.print(
+            "[bold]一个服务或服务器没有回应 · A service or server does not answer[/bold]\n"
+            "chuishao doctor 会说明是哪一个 · tells which one"
+        )
+        err.print(what, markup=False)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
