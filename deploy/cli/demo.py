@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 from contracts.profile import Flow, Profile
 from deploy.cli.replay import Replayed, send_all, wait_opened
 from deploy.cli.screen import DATA_DIR, DataDir, in_ci, out, progress, run
+from deploy.cli.told import Story, Town
 from deploy.cli.up import (
     Durable,
     Fresh,
@@ -27,6 +27,13 @@ from deploy.cli.up import (
     show,
     stack,
     until_stopped,
+)
+from deploy.cli.whistle_story import (
+    BLOWER,
+    RESOLVED,
+    departments_of,
+    report_urgent,
+    tell_whistle,
 )
 from deploy.local.errors import LocalStackError
 from deploy.local.layout import PORT_BASE
@@ -46,54 +53,6 @@ WORK: Sequence[dict[str, Any]] = (
     {"step": "resolve", "result": "已上门处理，问题解决。", "proof": ["photo-1"]},
 )
 VISIT: dict[str, Any] = {"step": "return_visit", "satisfied": True}
-
-
-@dataclass(slots=True)
-class Story:
-    """What was told, and whether it came true."""
-
-    told: list[tuple[bool, str]] = field(default_factory=list)
-
-    def tell(self, true: bool, zh: str, en: str) -> None:
-        self.told.append((true, zh))
-        lamp = "[green]●[/green]" if true else "[red]○[/red]"
-        out.print(f"{lamp} {zh}  [dim]{en}[/dim]")
-
-    @property
-    def came_true(self) -> bool:
-        return bool(self.told) and all(true for true, _ in self.told)
-
-
-class Town:
-    """The doors of one town, as its people use them."""
-
-    def __init__(self, state: StackState, tenant: str) -> None:
-        self.state, self.tenant = state, tenant
-
-    async def ask(self, service: str, path: str, *roles: str, **who: Any) -> dict[str, Any]:  # noqa: ANN401 - of make_token
-        token = self.state.token(self.tenant, *roles, **who)
-        async with httpx.AsyncClient(base_url=self.state.url(service), timeout=10) as client:
-            answer = await client.get(path, headers={"Authorization": f"Bearer {token}"})
-        return self._checked(answer)
-
-    async def step(
-        self, case: dict[str, Any], body: dict[str, Any], role: str, unit: str, staff: str
-    ) -> dict[str, Any]:
-        token = self.state.token(self.tenant, role, units=[unit], staff=staff)
-        async with httpx.AsyncClient(base_url=self.state.url("routing"), timeout=10) as client:
-            answer = await client.post(
-                f"/v1/cases/{case['case_id']}/steps",
-                json={**body, "expected_seq": case["seq"]},
-                headers={"Authorization": f"Bearer {token}"},
-            )
-        return self._checked(answer)
-
-    @staticmethod
-    def _checked(answer: httpx.Response) -> dict[str, Any]:
-        body: dict[str, Any] = answer.json()
-        if answer.is_error:
-            raise LocalStackError(str(body.get("title")), str(body.get("detail")))
-        return body
 
 
 def story_flow(profile: Profile) -> Flow:
@@ -126,9 +85,9 @@ def _leads(flow: Flow, steps: Sequence[str]) -> bool:
     return at in flow.end
 
 
-async def tell(running: Running, state: StackState, flow: Flow, *, fast: bool) -> Story:
+async def tell(running: Running, state: StackState, profile: Profile, *, fast: bool) -> Story:
     """Tell the story of one town's morning."""
-    tenant = running.tenants[0]
+    tenant, flow = running.tenants[0], story_flow(profile)
     story, town = Story(), Town(state, tenant)
     given = list(reports(running.towns[tenant], seed=1, count=REPORTS))
     replayed = await _report(state, tenant, given, fast=fast)
@@ -139,10 +98,34 @@ async def tell(running: Running, state: StackState, flow: Flow, *, fast: bool) -
     )
     _tell_owners(story, replayed)
     await _tell_one_case(story, town, replayed, flow, fast=fast)
+    await _tell_whistle(story, town, replayed, flow, profile, fast=fast)
     async with Watch(state) as watch:
         await watch.until_quiet(QUIET_TIMEOUT_S)
     await _tell_ledger(story, town, replayed)
     return story
+
+
+async def _tell_whistle(
+    story: Story, town: Town, replayed: Replayed, flow: Flow, profile: Profile, *, fast: bool
+) -> None:
+    """Tell of a dispute that the village cannot settle, where the town blows a whistle."""
+    called = departments_of(profile)
+    if not called:
+        return
+    grid = choose(replayed.opened, flow)["grid"]
+    code = (await report_urgent(town.state, town.tenant, grid))["case_id"]
+    case = await town.opened(code)
+    where = (case["owner"]["role"], case["owner"]["unit"], case["owner"]["staff"])
+    for body in WORK[:-1]:
+        case = await town.step(case, body, *where)
+    case = await tell_whistle(story, town, case, called, fast=fast)
+    case = await town.step(case, {**WORK[-1], **RESOLVED}, *where)
+    case = await town.step(case, VISIT, BLOWER, "town", "demo-clerk")
+    story.tell(
+        case["state"] == "closed",
+        "会商一个结果，三家都记着；回访满意，结案",
+        "one result for all, visited and closed",
+    )
 
 
 async def _report(
@@ -286,11 +269,12 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
             size=Size(villages=villages, grids=grids, people=people),
             seed=seed,
         )
-        flow = story_flow(profile_of(wanted.towns[0]))
+        profile = profile_of(wanted.towns[0])
+        story_flow(profile)
         async with stack(wanted) as running:
             await show(running)
             out.print()
-            story = await tell(running, read_state(wanted.data_dir), flow, fast=fast or in_ci())
+            story = await tell(running, read_state(wanted.data_dir), profile, fast=fast or in_ci())
             out.print()
             if in_ci():
                 print(json.dumps({"came_true": story.came_true}), flush=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from deploy.cli.demo import Town
+from deploy.cli.told import Town
 from deploy.local.state import StackState
 from tests.faults.ground import TENANT
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 
 from contracts.topics import TOPICS
-from deploy.cli.demo import Town
+from deploy.cli.told import Town
 from deploy.local.quiet import Watch
 from deploy.local.state import StackState
 from deploy.local.whole import Running

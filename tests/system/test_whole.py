@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from deploy.cli.clock import move
-from deploy.cli.demo import Town
 from deploy.cli.replay import send_all, wait_opened
+from deploy.cli.told import Town
 from deploy.local.doctor import examine
 from deploy.local.quiet import Watch
 from deploy.local.seeding import post_set

@@ -1,0 +1,79 @@
+"""What a demo tells, and the doors through which its people act."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from deploy.cli.screen import out
+from deploy.local.errors import LocalStackError
+from deploy.local.state import StackState
+
+
+@dataclass(slots=True)
+class Story:
+    """What was told, and whether it came true."""
+
+    told: list[tuple[bool, str]] = field(default_factory=list)
+
+    def tell(self, true: bool, zh: str, en: str) -> None:
+        self.told.append((true, zh))
+        lamp = "[green]●[/green]" if true else "[red]○[/red]"
+        out.print(f"{lamp} {zh}  [dim]{en}[/dim]")
+
+    @property
+    def came_true(self) -> bool:
+        return bool(self.told) and all(true for true, _ in self.told)
+
+
+class Town:
+    """The doors of one town, as its people use them."""
+
+    def __init__(self, state: StackState, tenant: str) -> None:
+        self.state, self.tenant = state, tenant
+
+    async def ask(self, service: str, path: str, *roles: str, **who: Any) -> dict[str, Any]:  # noqa: ANN401 - of make_token
+        token = self.state.token(self.tenant, *roles, **who)
+        async with httpx.AsyncClient(base_url=self.state.url(service), timeout=10) as client:
+            answer = await client.get(path, headers={"Authorization": f"Bearer {token}"})
+        return self._checked(answer)
+
+    async def opened(self, case_id: str) -> dict[str, Any]:
+        """Wait until routing has opened a case; return it."""
+        for _ in range(100):
+            with contextlib.suppress(LocalStackError):
+                return await self.ask(
+                    "routing", f"/v1/cases/{case_id}", "center_clerk", units=["town"]
+                )
+            await asyncio.sleep(0.1)
+        raise LocalStackError("报上去的件没有登记。", "What was reported has not been opened.")
+
+    async def post(
+        self,
+        path: str,
+        body: dict[str, Any],
+        *roles: str,
+        **who: Any,  # noqa: ANN401 - of make_token
+    ) -> dict[str, Any]:
+        """Let somebody act at routing's door."""
+        token = self.state.token(self.tenant, *roles, **who)
+        async with httpx.AsyncClient(base_url=self.state.url("routing"), timeout=10) as client:
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await client.post(path, json=body, headers=headers)
+        return self._checked(answer)
+
+    async def step(
+        self, case: dict[str, Any], body: dict[str, Any], role: str, unit: str, staff: str
+    ) -> dict[str, Any]:
+        given = {**body, "expected_seq": case["seq"]}
+        path = f"/v1/cases/{case['case_id']}/steps"
+        return await self.post(path, given, role, units=[unit], staff=staff)
+
+    @staticmethod
+    def _checked(answer: httpx.Response) -> dict[str, Any]:
+        body: dict[str, Any] = answer.json()
+        if answer.is_error:
+            raise LocalStackError(str(body.get("title")), str(body.get("detail")))
+        return body
