@@ -309,7 +309,7 @@ def _climb(
     hurried = False
     for n, rung in enumerate(rungs[first:], first):
         at = add(slot.due_at or now, rung.after, setting.rules)
-        if n > first and at > now and not hurried:
+        if at > now and not hurried:
             return facts, [NewTimer(rung_of(slot.department, n), "rung", at, slot.due_at)]
         hurried = not _somebody(rung, slot.department, setting)
         facts.append(_rung_taken(slot, n, rung, nobody=hurried))

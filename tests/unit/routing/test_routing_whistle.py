@@ -174,6 +174,17 @@ def test_a_rung_with_nobody_on_it_is_told_of_and_the_next_follows_at_once() -> N
     assert climbed[-2:] == [(ten, "notify_head", True), (ten, "escalate", False)]
 
 
+def test_a_ladder_that_begins_later_waits_for_its_first_rung() -> None:
+    rules = setting().rules
+    later = replace(rules.whistle, on_miss=rules.whistle.on_miss[2:])
+    told = story(setting=replace(setting(), rules=replace(rules, whistle=later)))
+    told.blow("2025-03-03T09:00", "court")
+    told.until("2025-03-05T09:59")
+    assert told.facts("case.escalated") == []
+    told.until("2025-03-05T10:00")
+    assert [fact.data["do"] for _, fact in told.facts("case.escalated")] == ["notify_head"]
+
+
 def test_ydk_s14_the_village_calls_and_one_misses_alone() -> None:
     told = story("general", setting=setting("yidukou"), state="in_progress")
     told.case = replace(told.case, flow=told.setting.rules.default_flow)
