@@ -88,5 +88,5 @@ class Towns:
         rules = await self._rules_of(conn, tenant_id, max(profiles))
         if rules is None:
             return None
-        posts = await registry.posts(conn, tenant_id)
-        return KnownTown(version, town_from(units, posts, rules.levels), rules)
+        staff = await registry.serving(conn, tenant_id)
+        return KnownTown(version, town_from(units, staff, rules.levels), rules)

@@ -1,6 +1,7 @@
 """What notify reads of its own copy of the registry."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from services.chassis.postgres import Connection, Pool
@@ -31,8 +32,16 @@ async def units(conn: Connection, tenant_id: str) -> dict[str, Mapping[str, Any]
     return {row["record_id"]: row["body"] for row in await conn.fetch(UNITS, tenant_id)}
 
 
-POSTS = """
-SELECT record_id, body -> 'posts' AS posts
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a member of staff holds, and the department served."""
+
+    posts: Sequence[Mapping[str, Any]]
+    department: str | None
+
+
+SERVING = """
+SELECT record_id, body -> 'posts' AS posts, body ->> 'department' AS department
 FROM registry_copy
 WHERE tenant_id = $1 AND kind = 'staff'
 ORDER BY record_id
@@ -40,9 +49,10 @@ LIMIT 100000
 """
 
 
-async def posts(conn: Connection, tenant_id: str) -> dict[str, Sequence[Mapping[str, Any]]]:
-    """Return the posts of a tenant's staff by id, without their contacts."""
-    return {row["record_id"]: row["posts"] for row in await conn.fetch(POSTS, tenant_id)}
+async def serving(conn: Connection, tenant_id: str) -> dict[str, Serving]:
+    """Return what a tenant's staff hold, by id, without their contacts."""
+    rows = await conn.fetch(SERVING, tenant_id)
+    return {row["record_id"]: Serving(row["posts"], row["department"]) for row in rows}
 
 
 PROFILE_VERSIONS = """

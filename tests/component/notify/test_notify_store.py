@@ -1,11 +1,11 @@
 from datetime import timedelta
 
-from services.notify.store import attempts, cases, intents, registry
+from services.notify.store import attempts, cases, intents, registry, slots
 from tests.component.notify.world import World
 
 
 async def test_every_statement_fits_the_schema(world: World) -> None:
-    modules = (attempts, cases, intents, registry)
+    modules = (attempts, cases, intents, registry, slots)
     statements = [
         text
         for module in modules
