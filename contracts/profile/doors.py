@@ -56,6 +56,7 @@ class NotificationRule(Part):
     id: Id | None = None
     when: NoticeId
     to: Some[RecipientId]
+    """Roles, `reporter`, `handler`, or `superior`: whoever a rung of the whistle turns to."""
     via: Some[ChannelId]
     """In the order in which they are tried."""
 

@@ -20,7 +20,7 @@ Name = Literal[
     "chuishao_outbox_parked_total",
     # Counter: requests answered with 202.
     "chuishao_accepted_total",
-    # Counter: messages to people, by the state they came into (planned, accepted, failed …).
+    # Counter: messages to people, by the state they came into (planned, accepted, crossed …).
     "chuishao_messages_total",
     # Counter: calls to providers, by channel and outcome.
     "chuishao_sends_total",

@@ -23,9 +23,10 @@ from services.notify.domain.turns import (
     Wait,
     next_turn,
 )
-from services.notify.domain.wording import due_words
+from services.notify.domain.whistle import wanted
+from services.notify.domain.wording import UNKNOWN_DUE, due_words
 from services.notify.settings import NotifySettings
-from services.notify.store import attempts, cases, intents, registry
+from services.notify.store import attempts, cases, intents, registry, slots
 from services.notify.store.attempts import KeptAttempt, NewAttempt
 from services.notify.store.intents import Intent, KeptIntent, Turn
 from services.notify.towns import Towns
@@ -33,8 +34,6 @@ from services.notify.towns import Towns
 # Every way that a profile may name, and that of intents which have none left.
 _CHANNELS = ("sms", "wechat", "app", "voice", "screen", "console", NOBODY)
 _CONTACTS = frozenset({"phone", "openid"})
-# What nobody needs to be told any more once the case is closed.
-_UNTIL_CLOSED = frozenset({"deadline_warning"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +147,7 @@ class Claims:
         now = await database_now(conn)
         every = [kept.intent for kept in due]
         tried = await attempts.of_intents(conn, [one.key for one in every])
+        parts = await slots.share(conn, {one.slot for one in every if one.slot})
         known = await cases.some(conn, {(one.tenant_id, one.case_id) for one in every})
         people = {(one.tenant_id, one.recipient) for one in every if is_staff(one.recipient)}
         staff = await registry.staff_contacts(conn, people)
@@ -162,7 +162,9 @@ class Claims:
                 needs=self._needs,
                 contacts=_CONTACTS.intersection(sealed["fields"] if sealed else ()),
                 paused=paused,
-                wanted=not (case.case.closed and one.notice in _UNTIL_CLOSED),
+                wanted=wanted(
+                    one.notice, parts.get(one.slot) if one.slot else None, closed=case.case.closed
+                ),
                 expired=(now - kept.created_at).total_seconds() > self._settings.message_age_s_max,
             )
             done = tried[one.key]
@@ -175,5 +177,5 @@ class Claims:
 def _words(intent: Intent, now: datetime) -> Mapping[str, str]:
     """Return what the text names; `today` is the day of sending."""
     if intent.due_at is None:
-        return intent.words
+        return {**intent.words, "due": UNKNOWN_DUE}
     return {**intent.words, "due": due_words(intent.due_at, now, intent.timezone)}

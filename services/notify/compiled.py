@@ -1,7 +1,7 @@
 """From contracts to rules: profile, registry and templates become frozen values of the domain."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +29,7 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
     """
     profile = town_profile.parse(body)
     retry = profile.notifications.retry
+    can = {role.id: frozenset(role.can) for role in profile.roles}
     return Rules(
         version=version,
         timezone=profile.clock.timezone,
@@ -40,6 +41,10 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
         categories={one.id: one.zh for one in profile.cases.categories},
         role_levels={role.id: role.level for role in profile.roles},
         levels={one.kind: one.id for one in reversed(profile.levels) if not one.outside_town},
+        departments={one.id: one.zh for one in profile.departments},
+        reporters=frozenset(role for role, may in can.items() if "report_in" in may),
+        heads=tuple(role for role, may in can.items() if {"report_in", "review"} <= may),
+        supervisors=tuple(role for role, may in can.items() if {"supervise", "sign_off"} <= may),
     )
 
 
@@ -56,23 +61,35 @@ def _seconds(wait: Duration) -> float:
 
 def town_from(
     units: Mapping[str, Mapping[str, Any]],
-    staff: Mapping[str, Sequence[Mapping[str, Any]]],
+    staff: Mapping[str, Mapping[str, Any]],
     levels: Mapping[str, str],
 ) -> Town:
     """Compile the registry's units and rosters."""
     rosters: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
-    for staff_id, posts in staff.items():
-        for post in map(Post.model_validate, posts):
+    serving: dict[str, dict[str, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
+    for staff_id, one in staff.items():
+        department = one.get("department")
+        for post in map(Post.model_validate, one["posts"]):
             rosters[post.unit, post.role].append((post.rank, staff_id))
+            if department is not None:
+                serving[department][post.role].append((post.rank, staff_id))
     records = {unit_id: UnitRecord.model_validate(body) for unit_id, body in units.items()}
     return Town(
         units={
             unit_id: Unit(unit_id, unit.level, unit.zh, unit.parent)
             for unit_id, unit in records.items()
         },
-        posts={post: tuple(id_ for _, id_ in sorted(held)) for post, held in rosters.items()},
+        posts={post: _in_order(held) for post, held in rosters.items()},
         town_level=levels["town"],
+        departments={
+            id_: {role: _in_order(held) for role, held in roles.items()}
+            for id_, roles in serving.items()
+        },
     )
+
+
+def _in_order(held: Iterable[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(staff_id for _, staff_id in sorted(held)))
 
 
 def offsets_from(clock: TenantClock) -> Offsets:

@@ -28,10 +28,11 @@ from services.notify.domain.recipients import Case, Owner, tellings
 from services.notify.domain.town import Rules, Town
 from services.notify.domain.turns import Plan
 from services.notify.domain.wording import words
-from services.notify.store import cases, intents
+from services.notify.store import cases, intents, slots
 from services.notify.store.cases import Kept
 from services.notify.store.intents import Intent
 from services.notify.towns import Towns
+from services.notify.whistles import FACTS, WHISTLE_NOTICES, Slots, parts_of
 
 # The kinds that tell who has a case or that somebody is to be told; no other is read.
 FOLLOWED: Mapping[str, type[Fact]] = {
@@ -44,15 +45,17 @@ FOLLOWED: Mapping[str, type[Fact]] = {
     "case.resolved.v1": CaseResolvedV1,
     "case.closed.v1": CaseClosedV1,
     "case.reopened.v1": CaseReopenedV1,
+    **FACTS,
 }
-# What a profile calls it when it says who is told. A whistle's facts will stand here too.
-NOTICES: Mapping[type[Fact], str] = {
+# What a profile calls it when it says who is told.
+_CASE_NOTICES: Mapping[type[Fact], str] = {
     CaseAcceptedV1: "case_accepted",
     CaseAssignedV1: "case_assigned",
     CaseResolvedV1: "case_resolved",
     CaseDeadlineWarnedV1: "deadline_warning",
     CaseDeadlineMissedV1: "deadline_missed",
 }
+NOTICES: Mapping[type[Fact], str] = {**_CASE_NOTICES, **WHISTLE_NOTICES}
 # How long a fact may wait for our copy of the registry: routing may have heard of a town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
 
@@ -82,6 +85,7 @@ class RoutingEvents:
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
         known = await self._towns.known(conn, {one.message.tenant_id for one in heard})
         there = await cases.lock(conn, [_key(one.message) for one in heard])
+        parts = Slots(await slots.of_cases(conn, there))
         found: list[Intent] = []
         for one in heard:
             event = one.message
@@ -93,13 +97,14 @@ class RoutingEvents:
                 count("chuishao_records_total", topic=one.record.topic, end="orphan")
                 continue
             there[_key(event)] = kept
-            notice = NOTICES.get(type(event.data))
+            notice = parts.take_in(event) or _CASE_NOTICES.get(type(event.data))
             if notice is not None:
                 version = kept.case.profile_version
                 rules = await self._towns.rules(conn, event.tenant_id, version, town)
-                found += _intents(event, notice, kept.case, rules, town.town)
+                found += _intents(event, notice, kept.case, rules, town.town, parts)
         if there:
             await cases.put(conn, list(there.values()))
+            await parts.put(conn)
         if found:
             await intents.insert(conn, found)
             count("chuishao_messages_total", len(found), state="planned")
@@ -157,10 +162,14 @@ def _owner(owner: facts.Owner) -> Owner:
     return Owner(**owner.model_dump())
 
 
-def _intents(event: Event, notice: str, case: Case, rules: Rules, town: Town) -> Iterator[Intent]:
-    due_at = getattr(event.data, "due_at", None)
-    said = words(case, rules, town)
-    for telling in tellings(notice, case, rules, town):
+def _intents(
+    event: Event, notice: str, case: Case, rules: Rules, town: Town, parts: Slots
+) -> Iterator[Intent]:
+    known = parts.of(event)
+    for telling in tellings(notice, case, rules, town, parts_of(event)):
+        whistle_id, due_at = None, getattr(event.data, "due_at", None)
+        if telling.department is not None:
+            whistle_id, due_at = known[telling.department]
         yield Intent(
             tenant_id=event.tenant_id,
             intent_id=effect_id(event.event_id, f"{telling.rule}|{telling.recipient}"),
@@ -171,7 +180,9 @@ def _intents(event: Event, notice: str, case: Case, rules: Rules, town: Town) ->
             rule=telling.rule,
             recipient=telling.recipient,
             plan=Plan(telling.channels, rules.tries_max, rules.wait_s),
-            words=said,
+            words=words(case, rules, town, telling.department),
             due_at=due_at,
             timezone=rules.timezone,
+            whistle_id=whistle_id,
+            department=telling.department,
         )

@@ -84,5 +84,4 @@ class Towns:
         rules = await self._rules_of(conn, tenant_id, max(map(int, found["profile"])))
         if rules is None:
             return None
-        posts = {staff: body["posts"] for staff, body in found["staff"].items()}
-        return KnownTown(version, town_from(found["unit"], posts, rules.levels), rules)
+        return KnownTown(version, town_from(found["unit"], found["staff"], rules.levels), rules)

@@ -12,7 +12,10 @@ from services.notify.store.intents import KeptIntent
 
 
 class AttemptView(BaseModel):
-    """One try by one channel. `phone` is masked; times are the tenant's."""
+    """One try by one channel. `phone` is masked; times are the tenant's.
+
+    `crossed` tells that it was under way when what it tells of was over: the report-in had come.
+    """
 
     number: int
     channel: str
@@ -22,13 +25,19 @@ class AttemptView(BaseModel):
     segments: int | None
     started_at: datetime
     decided_at: datetime | None
+    crossed: bool
 
 
 class MessageView(BaseModel):
-    """One message to one person: a staff id, `reporter`, or `role:…` that nobody holds."""
+    """One message to one person: a staff id, `reporter`, or `role:…` that nobody holds.
+
+    One with `department` tells of its part in `whistle_id`, and is void once that is over.
+    """
 
     message_id: UUID
     notice: str
+    whistle_id: UUID | None
+    department: str | None
     rule: str
     recipient: str
     channel: str | None
@@ -54,6 +63,8 @@ def message_view(
     return MessageView(
         message_id=intent.intent_id,
         notice=intent.notice,
+        whistle_id=intent.whistle_id,
+        department=intent.department,
         rule=intent.rule,
         recipient=intent.recipient,
         channel=attempts[-1].attempt.channel if attempts else None,
@@ -76,6 +87,7 @@ def _attempt_view(kept: KeptAttempt, offsets: Offsets) -> AttemptView:
         segments=kept.segments,
         started_at=offsets.tenant_time(kept.started_at),
         decided_at=_shown(kept.decided_at, offsets),
+        crossed=kept.crossed,
     )
 
 

@@ -1,11 +1,13 @@
 """Who is told what. A person is told once for one cause, whatever roles he holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.notify.domain.town import Rules, Town
 
 HANDLER = "handler"
 REPORTER = "reporter"
+SUPERIOR = "superior"
 _NOBODY = "role:"  # before a role that nobody is rostered for
 
 
@@ -34,32 +36,50 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A department's part, of which a notice tells. A rung that climbs names its `level`."""
+
+    department: str
+    level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
-    """One message to be sent: by which rule, to whom, by which channels in which order."""
+    """One message to be sent: by which rule, to whom, by which channels in which order.
+
+    With `department` it tells of that department's part alone.
+    """
 
     rule: str
     recipient: str
     channels: tuple[str, ...]
+    department: str | None = None
 
 
-def tellings(notice: str, case: Case, rules: Rules, town: Town) -> tuple[Telling, ...]:
+def tellings(
+    notice: str, case: Case, rules: Rules, town: Town, parts: Sequence[Part] = ()
+) -> tuple[Telling, ...]:
     """Tell who gets a message; of several rules that reach one person, the first holds."""
     found: dict[str, Telling] = {}
     for rule in rules.told:
         if rule.notice != notice:
             continue
-        for to in rule.to:
-            person = recipient(to, case, rules, town)
-            found.setdefault(person, Telling(rule.id, person, rules.channels(rule)))
+        for part in parts or (None,):
+            for to in rule.to:
+                person = recipient(to, case, rules, town, part)
+                own = part is not None and (len(parts) == 1 or to in rules.reporters)
+                of = part.department if part and own else None
+                found.setdefault(person, Telling(rule.id, person, rules.channels(rule), of))
     return tuple(found.values())
 
 
-def recipient(to: str, case: Case, rules: Rules, town: Town) -> str:
+def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None = None) -> str:
     """Resolve whom a rule names: a staff id, or `reporter`.
 
     A role means the first on its roster alone, also where several share rank 1 (the lowest id):
-    a message to everybody is nobody's task. A role without anybody stays as `role:…`: it cannot
-    be reached, and that shall be seen.
+    a message to everybody is nobody's task. Of a department's part, the roles that may report in
+    are that department's own. A role without anybody stays as `role:…`: it cannot be reached,
+    and that shall be seen.
     """
     if to == REPORTER:
         return REPORTER
@@ -67,9 +87,29 @@ def recipient(to: str, case: Case, rules: Rules, town: Town) -> str:
         owner = case.owner
         staff = owner.staff or town.first_on_roster(owner.unit, owner.role)
         return staff or f"{_NOBODY}{owner.role}"
-    lowest = case.grid or case.village or town.root
-    unit = town.at_level(lowest, rules.role_levels.get(to))
+    if part is not None and to == SUPERIOR:
+        return _superior(part, case, rules, town)
+    if part is not None and to in rules.reporters:
+        staff = town.first_in_department(part.department, (to,))
+        return staff or f"{_NOBODY}{to}/{part.department}"
+    unit = _unit(case, rules.role_levels.get(to), town)
     return town.first_on_roster(unit, to) or f"{_NOBODY}{to}"
+
+
+def _superior(part: Part, case: Case, rules: Rules, town: Town) -> str:
+    """Return the department's head, or the supervisor at the level that a rung names."""
+    if part.level is None:
+        staff = town.first_in_department(part.department, rules.heads)
+        return staff or f"{_NOBODY}{SUPERIOR}/{part.department}"
+    unit = _unit(case, part.level, town)
+    roles = (role for role in rules.supervisors if rules.role_levels[role] == part.level)
+    found = (town.first_on_roster(unit, role) for role in roles)
+    return next((one for one in found if one), f"{_NOBODY}{SUPERIOR}/{part.level}")
+
+
+def _unit(case: Case, level: str | None, town: Town) -> str | None:
+    """Return the unit of a level that the case lies in."""
+    return town.at_level(case.grid or case.village or town.root, level)
 
 
 def is_staff(person: str) -> bool:

@@ -1,7 +1,7 @@
 """The town and its rules, as far as notify reads them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +16,15 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """Units and rosters at one moment. `posts` holds staff in roster order."""
+    """Units and rosters at one moment. `posts` holds staff in roster order.
+
+    `departments` holds them by department and role, whatever unit they are posted to.
+    """
 
     units: Mapping[str, Unit]
     posts: Mapping[tuple[str, str], tuple[str, ...]]
     town_level: str
+    departments: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def path(self, unit_id: str | None) -> tuple[str, ...]:
         """Return a unit and those above it, the nearest first."""
@@ -37,6 +41,11 @@ class Town:
     def first_on_roster(self, unit_id: str | None, role: str) -> str | None:
         staff = self.posts.get((unit_id or "", role), ())
         return staff[0] if staff else None
+
+    def first_in_department(self, department: str, roles: Iterable[str]) -> str | None:
+        """Return the first of a department's people who holds one of these roles."""
+        serving = self.departments.get(department, {})
+        return next((serving[role][0] for role in roles if serving.get(role)), None)
 
     def name(self, unit_id: str | None) -> str:
         """Return a unit's name; empty where there is no such unit."""
@@ -61,7 +70,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One version of a town's profile. `tries_max` and `wait_s` hold for one channel."""
+    """One version of a town's profile. `tries_max` and `wait_s` hold for one channel.
+
+    `reporters` are the roles by which a department reports in, `heads` those that stand above
+    its officers, `supervisors` those that a miss climbs to, level by level.
+    """
 
     version: int
     timezone: str
@@ -73,6 +86,10 @@ class Rules:
     categories: Mapping[str, str]
     role_levels: Mapping[str, str]
     levels: Mapping[str, str]
+    departments: Mapping[str, str] = field(default_factory=dict)
+    reporters: frozenset[str] = frozenset()
+    heads: tuple[str, ...] = ()
+    supervisors: tuple[str, ...] = ()
 
     def channels(self, rule: Rule) -> tuple[str, ...]:
         """Return a rule's channels, with the town's last resort behind them."""

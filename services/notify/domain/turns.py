@@ -87,7 +87,7 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The case does not want it any more."""
+    """Nobody needs to be told any more."""
 
 
 Action: TypeAlias = Send | LookUp | Wait | GiveUp | Drop

@@ -12,6 +12,7 @@ from services.notify.domain.town import Rules, Town
 SINGLE_LENGTH_MAX = 70
 _PART_LENGTH = 67
 _CUT = "…"
+UNKNOWN_DUE = "规定时限"  # of a clock that cannot be told yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,16 @@ def shorten(text: str, most: int) -> str:
     return text + _CUT
 
 
-def words(case: Case, rules: Rules, town: Town) -> dict[str, str]:
-    """Return what texts may name of a case, but for its deadline."""
+def words(case: Case, rules: Rules, town: Town, department: str | None = None) -> dict[str, str]:
+    """Return what texts may name of a case, or of a department's part in it, but for the due time.
+
+    A department without a name is named by its id.
+    """
     return {
         "number": case.number,
         "category": rules.categories.get(case.category, case.category),
         "place": _place(case, town) or rules.town_name,
+        "department": rules.departments.get(department, department) if department else "",
     }
 
 

@@ -25,6 +25,7 @@ class KeptAttempt:
     segments: int | None
     started_at: datetime
     decided_at: datetime | None
+    crossed: bool  # under way when its slot was over
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,9 @@ async def put_receipts(conn: Connection, receipts: Sequence[Receipt]) -> list[Re
 
 
 def _kept(row: Record) -> KeptAttempt:
-    names = ("attempt_id", "contact", "provider_id", "segments", "started_at", "decided_at")
+    names = (
+        "attempt_id", "contact", "provider_id", "segments", "started_at", "decided_at", "crossed",
+    )  # fmt: skip
     attempt = Attempt(row["number"], row["channel"], row["state"], row["code"])
     key = (row["tenant_id"], row["intent_id"])
     return KeptAttempt(key=key, attempt=attempt, **{name: row[name] for name in names})

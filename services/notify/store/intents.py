@@ -12,6 +12,7 @@ from services.notify.domain.progress import MessageState
 from services.notify.domain.turns import Plan
 
 Key = tuple[str, UUID]  # tenant, intent
+SlotKey = tuple[str, UUID, str]  # tenant, whistle, department
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,19 @@ class Intent:
     words: Mapping[str, str]
     due_at: datetime | None
     timezone: str
+    whistle_id: UUID | None = None  # with `department`: of that slot, void once it is over
+    department: str | None = None
 
     @property
     def key(self) -> Key:
         return self.tenant_id, self.intent_id
+
+    @property
+    def slot(self) -> SlotKey | None:
+        """The slot that it hangs from."""
+        if self.whistle_id is None or self.department is None:
+            return None
+        return self.tenant_id, self.whistle_id, self.department
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +60,19 @@ class KeptIntent:
 INSERT = """
 INSERT INTO intent (
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
-    tries_max, wait_s, words, due_at, timezone, state, channel, next_at
+    tries_max, wait_s, words, due_at, timezone, whistle_id, department, state, channel, next_at
 )
 SELECT
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient,
-    string_to_array(channels, ','), tries_max, wait_s, words, due_at, timezone, 'open',
-    split_part(channels, ',', 1), now()
+    string_to_array(channels, ','), tries_max, wait_s, words, due_at, timezone,
+    whistle_id, department, 'open', split_part(channels, ',', 1), now()
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::integer[], $11::double precision[], $12::jsonb[], $13::timestamptz[],
-    $14::text[]
+    $14::text[], $15::uuid[], $16::text[]
 ) AS given(
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
-    tries_max, wait_s, words, due_at, timezone
+    tries_max, wait_s, words, due_at, timezone, whistle_id, department
 )
 ORDER BY tenant_id, intent_id
 ON CONFLICT DO NOTHING
@@ -75,7 +85,8 @@ async def insert(conn: Connection, intents: Sequence[Intent]) -> None:
         (
             one.tenant_id, one.intent_id, one.case_id, one.event_id, one.traceparent, one.notice,
             one.rule, one.recipient, ",".join(one.plan.channels), one.plan.tries_max,
-            one.plan.wait_s, dict(one.words), one.due_at, one.timezone,
+            one.plan.wait_s, dict(one.words), one.due_at, one.timezone, one.whistle_id,
+            one.department,
         )
         for one in intents
     ]  # fmt: skip
@@ -215,7 +226,7 @@ def _kept(row: Record) -> KeptIntent:
     plan = Plan(tuple(row["channels"]), row["tries_max"], row["wait_s"])
     names = (
         "tenant_id", "intent_id", "case_id", "event_id", "traceparent", "notice", "rule",
-        "recipient", "words", "due_at", "timezone",
+        "recipient", "words", "due_at", "timezone", "whistle_id", "department",
     )  # fmt: skip
     intent = Intent(plan=plan, **{name: row[name] for name in names})
     more = ("state", "code", "created_at", "decided_at")

@@ -2,14 +2,14 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from services.notify.store import attempts, cases, intents, registry
+from services.notify.store import attempts, cases, intents, registry, slots
 from services.notify.towns import Towns
 from tests import factories
 from tests.component.notify.world import World
 
 
 async def test_every_statement_fits_the_schema(world: World) -> None:
-    modules = (attempts, cases, intents, registry)
+    modules = (attempts, cases, intents, registry, slots)
     statements = [
         text
         for module in modules

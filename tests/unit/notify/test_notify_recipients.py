@@ -1,6 +1,14 @@
 import pytest
 
-from services.notify.domain.recipients import Case, Owner, Telling, is_staff, recipient, tellings
+from services.notify.domain.recipients import (
+    Case,
+    Owner,
+    Part,
+    Telling,
+    is_staff,
+    recipient,
+    tellings,
+)
 from services.notify.domain.town import Rule, Rules, Town, Unit
 
 TOWN = Town(
@@ -20,8 +28,16 @@ TOWN = Town(
         ("v1", "village_cadre"): ("s-vc-01",),
         ("v2", "village_cadre"): ("s-vc-02",),
         ("town", "center_clerk"): ("s-cc-01",),
+        ("town", "officer"): ("s-do-01", "s-do-02", "s-do-03"),
+        ("town", "mayor"): ("s-tl-01", "s-tl-02"),
+        ("v1", "overseer"): ("s-ov-01",),
     },
     town_level="town",
+    departments={
+        "police": {"officer": ("s-do-03", "s-do-01"), "head": ("s-dh-01",)},
+        "justice": {"officer": ("s-do-02",), "captain": ("s-ca-01",)},
+        "court": {"head": ("s-dh-03",)},
+    },
 )
 LEVELS = {
     "grid_worker": "grid",
@@ -29,6 +45,12 @@ LEVELS = {
     "village_cadre": "village",
     "center_clerk": "town",
     "county_chief": "county",
+    "officer": "town",
+    "head": "town",
+    "captain": "town",
+    "deputy_mayor": "town",
+    "mayor": "town",
+    "overseer": "village",
 }
 
 
@@ -44,6 +66,9 @@ def rules(*told: Rule, last: str | None = None) -> Rules:
         categories={"lamp": "路灯"},
         role_levels=LEVELS,
         levels={"grid": "grid", "village": "village", "town": "town"},
+        reporters=frozenset({"officer", "head", "captain"}),
+        heads=("head", "captain"),
+        supervisors=("deputy_mayor", "mayor", "overseer"),
     )
 
 
@@ -132,3 +157,48 @@ def test_who_is_told_by_which_channels(
     notice: str, given: Rules, expected: tuple[Telling, ...]
 ) -> None:
     assert tellings(notice, case(), given, TOWN) == expected
+
+
+@pytest.mark.parametrize(
+    ("to", "part", "expected"),
+    [
+        pytest.param("officer", Part("police"), "s-do-03", id="first-of-the-department"),
+        pytest.param("officer", Part("justice"), "s-do-02", id="of-another-department"),
+        pytest.param("officer", Part("court"), "role:officer/court", id="no-officer-there"),
+        pytest.param("officer", Part("land"), "role:officer/land", id="nobody-there"),
+        pytest.param("officer", None, "s-do-01", id="no-department-is-meant"),
+        pytest.param("village_cadre", Part("police"), "s-vc-01", id="no-role-of-departments"),
+        pytest.param("handler", Part("police"), "s-gw-01", id="the-owner"),
+        pytest.param("superior", Part("police"), "s-dh-01", id="the-head"),
+        pytest.param("superior", Part("justice"), "s-ca-01", id="whoever-may-what-a-head-may"),
+        pytest.param("superior", Part("land"), "role:superior/land", id="no-head"),
+        pytest.param("superior", Part("court", "town"), "s-tl-01", id="first-who-is-rostered"),
+        pytest.param("superior", Part("court", "village"), "s-ov-01", id="of-the-case's-village"),
+        pytest.param("superior", Part("court", "county"), "role:superior/county", id="outside"),
+        pytest.param("superior", None, "role:superior", id="no-whistle"),
+    ],
+)
+def test_a_rule_of_a_whistle_names_one_person_of_the_department(
+    to: str, part: Part | None, expected: str
+) -> None:
+    assert recipient(to, case(), rules(), TOWN, part) == expected
+
+
+BLOWN = Rule("whistle_blown", "whistle_blown", ("officer", "center_clerk"), ("sms",))
+
+
+def test_each_department_is_told_of_its_own_part_and_others_of_the_whole() -> None:
+    parts = tuple(Part(one) for one in ("police", "justice", "court"))
+    assert tellings("whistle_blown", case(), rules(BLOWN), TOWN, parts) == (
+        Telling("whistle_blown", "s-do-03", ("sms",), "police"),
+        Telling("whistle_blown", "s-cc-01", ("sms",)),
+        Telling("whistle_blown", "s-do-02", ("sms",), "justice"),
+        Telling("whistle_blown", "role:officer/court", ("sms",), "court"),
+    )
+
+
+def test_what_is_told_of_one_department_hangs_from_it_whoever_is_told() -> None:
+    assert tellings("whistle_blown", case(), rules(BLOWN), TOWN, (Part("justice"),)) == (
+        Telling("whistle_blown", "s-do-02", ("sms",), "justice"),
+        Telling("whistle_blown", "s-cc-01", ("sms",), "justice"),
+    )

@@ -118,9 +118,11 @@ def test_the_longest_text_of_a_town_fits_one_segment_and_is_not_cut(name: str) -
     due = due_words(datetime(2025, 12, 31, 8, 30, tzinfo=UTC), NOON, rules.timezone)
     grids = [unit.id for unit in town.units.values() if unit.level == rules.levels["grid"]]
     every = [
-        words(case_at(grid, town.at_level(grid, rules.levels["village"]), category), rules, town)
+        words(case_at(grid, village, category), rules, town, department)
         for grid in grids
+        for village in [town.at_level(grid, rules.levels["village"])]
         for category in rules.categories
+        for department in rules.departments
     ]
     longest = {key: max((said[key] for said in every), key=length) for key in every[0]}
     for template in TEMPLATES.values():

@@ -1,0 +1,30 @@
+"""The whistle as notify knows it: whose report-in is awaited, and what is still worth telling."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+SlotState = Literal[
+    "called",
+    "missed",  # and still awaited
+    "over",  # reported in, corrected, refused, released or withdrawn
+]
+# What nobody needs to be told any more once the case is closed.
+_UNTIL_CLOSED = frozenset({"deadline_warning", "whistle_called_upward"})
+_UNTIL_MISSED = frozenset({"whistle_warned"})
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One department's part in one whistle. `told_at` is when its miss was last told of."""
+
+    state: SlotState = "called"
+    due_at: datetime | None = None
+    told_at: datetime | None = None
+
+
+def wanted(notice: str, slot: SlotState | None, *, closed: bool) -> bool:
+    """Tell whether a message may still be begun; `slot` is None where it hangs from none."""
+    if slot == "over" or (slot == "missed" and notice in _UNTIL_MISSED):
+        return False
+    return not (closed and notice in _UNTIL_CLOSED)

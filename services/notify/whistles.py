@@ -1,0 +1,143 @@
+"""From facts of a whistle to the slots that notify keeps, and to what they give to tell."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from contracts.events import Event, Fact
+from contracts.facts import (
+    CaseEscalatedV1,
+    WhistleBlownV1,
+    WhistleCalledUpwardV1,
+    WhistleCorrectedV1,
+    WhistleMissedV1,
+    WhistleRefusedV1,
+    WhistleReleasedV1,
+    WhistleReportedInV1,
+    WhistleWarnedV1,
+    WhistleWithdrawnV1,
+)
+from services.chassis.metrics import count
+from services.chassis.postgres import Connection
+from services.notify.domain.recipients import Part
+from services.notify.domain.whistle import Slot
+from services.notify.store import slots
+from services.notify.store.intents import SlotKey as Key
+
+_Ending = (
+    WhistleReportedInV1
+    | WhistleCorrectedV1
+    | WhistleRefusedV1
+    | WhistleReleasedV1
+    | WhistleWithdrawnV1
+)
+_OfSlot = WhistleWarnedV1 | WhistleMissedV1 | CaseEscalatedV1 | _Ending
+
+FACTS: Mapping[str, type[Fact]] = {
+    fact.TYPE: fact
+    for fact in (
+        WhistleBlownV1,
+        WhistleWarnedV1,
+        WhistleMissedV1,
+        WhistleReportedInV1,
+        WhistleCorrectedV1,
+        WhistleRefusedV1,
+        WhistleReleasedV1,
+        WhistleWithdrawnV1,
+        WhistleCalledUpwardV1,
+        CaseEscalatedV1,
+    )
+}
+WHISTLE_NOTICES: Mapping[type[Fact], str] = {
+    WhistleBlownV1: "whistle_blown",
+    WhistleWarnedV1: "whistle_warned",
+    WhistleMissedV1: "whistle_missed",
+    CaseEscalatedV1: "whistle_escalated",
+    WhistleCalledUpwardV1: "whistle_called_upward",
+}
+
+
+class Slots:
+    """The slots of a batch's cases, as the facts taken in so far have left them."""
+
+    def __init__(self, known: Mapping[Key, Slot]) -> None:
+        self._before, self._now = known, dict(known)
+        self._touched: dict[Key, UUID] = {}  # with its case
+
+    def take_in(self, event: Event) -> str | None:
+        """Learn what a fact tells of its slots, and return the notice that it gives."""
+        notice = self._notice(event)
+        for key in _keys(event):
+            self._now[key] = _after(self._now.get(key, Slot()), event, key[2])
+            self._touched[key] = event.subject_id
+        return notice
+
+    def of(self, event: Event) -> dict[str, tuple[UUID, datetime | None]]:
+        """Return the whistle and the due time of each department that a fact is about."""
+        return {key[2]: (key[1], self._now[key].due_at) for key in _keys(event)}
+
+    async def put(self, conn: Connection) -> None:
+        """Write what was touched, and mark what was under way for those that have ended."""
+        if not self._touched:
+            return
+        await slots.put(conn, {key: (id_, self._now[key]) for key, id_ in self._touched.items()})
+        ended = {key: case_id for key, case_id in self._touched.items() if self._has_ended(key)}
+        if ended and (crossed := await slots.cross(conn, ended)):
+            count("chuishao_messages_total", crossed, state="crossed")
+
+    def _notice(self, event: Event) -> str | None:
+        """Return what a fact gives to tell; a rung that scores or calls upward tells nobody.
+
+        A rung that reminds tells of the miss again, unless that is told at the same moment.
+        """
+        match event.data:
+            case CaseEscalatedV1(do="remind"):
+                told = {self._now[key].told_at for key in _keys(event) if key in self._now}
+                return None if event.occurred_at in told else WHISTLE_NOTICES[WhistleMissedV1]
+            case CaseEscalatedV1(do="score" | "call_upward"):
+                return None
+            case fact:
+                return WHISTLE_NOTICES.get(type(fact))
+
+    def _has_ended(self, key: Key) -> bool:
+        before = self._before.get(key)
+        return before is not None and before.state != "over" and self._now[key].state == "over"
+
+
+def parts_of(event: Event) -> tuple[Part, ...]:
+    """Return the departments' parts that a fact tells of; none where it is no whistle's."""
+    level = None
+    match event.data:
+        case CaseEscalatedV1(do="escalate", to_level=to_level):
+            level = to_level
+    return tuple(Part(department, level) for _, _, department in _keys(event))
+
+
+def _keys(event: Event) -> tuple[Key, ...]:
+    """Return the slots that a fact is about."""
+    match event.data:
+        case WhistleBlownV1(whistle_id=whistle_id, departments=called):
+            named = [one.department for one in called]
+        case fact if isinstance(fact, _OfSlot):
+            whistle_id, named = fact.whistle_id, [fact.department]
+        case _:
+            return ()
+    return tuple((event.tenant_id, whistle_id, department) for department in named)
+
+
+def _after(slot: Slot, event: Event, department: str) -> Slot:
+    match event.data:
+        case WhistleBlownV1(departments=called):
+            due_at = next(one.due_at for one in called if one.department == department)
+            return replace(slot, due_at=due_at)
+        case WhistleWarnedV1(due_at=due_at):
+            return replace(slot, due_at=due_at)
+        case WhistleMissedV1(due_at=due_at):
+            return replace(slot, state="missed", due_at=due_at, told_at=event.occurred_at)
+        case CaseEscalatedV1(do="remind"):
+            return replace(slot, told_at=event.occurred_at)
+        case CaseEscalatedV1():
+            return slot
+        case _:
+            return replace(slot, state="over")

@@ -1,0 +1,353 @@
+import asyncio
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY
+
+from contracts.events import Event, Fact, effect_id
+from contracts.facts import (
+    CaseEscalatedV1,
+    WhistleBlownV1,
+    WhistleCalledUpwardV1,
+    WhistleCorrectedV1,
+    WhistleMissedV1,
+    WhistleRefusedV1,
+    WhistleReleasedV1,
+    WhistleReportedInV1,
+    WhistleWarnedV1,
+    WhistleWithdrawnV1,
+)
+from services.notify.app import open_channels
+from services.notify.claims import Ending, Job
+from tests import factories
+from tests.component.notify.world import DUE, Gateway, World
+from tests.factories import START, TENANT
+
+BY = {"staff": "s-vc-01", "role": "village_cadre"}
+THREE = ("police", "justice", "court")
+HOUR = timedelta(hours=1)
+STAFF = {line["id"]: line["body"] for line in factories.town_lines() if line["kind"] == "staff"}
+
+
+def first(role: str, department: str | None = None) -> str:
+    """Return the first with a role, of a department or of none, as the seed has made them."""
+    held = [
+        (post["rank"], staff_id)
+        for staff_id, body in STAFF.items()
+        for post in body["posts"]
+        if post["role"] == role and body.get("department") == department
+    ]
+    return str(min(held)[1])
+
+
+def phone(staff_id: str) -> str:
+    return str(STAFF[staff_id]["phone"]).removeprefix("+86")
+
+
+class Blown:
+    """A case whose whistle calls departments, and the facts that may follow."""
+
+    def __init__(self, world: World, *departments: str) -> None:
+        self.opened = world.opened()
+        self.case_id, self.whistle_id = self.opened.subject_id, uuid4()
+        called = [{"department": one, "lead": False, "due_at": DUE} for one in departments]
+        self.blown = self.fact(WhistleBlownV1, departments=called, by=BY)
+
+    def fact(self, type_: type[Fact], told_at: datetime = START, /, **data: Any) -> Event:
+        fact = type_.model_validate({"whistle_id": self.whistle_id, **data})
+        return Event(
+            event_id=effect_id(self.case_id, f"{fact.TYPE}|{fact.model_dump_json()}|{told_at}"),
+            tenant_id=TENANT,
+            subject_id=self.case_id,
+            occurred_at=told_at,
+            source="/routing",
+            data=fact,
+            seq=1,
+        )
+
+    def warned(self, department: str) -> Event:
+        return self.fact(WhistleWarnedV1, department=department, due_at=DUE)
+
+    def missed(self, department: str, at: datetime = DUE) -> Event:
+        return self.fact(WhistleMissedV1, at, department=department, due_at=DUE)
+
+    def rung(self, rung: int, do: str, at: datetime, level: str | None = None) -> Event:
+        more: dict[str, Any] = {"department": "police", "rung": rung, "do": do, "to_level": level}
+        return self.fact(CaseEscalatedV1, at, **more)
+
+    def reported_in(self, department: str, *, late: bool = False) -> Event:
+        more: dict[str, Any] = {"means": "app_ack", "at": START, "late": late, "by": BY}
+        return self.fact(WhistleReportedInV1, department=department, **more)
+
+    def ending(self, how: str, department: str) -> Event:
+        """Return the fact by which a department is awaited no more."""
+        came: dict[str, Any] = {"department": department, "means": "app_ack", "at": START, "by": BY}
+        gone: dict[str, Any] = {"department": department, "by": BY}
+        refusal: dict[str, Any] = {
+            "proposed": "land",
+            "arbiter": {"unit": "town", "role": "town_leader"},
+        }
+        match how:
+            case "corrected":
+                return self.fact(WhistleCorrectedV1, **came)
+            case "refused":
+                return self.fact(WhistleRefusedV1, **gone, **refusal)
+            case "released":
+                return self.fact(WhistleReleasedV1, **gone)
+            case "withdrawn":
+                return self.fact(WhistleWithdrawnV1, **gone)
+            case _:
+                return self.reported_in(department, late=how == "late")
+
+
+async def intents(world: World) -> Counter[tuple[str, str, str | None]]:
+    rows = await world.pool.fetch("SELECT notice, recipient, department FROM intent")
+    return Counter((row["notice"], row["recipient"], row["department"]) for row in rows)
+
+
+async def states(world: World) -> Counter[tuple[str, str]]:
+    rows = await world.pool.fetch("SELECT notice, state FROM intent")
+    return Counter((row["notice"], row["state"]) for row in rows)
+
+
+async def listed(world: World, case_id: UUID) -> dict[str, dict[str, Any]]:
+    """Return a case's messages as the API shows them, by notice."""
+    token = factories.token(world.keys, "center_clerk", units=["town"])
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(world.app()),
+        base_url="http://notify",
+        headers={"Authorization": f"Bearer {token}"},
+    ) as http:
+        answer = await http.get("/v1/messages", params={"case_id": str(case_id)})
+    return {message["notice"]: message for message in answer.json()["messages"]}
+
+
+def crossings() -> float:
+    return REGISTRY.get_sample_value("chuishao_messages_total", {"state": "crossed"}) or 0
+
+
+async def test_a_whistle_reaches_the_first_officer_of_each_department_it_names(
+    world: World, gateway: Gateway
+) -> None:
+    one = Blown(world, *THREE)
+    await world.hear(one.opened, one.blown)
+    async with world.sending():
+        await world.until("accepted", 3)
+    officers = {name: first("department_officer", name) for name in THREE}
+    assert len(set(officers.values())) == 3
+    assert await intents(world) == {
+        ("whistle_blown", officer, name): 1 for name, officer in officers.items()
+    }
+    sent = {message["phone"]: message["text"] for message in await gateway.messages()}
+    assert set(sent) == {phone(officer) for officer in officers.values()}
+    assert set(sent.values()) == {
+        "【吹哨】250303-0001号件（邻里纠纷，柿红新村菊黄洼网格）吹哨，请于3月5日 16:30前报到。"
+    }
+
+
+async def test_a_clock_that_cannot_be_told_yet_is_named_as_such(
+    world: World, gateway: Gateway
+) -> None:
+    one = Blown(world, "police")
+    called = [{"department": "police", "lead": True}]
+    await world.hear(one.opened, one.fact(WhistleBlownV1, departments=called, by=BY))
+    async with world.sending():
+        await world.until("accepted")
+    (text,) = await gateway.texts()
+    assert "请于规定时限前报到" in text
+
+
+async def test_whatever_a_whistle_tells_is_told_once(world: World) -> None:
+    one = Blown(world, *THREE)
+    facts = [one.opened, one.blown, one.warned("court"), one.missed("court")]
+    for _ in range(5):
+        await world.hear(*facts)
+    await world.hear(*facts * 5)
+    assert sum((await intents(world)).values()) == 5
+
+
+@pytest.mark.parametrize(
+    "how", ["reported", "late", "corrected", "refused", "released", "withdrawn"]
+)
+async def test_what_was_not_begun_is_void_once_a_department_is_not_awaited(
+    world: World, gateway: Gateway, how: str
+) -> None:
+    one, before = Blown(world, *THREE), crossings()
+    await world.hear(one.opened, one.blown, one.missed("police"))
+    await world.hear(one.ending(how, "police"))
+    async with world.sending():
+        await world.until("void", 2)
+        await world.until("accepted", 2)
+    assert await states(world) == {
+        ("whistle_blown", "void"): 1,
+        ("whistle_missed", "void"): 1,
+        ("whistle_blown", "accepted"): 2,
+    }
+    assert (len(await gateway.texts()), crossings()) == (2, before)
+
+
+async def test_a_reminder_is_void_once_the_deadline_has_passed(world: World) -> None:
+    one = Blown(world, "police")
+    await world.hear(one.opened, one.blown, one.warned("police"), one.missed("police"))
+    async with world.sending():
+        await world.until("void")
+        await world.until("accepted", 2)
+    assert await states(world) == {
+        ("whistle_blown", "accepted"): 1,
+        ("whistle_warned", "void"): 1,
+        ("whistle_missed", "accepted"): 1,
+    }
+
+
+async def test_a_send_that_was_under_way_is_marked_counted_and_listed(
+    world: World, gateway: Gateway
+) -> None:
+    one, before = Blown(world, "police"), crossings()
+    await gateway.fault("hang", when="before", seconds=0.7)
+    await world.hear(one.opened, one.blown)
+    async with world.sending():
+        await world.eventually(
+            "SELECT EXISTS (SELECT FROM attempt WHERE channel = 'sms' AND state = 'sending')"
+        )
+        await world.hear(one.missed("police"), one.reported_in("police", late=True))
+        await world.until("accepted")
+        await world.until("void")
+    found = await listed(world, one.case_id)
+    blown, missed = found["whistle_blown"], found["whistle_missed"]
+    tries = [(one["channel"], one["state"], one["crossed"]) for one in blown["attempts"]]
+    assert tries == [("sms", "accepted", True)]
+    assert (blown["whistle_id"], blown["department"]) == (str(one.whistle_id), "police")
+    assert (missed["state"], missed["attempts"]) == ("void", [])
+    assert (len(await gateway.texts()), crossings() - before) == (1, 1)
+
+
+async def test_a_send_that_crossed_and_was_lost_is_not_made_again(
+    world: World, gateway: Gateway
+) -> None:
+    one = Blown(world, "police")
+    await gateway.fault("reset")
+    await world.hear(one.opened, one.blown)
+    async with world.sending():
+        await world.eventually("SELECT EXISTS (SELECT FROM attempt WHERE state = 'unknown')")
+        await world.hear(one.reported_in("police"))
+        await world.until("void")
+    assert [state for state, _ in await world.sms()] == ["lost"]
+    assert await gateway.texts() == []
+
+
+async def test_no_send_begins_unmarked_while_report_ins_become_known(world: World) -> None:
+    many = [Blown(world, *THREE) for _ in range(40)]
+    await world.hear(*(fact for one in many for fact in (one.opened, one.blown)))
+    came = [one.reported_in(name) for one in many for name in THREE]
+    async with open_channels(world.settings) as channels:
+        claims = world.claims(world.settings.model_copy(update={"send_lease_s": 60}), channels)
+        hearing = [world.hear(*came[n : n + 12]) for n in range(0, len(came), 12)]
+        taking = [claims.take(15) for _ in range(5)]
+        taken, _ = await asyncio.gather(asyncio.gather(*taking), asyncio.gather(*hearing))
+        taken.append(await claims.take(1_000))
+    tasks = [one for some in taken for one in some]
+    begun = {one.attempt_id for one in tasks if isinstance(one, Job)}
+    crossed = await world.pool.fetch("SELECT attempt_id FROM attempt WHERE crossed")
+    assert {row["attempt_id"] for row in crossed} == begun
+    assert (len(tasks), len(begun) + sum(isinstance(one, Ending) for one in tasks)) == (120, 120)
+
+
+async def test_whoever_begins_a_message_waits_for_a_report_in_that_is_being_written(
+    world: World,
+) -> None:
+    one = Blown(world, "police")
+    await world.hear(one.opened, one.blown)
+    async with open_channels(world.settings) as channels, world.pool.acquire() as conn:
+        async with conn.transaction():
+            await conn.execute("UPDATE slot SET state = 'over'")
+            taking = asyncio.create_task(world.claims(world.settings, channels).take(10))
+            await world.eventually("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        (taken,) = await taking
+    assert isinstance(taken, Ending)
+
+
+async def test_a_miss_climbs_from_the_officer_to_the_head_to_the_leader(
+    world: World, gateway: Gateway
+) -> None:
+    one = Blown(world, "police", "justice")
+    await world.hear(one.opened, one.blown)
+    await world.hear(one.missed("police"), one.rung(0, "remind", DUE), one.rung(1, "score", DUE))
+    await world.hear(one.rung(2, "notify_head", DUE + HOUR))
+    await world.hear(one.rung(3, "remind", DUE + 2 * HOUR))
+    await world.hear(one.rung(4, "escalate", DUE + 4 * HOUR, "town"))
+    officer = first("department_officer", "police")
+    assert await intents(world) == {
+        ("whistle_blown", officer, "police"): 1,
+        ("whistle_blown", first("department_officer", "justice"), "justice"): 1,
+        ("whistle_missed", officer, "police"): 2,
+        ("whistle_escalated", first("department_head", "police"), "police"): 1,
+        ("whistle_escalated", first("town_leader"), "police"): 1,
+    }
+    async with world.sending():
+        await world.until("accepted", 6)
+    texts = Counter(await gateway.texts())
+    assert texts["【吹哨】公安过3月5日 16:30未报到：250303-0001号件（邻里纠纷），请督促。"] == 2
+    missed = "【吹哨】250303-0001号件（邻里纠纷，柿红新村菊黄洼网格）已过3月5日 16:30，请速报到。"
+    assert texts[missed] == 2
+
+
+async def test_rungs_that_come_together_after_an_outage_remind_once(world: World) -> None:
+    one, at = Blown(world, "police"), DUE + 9 * HOUR
+    await world.hear(one.opened, one.blown)
+    await world.hear(one.missed("police", at), one.rung(0, "remind", at))
+    await world.hear(one.rung(1, "remind", at), one.rung(2, "notify_head", at))
+    assert await states(world) == {
+        ("whistle_blown", "open"): 1,
+        ("whistle_missed", "open"): 1,
+        ("whistle_escalated", "open"): 1,
+    }
+
+
+async def test_a_late_report_in_cancels_what_is_left_of_the_ladder(
+    world: World, gateway: Gateway
+) -> None:
+    one = Blown(world, "police")
+    await world.hear(one.opened, one.blown, one.missed("police"))
+    await world.hear(one.rung(2, "notify_head", DUE + HOUR))
+    await world.hear(one.reported_in("police", late=True))
+    async with world.sending():
+        await world.until("void", 3)
+    assert await gateway.texts() == []
+
+
+async def test_one_department_never_silences_another(world: World, gateway: Gateway) -> None:
+    one = Blown(world, *THREE)
+    await world.hear(one.opened, one.blown, *(one.missed(name) for name in THREE))
+    await world.hear(one.reported_in("police"), one.ending("refused", "justice"))
+    async with world.sending():
+        await world.until("void", 4)
+        await world.until("accepted", 2)
+    court = phone(first("department_officer", "court"))
+    assert [message["phone"] for message in await gateway.messages()] == [court, court]
+
+
+async def test_a_department_without_anybody_is_seen(world: World) -> None:
+    one = Blown(world, "police", "fire_brigade")
+    await world.hear(one.opened, one.blown)
+    async with world.sending():
+        await world.until("failed")
+        await world.until("accepted")
+    row = await world.pool.fetchrow("SELECT recipient, code FROM intent WHERE state = 'failed'")
+    assert row is not None
+    assert tuple(row) == ("role:department_officer/fire_brigade", "no_contact")
+
+
+async def test_a_call_upward_is_told_to_whoever_stays_owner(world: World, gateway: Gateway) -> None:
+    one = Blown(world, "police")
+    up: dict[str, Any] = {"from_level": "town", "to_level": "county", "by": BY}
+    await world.hear(one.opened, one.fact(WhistleCalledUpwardV1, **up))
+    async with world.sending():
+        await world.until("accepted")
+    assert await intents(world) == {("whistle_called_upward", "s-gw-01", None): 1}
+    assert await gateway.texts() == [
+        "【吹哨】250303-0001号件（邻里纠纷，柿红新村菊黄洼网格）已呼叫上级，仍由您负责。"
+    ]

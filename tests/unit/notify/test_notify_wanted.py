@@ -1,0 +1,29 @@
+import pytest
+
+from services.notify.domain.whistle import SlotState, wanted
+
+
+@pytest.mark.parametrize(
+    ("notice", "slot", "closed", "expected"),
+    [
+        ("whistle_blown", "called", False, True),
+        ("whistle_blown", "missed", False, True),
+        ("whistle_blown", "over", False, False),
+        ("whistle_warned", "called", False, True),
+        ("whistle_warned", "missed", False, False),
+        ("whistle_warned", "over", False, False),
+        ("whistle_missed", "missed", False, True),
+        ("whistle_missed", "over", False, False),
+        ("whistle_escalated", "missed", False, True),
+        ("whistle_escalated", "over", False, False),
+        ("whistle_called_upward", None, False, True),
+        ("whistle_called_upward", None, True, False),
+        ("deadline_warning", None, False, True),
+        ("deadline_warning", None, True, False),
+        ("case_resolved", None, True, True),
+    ],
+)
+def test_what_is_still_worth_telling(
+    notice: str, slot: SlotState | None, closed: bool, expected: bool
+) -> None:
+    assert wanted(notice, slot, closed=closed) is expected
