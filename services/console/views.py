@@ -9,7 +9,7 @@ from typing import Protocol
 from markupsafe import Markup
 
 from contracts.profile import Deadline, Profile
-from services.console.domain.acts import Act
+from services.console.domain.acts import Act, ActKind
 from services.console.domain.board import (
     CLASS_CLOCK,
     FIRST_ACTION_CLOCK,
@@ -23,6 +23,7 @@ from services.console.store.look import StateCount, ToldAct
 from services.console.towns import Town
 
 _DOT = " · "
+_LADDER: frozenset[ActKind] = frozenset(("not_come", "escalated", "called_upward"))
 
 
 class Named(Protocol):
@@ -197,7 +198,7 @@ class Speaker:
             yield Markup.escape(words.satisfied if act.satisfied else words.unsatisfied)
         if act.ended is not None:
             yield _apart(self.state(profile, told.flow, act.ended))
-        if act.to_level is not None:
+        if act.to_level is not None and act.kind in _LADDER:
             level = profile.levels_by_id.get(act.to_level) if profile else None
             passed = Markup(words.to_level)  # noqa: S704 - a text of our own
             yield passed.format(level=_apart(name(level, act.to_level, words)))

@@ -138,7 +138,7 @@ def test_of_a_closing_with_its_releases_the_closing_is_told() -> None:
             "Police not there yet, nobody on duty to be told, 250303-0012 Living environment",
         ),
         (
-            act("refused", departments=("police",), to_unit="town", to_role="town_leader"),
+            act("refused", departments=("police",), to_unit="town", to_level="town"),
             "公安 退回 250303-0012 人居环境，交给 义和镇",
             "Police refused 250303-0012 Living environment, handed to 义和镇",
         ),
