@@ -47,7 +47,7 @@ from services.console.domain.board import (
     stopped,
     warned,
 )
-from services.console.domain.slots import Slot
+from services.console.domain.slots import Slot, SlotKey
 from services.console.store import projection
 from services.console.towns import Towns
 
@@ -139,6 +139,7 @@ class BoardFacts:
             for key, event in last.items()
         ]
         await projection.put(conn, changed)
+        await projection.drop_slots(conn, _gone(known, changed))
         await projection.put_slots(conn, _turned(known, changed))
         await self._put_acts(conn, acts.values())
 
@@ -220,6 +221,18 @@ def _changed(case: BoardCase, event: Event) -> BoardCase:  # noqa: PLR0911 - one
             return warned(case, deadline, event.occurred_at)
         case _:
             return whistles.changed(case, event)
+
+
+def _gone(
+    known: Mapping[Key, BoardCase], changed: Iterable[BoardCase]
+) -> list[tuple[Key, SlotKey]]:
+    """Return the departments that stand on the board no more."""
+    gone: list[tuple[Key, SlotKey]] = []
+    for case in changed:
+        key = (case.tenant_id, case.case_id)
+        before = known[key].slots if key in known else {}
+        gone += [(key, slot) for slot in before if slot not in case.slots]
+    return gone
 
 
 def _turned(known: Mapping[Key, BoardCase], changed: Iterable[BoardCase]) -> list[tuple[Key, Slot]]:

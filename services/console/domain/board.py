@@ -93,7 +93,8 @@ def stepped(
 ) -> BoardCase:
     """Take a step in. A step's clock ends with it, or where the case leaves the step's states.
 
-    Whether the new state is an end is told by a fact of its own, which follows.
+    Whether the new state is an end is told by a fact of its own, which follows. A case that leaves
+    its end begins anew: whoever was called before has been let go.
     """
     ended = [
         name
@@ -102,7 +103,10 @@ def stepped(
         and (name == STEP_CLOCK + step or _left(name, state, states_of_step))
     ]
     unit, role = owner
-    moved = replace(case, state=state, owner_unit=unit, owner_role=role, closed_at=None)
+    slots = case.slots if case.closed_at is None else {}
+    moved = replace(
+        case, state=state, owner_unit=unit, owner_role=role, closed_at=None, slots=slots
+    )
     return stopped(moved, *ended)
 
 

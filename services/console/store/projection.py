@@ -162,6 +162,24 @@ async def put_slots(conn: Connection, changed: Sequence[tuple[Key, Slot]]) -> No
         await conn.execute(PUT_SLOTS, *(list(column) for column in zip(*rows, strict=True)))
 
 
+DROP_SLOTS = """
+DELETE FROM board_slot
+USING unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[])
+    AS gone(tenant_id, case_id, whistle_id, department)
+WHERE board_slot.tenant_id = gone.tenant_id
+    AND board_slot.case_id = gone.case_id
+    AND board_slot.whistle_id = gone.whistle_id
+    AND board_slot.department = gone.department
+"""
+
+
+async def drop_slots(conn: Connection, gone: Sequence[tuple[Key, SlotKey]]) -> None:
+    """Remove departments; the caller holds the lock of their tenants."""
+    if gone:
+        rows = [(*key, *slot) for key, slot in gone]
+        await conn.execute(DROP_SLOTS, *(list(column) for column in zip(*rows, strict=True)))
+
+
 _ACT_COLUMNS = tuple(Act.__dataclass_fields__)
 
 ACTS_AT = """

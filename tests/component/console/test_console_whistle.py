@@ -125,6 +125,21 @@ async def test_a_closed_case_waits_for_nobody(world: World) -> None:
     assert (found.counts.awaited, list(found.rows)) == (0, [])
 
 
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_a_case_taken_up_again_begins_without_those_who_were_let_go(
+    world: World, batch: int
+) -> None:
+    world.town()
+    story = blown("police", "justice").came("police").settled().visited()
+    story.released("police").withdrawn("justice")
+    await world.hear(story, batch=batch)
+    await world.hear(story.after(days=1).reopened(), batch=batch)
+    assert await lamps(world, story) == {}
+    await world.hear(story.blown("court", "police"), batch=batch)
+    assert await lamps(world, story) == {"court": ("waiting", True), "police": ("waiting", False)}
+    assert await world.pool.fetchval("SELECT count(*) FROM board_slot") == 2
+
+
 async def test_the_ladder_and_the_answers_are_told_in_plain_words(world: World) -> None:
     world.town()
     story = Story(number="250303-0012").opened().after(minutes=1)
