@@ -21,7 +21,7 @@ from services.console.domain.acts import Act, ActKind
 from services.console.domain.board import BoardCase, called, turned
 from services.console.domain.slots import Lamp, Slot
 
-_ENDED: Mapping[type[Fact], Lamp] = {
+_TURNS: Mapping[type[Fact], Lamp] = {
     WhistleMissedV1: "missed",
     WhistleRefusedV1: "refused",
     WhistleWithdrawnV1: "withdrawn",
@@ -46,7 +46,7 @@ def changed(case: BoardCase, event: Event) -> BoardCase:
         case WhistleReportedInV1() | WhistleCorrectedV1():
             return turned(case, (fact.whistle_id, fact.department), "reported", fact.at)
         case WhistleMissedV1() | WhistleRefusedV1() | WhistleWithdrawnV1():
-            return turned(case, (fact.whistle_id, fact.department), _ENDED[type(fact)])
+            return turned(case, (fact.whistle_id, fact.department), _TURNS[type(fact)])
         case _:
             return case
 
