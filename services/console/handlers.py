@@ -13,16 +13,28 @@ from contracts.facts import (
     CaseDeadlineMissedV1,
     CaseDeadlineSetV1,
     CaseDeadlineWarnedV1,
+    CaseEscalatedV1,
     CaseFollowUpKeptV1,
     CaseOpenedV1,
     CaseReopenedV1,
     CaseResolvedV1,
     CaseReturnVisitedV1,
     CaseStepTakenV1,
+    WhistleArrivedV1,
+    WhistleBlownV1,
+    WhistleCalledUpwardV1,
+    WhistleCorrectedV1,
+    WhistleMissedV1,
+    WhistleRefusedV1,
+    WhistleReleasedV1,
+    WhistleReportedInV1,
+    WhistleWarnedV1,
+    WhistleWithdrawnV1,
 )
 from services.chassis.batch import Heard
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
+from services.console import whistles
 from services.console.domain.acts import Act, ActKey, ActKind, joined
 from services.console.domain.board import (
     CLASS_CLOCK,
@@ -35,6 +47,7 @@ from services.console.domain.board import (
     stopped,
     warned,
 )
+from services.console.domain.slots import Slot, SlotKey
 from services.console.store import projection
 from services.console.towns import Towns
 
@@ -52,6 +65,17 @@ SHOWN: Mapping[str, type[Fact]] = {
     "case.closed.v1": CaseClosedV1,
     "case.reopened.v1": CaseReopenedV1,
     "case.follow_up_kept.v1": CaseFollowUpKeptV1,
+    "case.escalated.v1": CaseEscalatedV1,
+    "whistle.blown.v1": WhistleBlownV1,
+    "whistle.reported_in.v1": WhistleReportedInV1,
+    "whistle.arrived.v1": WhistleArrivedV1,
+    "whistle.refused.v1": WhistleRefusedV1,
+    "whistle.warned.v1": WhistleWarnedV1,
+    "whistle.missed.v1": WhistleMissedV1,
+    "whistle.corrected.v1": WhistleCorrectedV1,
+    "whistle.released.v1": WhistleReleasedV1,
+    "whistle.withdrawn.v1": WhistleWithdrawnV1,
+    "whistle.called_upward.v1": WhistleCalledUpwardV1,
 }
 TOLD: Mapping[type[Fact], ActKind] = {
     CaseOpenedV1: "opened",
@@ -65,6 +89,17 @@ TOLD: Mapping[type[Fact], ActKind] = {
     CaseClosedV1: "step",
     CaseReopenedV1: "reopened",
     CaseFollowUpKeptV1: "followed_up",
+    WhistleBlownV1: "blown",
+    WhistleReportedInV1: "reported_in",
+    WhistleArrivedV1: "arrived",
+    WhistleRefusedV1: "refused",
+    WhistleWarnedV1: "due_soon",
+    WhistleMissedV1: "not_come",
+    WhistleCorrectedV1: "corrected",
+    WhistleReleasedV1: "released",
+    WhistleWithdrawnV1: "withdrawn",
+    WhistleCalledUpwardV1: "called_upward",
+    CaseEscalatedV1: "escalated",
 }
 ACTS_KEPT = 100  # of each tenant
 
@@ -83,6 +118,7 @@ class BoardFacts:
         events = [one.message for one in heard]
         await projection.bump(conn, _newest(events))
         cases = await projection.cases(conn, [_key(event) for event in events])
+        known = dict(cases)
         seqs = {key: case.seq for key, case in cases.items()}
         last: dict[Key, Event] = {}
         acts: dict[ActKey, Act] = {}
@@ -103,6 +139,8 @@ class BoardFacts:
             for key, event in last.items()
         ]
         await projection.put(conn, changed)
+        await projection.drop_slots(conn, _gone(known, changed))
+        await projection.put_slots(conn, _turned(known, changed))
         await self._put_acts(conn, acts.values())
 
     async def _put_acts(self, conn: Connection, acts: Iterable[Act]) -> None:
@@ -181,8 +219,30 @@ def _changed(case: BoardCase, event: Event) -> BoardCase:  # noqa: PLR0911 - one
             return started(case, deadline, clock, event.occurred_at)
         case CaseDeadlineWarnedV1(deadline=deadline):
             return warned(case, deadline, event.occurred_at)
-        case _:  # told, but nothing on the board changes
-            return case
+        case _:
+            return whistles.changed(case, event)
+
+
+def _gone(
+    known: Mapping[Key, BoardCase], changed: Iterable[BoardCase]
+) -> list[tuple[Key, SlotKey]]:
+    """Return the departments that stand on the board no more."""
+    gone: list[tuple[Key, SlotKey]] = []
+    for case in changed:
+        key = (case.tenant_id, case.case_id)
+        before = known[key].slots if key in known else {}
+        gone += [(key, slot) for slot in before if slot not in case.slots]
+    return gone
+
+
+def _turned(known: Mapping[Key, BoardCase], changed: Iterable[BoardCase]) -> list[tuple[Key, Slot]]:
+    """Return the departments that stand otherwise than before."""
+    turned: list[tuple[Key, Slot]] = []
+    for case in changed:
+        key = (case.tenant_id, case.case_id)
+        before = known[key].slots if key in known else {}
+        turned += [(key, slot) for at, slot in case.slots.items() if before.get(at) != slot]
+    return turned
 
 
 def _act(event: Event, before: BoardCase | None) -> Act | None:
@@ -206,4 +266,6 @@ def _act(event: Event, before: BoardCase | None) -> Act | None:
             act = replace(act, satisfied=satisfied)
         case CaseClosedV1(state=state):
             act = replace(act, ended=state)
+        case _:
+            return whistles.told(act, event.data)
     return act

@@ -20,7 +20,7 @@ from services.console.settings import ConsoleSettings
 from services.console.snapshot import Snapshot
 from services.console.store.look import TownCount
 from services.console.towns import Town
-from services.console.views import RowView, Speaker
+from services.console.views import LampView, RowView, Speaker
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = PAGES / "static"
@@ -72,6 +72,10 @@ class Saying:
 
     def came(self, at: datetime) -> Said:
         return self._said(at, spoken.ago(at, self.now, self.words), self.words.at)
+
+    def moment(self, at: datetime) -> Said:
+        said = spoken.moment(at, self.now, self.zone, self.words)
+        return Said(at.isoformat(), self.exact(at), "", said)
 
     def _said(self, at: datetime, rel: str, text: str) -> Said:
         said = text.format(at=spoken.moment(at, self.now, self.zone, self.words))
@@ -226,6 +230,7 @@ class Pages:
                 due=say.due(line.due_at) if line.due_at else None,
                 soon_ms=_ms(line.soon_at or line.due_at),
                 came=say.came(line.received_at),
+                lamps=[_lamp(lamp, say) for lamp in line.lamps],
             )
             for number in numbers
         ]
@@ -236,6 +241,11 @@ class Pages:
 
 def _saying(found: Snapshot, words: Words) -> Saying:
     return Saying(found.now, found.town.zone, words)
+
+
+def _lamp(lamp: LampView, say: Saying) -> tuple[LampView, Said | None, Said | None]:
+    due = say.due(lamp.due_at) if lamp.due_at else None
+    return lamp, due, say.moment(lamp.came_at) if lamp.came_at else None
 
 
 def _ms(at: datetime | None) -> int | None:

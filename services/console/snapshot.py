@@ -59,6 +59,7 @@ async def read(
         version = (await look.versions(conn, [tenant_id])).get(tenant_id, 0)
         states = await look.states(conn, tenant_id, now)
         received, closed = await look.day(conn, tenant_id, begins, ends)
+        awaited, missed = await look.awaited(conn, tenant_id)
         rows = await look.rows(conn, tenant_id, now, rows_max)
         acts = await look.acts(conn, tenant_id, ACTS_SHOWN)
         fact_at = await look.fact_at(conn, tenant_id)
@@ -83,6 +84,8 @@ async def read(
             soon=sum(one.soon for one in states),
             late=sum(one.late for one in states),
             untold=sum(one.untold for one in states),
+            awaited=awaited,
+            missed=missed,
         ),
         acts=acts,
     )

@@ -14,7 +14,15 @@ import structlog
 
 from contracts import profile as town_profile
 from contracts.profile import Profile, ProfileError
-from contracts.registry import Change, ProfileVersion, Tenant, TenantClock, Unit, read_change
+from contracts.registry import (
+    Change,
+    Department,
+    ProfileVersion,
+    Tenant,
+    TenantClock,
+    Unit,
+    read_change,
+)
 from services.chassis.clock import REAL, Offsets
 from services.chassis.copy import OpenSets
 from services.chassis.inbox import Record
@@ -22,7 +30,7 @@ from services.chassis.inbox import Record
 log = structlog.get_logger()
 
 # Staff, households and front ends are none of the board's business.
-KINDS = frozenset({"tenant", "profile", "unit", "clock"})
+KINDS = frozenset({"tenant", "profile", "unit", "department", "clock"})
 _NO_STEPS: Mapping[str, Collection[str]] = {}
 
 
@@ -35,6 +43,7 @@ class Town:
     profiles: dict[int, Profile] = field(default_factory=dict)
     offsets: Offsets = REAL
     units: dict[str, str] = field(default_factory=dict)
+    departments: dict[str, str] = field(default_factory=dict)
     changes: int = 0
 
     def profile(self, version: int | None = None) -> Profile | None:
@@ -54,6 +63,18 @@ class Town:
         profile = self.profile(version)
         known = profile.flows_by_id.get(flow) if profile else None
         return {step.id: step.from_states for step in known.steps} if known else _NO_STEPS
+
+
+def _remove(town: Town, change: Change) -> None:
+    match change.kind:
+        case "unit":
+            town.units.pop(change.record_id, None)
+        case "department":
+            town.departments.pop(change.record_id, None)
+        case "clock":
+            town.offsets = REAL
+        case _:
+            pass
 
 
 class Towns:
@@ -91,13 +112,13 @@ class Towns:
                 self._keep_profile(town, change.tenant_id, version)
             case Unit() as unit:
                 town.units[change.record_id] = unit.zh
+            case Department() as department:
+                town.departments[change.record_id] = department.zh
             case TenantClock() as clock:
                 entries = ((o.from_at, timedelta(seconds=o.seconds)) for o in clock.offsets)
                 town.offsets = Offsets(tuple(entries))
-            case None if change.kind == "unit":
-                town.units.pop(change.record_id, None)
-            case None if change.kind == "clock":
-                town.offsets = REAL
+            case None:
+                _remove(town, change)
             case _:
                 pass
 

@@ -9,19 +9,21 @@ from typing import Protocol
 from markupsafe import Markup
 
 from contracts.profile import Deadline, Profile
-from services.console.domain.acts import Act
+from services.console.domain.acts import Act, ActKind
 from services.console.domain.board import (
     CLASS_CLOCK,
     FIRST_ACTION_CLOCK,
     STEP_CLOCK,
     BoardRow,
 )
+from services.console.domain.slots import Lamp, Slot
 from services.console.domain.spoken import HOUR_S, MINUTE_S
 from services.console.domain.words import Words
 from services.console.store.look import StateCount, ToldAct
 from services.console.towns import Town
 
 _DOT = " · "
+_LADDER: frozenset[ActKind] = frozenset(("not_come", "escalated", "called_upward"))
 
 
 class Named(Protocol):
@@ -36,6 +38,23 @@ def name(named: Named | None, fallback: str, words: Words) -> str:
     if named is None:
         return fallback
     return (named.en or named.zh) if words.language == "en" else named.zh
+
+
+@dataclass(frozen=True, slots=True)
+class LampView:
+    """One department called to a case. A due time stands only while it has not come."""
+
+    department: str
+    lead: bool
+    lamp: Lamp
+    word: str
+    due_at: datetime | None
+    came_at: datetime | None
+    untold: bool
+
+    @property
+    def digest(self) -> str:
+        return _digest(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +75,16 @@ class RowView:
     due_at: datetime | None
     soon_at: datetime | None
     allowed: str
+    lamps: tuple[LampView, ...]
 
     @property
     def digest(self) -> str:
         """Tells whether the line says something else than before; time alone changes nothing."""
-        return blake2s(repr(self).encode(), digest_size=5).hexdigest()
+        return _digest(self)
+
+
+def _digest(view: object) -> str:
+    return blake2s(repr(view).encode(), digest_size=5).hexdigest()
 
 
 class Speaker:
@@ -74,6 +98,12 @@ class Speaker:
 
     def unit(self, unit_id: str | None) -> str:
         return self.town.units.get(unit_id, unit_id) if unit_id else ""
+
+    def department(self, profile: Profile | None, id_: str) -> str:
+        """Say a department's name: as the registry has it now, in English as the profile does."""
+        named = profile.departments_by_id.get(id_) if profile else None
+        zh = self.town.departments.get(id_) or (named.zh if named else id_)
+        return (named.en or zh) if named and self.words.language == "en" else zh
 
     def role(self, profile: Profile | None, role_id: str) -> str:
         known = {"reporter": self.words.reporter, "system": self.words.system}
@@ -113,6 +143,18 @@ class Speaker:
             due_at=row.due_at,
             soon_at=row.soon_at,
             allowed=self._allowed(profile, row),
+            lamps=tuple(self._lamp(profile, slot) for slot in row.slots),
+        )
+
+    def _lamp(self, profile: Profile | None, slot: Slot) -> LampView:
+        return LampView(
+            department=self.department(profile, slot.department),
+            lead=slot.lead,
+            lamp=slot.lamp,
+            word=getattr(self.words, f"lamp_{slot.lamp}"),
+            due_at=slot.due_at if slot.awaited else None,
+            came_at=slot.came_at,
+            untold=slot.awaited and slot.due_at is None,
         )
 
     def _place(self, row: BoardRow) -> tuple[str, str]:
@@ -145,6 +187,8 @@ class Speaker:
             number=Markup('<b class="number">{}</b>').format(told.number),
             category=_apart(self.category(profile, told.category)),
             step=_apart(self._step(profile, told.flow, act.step)),
+            departments=self._listed(profile, act.departments),
+            whistle=Markup('<b class="whistle">{}</b>').format(words.whistle),
         )
         return Markup(words.between).join([said, *self._tail(told, profile)])  # noqa: S704 - ours
 
@@ -154,15 +198,25 @@ class Speaker:
             yield Markup.escape(words.satisfied if act.satisfied else words.unsatisfied)
         if act.ended is not None:
             yield _apart(self.state(profile, told.flow, act.ended))
+        if act.to_level is not None and act.kind in _LADDER:
+            level = profile.levels_by_id.get(act.to_level) if profile else None
+            passed = Markup(words.to_level)  # noqa: S704 - a text of our own
+            yield passed.format(level=_apart(name(level, act.to_level, words)))
         here = told.grid or told.village if act.kind == "opened" else act.unit
         if act.to_unit is not None and act.to_unit != here:
             handed = Markup(words.to_unit)  # noqa: S704 - a text of our own
             yield handed.format(unit=_apart(self.unit(act.to_unit)))
 
     def _who(self, act: Act, profile: Profile | None) -> str:
+        if act.unit is not None and act.unit not in self.town.units:
+            return self.department(profile, act.unit)
         if act.unit is not None:
             return self.unit(act.unit)
         return self.role(profile, act.role) if act.role else self.words.somebody
+
+    def _listed(self, profile: Profile | None, departments: Iterable[str]) -> Markup:
+        named = (_apart(self.department(profile, one)) for one in departments)
+        return Markup(self.words.listed).join(named)  # noqa: S704 - a text of our own
 
     def _step(self, profile: Profile | None, flow_id: str, step_id: str | None) -> str:
         flow = profile.flows_by_id.get(flow_id) if profile else None

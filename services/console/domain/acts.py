@@ -6,8 +6,10 @@ from typing import Literal, get_args
 from uuid import UUID
 
 ActKind = Literal[
-    "assigned", "step", "warned", "followed_up", "missed", "accepted", "reopened", "resolved",
-    "visited", "opened",
+    "released", "withdrawn", "assigned", "step", "warned", "due_soon", "followed_up", "chased",
+    "head_told", "nobody_there", "escalated", "missed", "not_come", "arrived", "reported_in",
+    "reported_late", "corrected", "refused", "called_upward", "blown", "accepted", "reopened",
+    "resolved", "visited", "opened",
 ]  # fmt: skip
 # Later in this order tells more; of one act the most telling kind is said.
 KINDS: tuple[ActKind, ...] = get_args(ActKind)
@@ -18,7 +20,10 @@ ActKey = tuple[str, UUID, datetime]  # the facts of one act are of one moment
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One line: who did what. `ended` is the end state that was reached."""
+    """One line: who did what. `ended` is the end state that was reached.
+
+    `departments` are those of whom `kind` is told.
+    """
 
     tenant_id: str
     case_id: UUID
@@ -31,6 +36,8 @@ class Act:
     to_role: str | None = None
     satisfied: bool | None = None
     ended: str | None = None
+    departments: tuple[str, ...] = ()
+    to_level: str | None = None
 
     @property
     def key(self) -> ActKey:
@@ -52,4 +59,10 @@ def joined(first: Act | None, then: Act) -> Act:
         to_role=then.to_role or first.to_role,
         satisfied=other.satisfied if main.satisfied is None else main.satisfied,
         ended=then.ended or first.ended,
+        departments=_together(first, then) if first.kind == then.kind else main.departments,
+        to_level=then.to_level or first.to_level,
     )
+
+
+def _together(first: Act, then: Act) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first.departments, *then.departments)))

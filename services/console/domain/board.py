@@ -1,10 +1,12 @@
 """A case as the board keeps it: where it is, who has it, which clocks run. Nothing personal."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
+
+from services.console.domain.slots import Lamp, Slot, SlotKey
 
 CLASS_CLOCK = "class"
 FIRST_ACTION_CLOCK = "first_action"
@@ -27,7 +29,10 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class BoardCase:
-    """One case. `clocks` are those that run, by deadline; `seq` is the last fact taken in."""
+    """One case. `clocks` are those that run, by deadline; `slots` are all that were ever called.
+
+    `seq` is the last fact taken in.
+    """
 
     tenant_id: str
     case_id: UUID
@@ -48,6 +53,7 @@ class BoardCase:
     accepted: bool = False
     closed_at: datetime | None = None
     clocks: Mapping[str, Clock] = field(default_factory=dict)
+    slots: Mapping[SlotKey, Slot] = field(default_factory=dict)
 
     @property
     def next_clock(self) -> tuple[str, Clock] | None:
@@ -87,7 +93,8 @@ def stepped(
 ) -> BoardCase:
     """Take a step in. A step's clock ends with it, or where the case leaves the step's states.
 
-    Whether the new state is an end is told by a fact of its own, which follows.
+    Whether the new state is an end is told by a fact of its own, which follows. A case that leaves
+    its end begins anew: whoever was called before has been let go.
     """
     ended = [
         name
@@ -96,8 +103,22 @@ def stepped(
         and (name == STEP_CLOCK + step or _left(name, state, states_of_step))
     ]
     unit, role = owner
-    moved = replace(case, state=state, owner_unit=unit, owner_role=role, closed_at=None)
+    slots = case.slots if case.closed_at is None else {}
+    moved = replace(
+        case, state=state, owner_unit=unit, owner_role=role, closed_at=None, slots=slots
+    )
     return stopped(moved, *ended)
+
+
+def called(case: BoardCase, slots: Iterable[Slot]) -> BoardCase:
+    """Take in that departments are called."""
+    return replace(case, slots={**case.slots, **{slot.key: slot for slot in slots}})
+
+
+def turned(case: BoardCase, key: SlotKey, lamp: Lamp, came_at: datetime | None = None) -> BoardCase:
+    """Turn a department's lamp; one whose call was never heard of stays unknown."""
+    slot = case.slots.get(key)
+    return case if slot is None else called(case, [replace(slot, lamp=lamp, came_at=came_at)])
 
 
 def _left(deadline: str, state: str, states_of_step: Mapping[str, Collection[str]]) -> bool:
@@ -107,8 +128,12 @@ def _left(deadline: str, state: str, states_of_step: Mapping[str, Collection[str
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """An open case as one line of the board shows it, with the clock that strikes first."""
+    """An open case as one line of the board shows it, with the clock that strikes first.
 
+    `slots` are the departments called to it, `awaited_since` tells for how long one has not come.
+    """
+
+    case_id: UUID
     number: str
     profile_version: int
     flow: str
@@ -126,6 +151,8 @@ class BoardRow:
     clock: ClockKind | None = None
     due_at: datetime | None = None
     soon_at: datetime | None = None
+    awaited_since: datetime | None = None
+    slots: tuple[Slot, ...] = ()
 
 
 Urgency = Literal["late", "soon", "untaken", "open"]
@@ -142,7 +169,12 @@ def urgency(row: BoardRow, now: datetime) -> Urgency:
 
 
 def place_in_order(row: BoardRow, now: datetime) -> tuple[int, datetime, str]:
-    """Return where a line stands: what has waited longest first, each urgency for itself."""
+    """Return where a line stands: first where a department has not come, for the longest time.
+
+    Then the rest, what has waited longest first, each urgency for itself.
+    """
+    if row.awaited_since is not None:
+        return -1, row.awaited_since, row.number
     how = urgency(row, now)
     since = row.due_at if how in ("late", "soon") and row.due_at else row.received_at
     return URGENCIES.index(how), since, row.number

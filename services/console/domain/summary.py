@@ -10,7 +10,10 @@ Tone = Literal["plain", "soon", "late", "calm"]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How a town stands. `untold` are open cases whose clock counts time not to be told yet."""
+    """How a town stands. `untold` are open cases whose clock counts time not to be told yet.
+
+    `awaited` and `missed` are departments that have yet to report in: in time, and too late.
+    """
 
     received: int  # on the town's present day, as is `closed`
     closed: int
@@ -19,6 +22,8 @@ class Counts:
     soon: int
     late: int
     untold: int
+    awaited: int
+    missed: int
 
 
 def sentence(counts: Counts, words: Words) -> list[tuple[Tone, str]]:
@@ -27,12 +32,16 @@ def sentence(counts: Counts, words: Words) -> list[tuple[Tone, str]]:
     if not counts.open:
         return [*parts, ("calm", words.nothing_open)]
     parts.append(("plain", words.open_now.format(n=counts.open)))
+    if counts.awaited:
+        parts.append(("plain", words.awaited_now.format(n=counts.awaited)))
+    if counts.missed:
+        parts.append(("late", words.missed_now.format(n=counts.missed)))
     if counts.untaken:
         parts.append(("plain", words.untaken_now.format(n=counts.untaken)))
     if counts.soon:
         parts.append(("soon", words.soon_now.format(n=counts.soon)))
     if counts.late:
         parts.append(("late", words.late_now.format(n=counts.late)))
-    elif not counts.soon:
+    elif not counts.soon and not counts.missed:
         parts.append(("calm", words.calm_as_told if counts.untold else words.all_calm))
     return parts

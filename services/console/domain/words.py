@@ -31,6 +31,7 @@ class Words:
 
     html = Text("zh-CN", "en")
     between = Text("，", ", ")
+    listed = Text("、", ", ")
     full_stop = Text("。", ".")
 
     title = Text("{town} · 看板", "{town} · Board")
@@ -57,6 +58,8 @@ class Words:
     received_today = Text("今日收 {n} 件", "{n} received today")
     open_now = Text("在办 {n} 件", "{n} open")
     untaken_now = Text("还没人接 {n} 件", "{n} with nobody yet")
+    awaited_now = Text("等 {n} 个部门报到", "{n} to report in")
+    missed_now = Text("未到 {n} 个部门", "{n} did not come")
     soon_now = Text("快到时限 {n} 件", "{n} due soon")
     late_now = Text("超时 {n} 件", "{n} overdue")
     all_calm = Text("都在时限内", "all within their time")
@@ -86,6 +89,17 @@ class Words:
     duty_minutes = Text("（{n} 分钟）", " ({n} minutes)")
     gone = Text("已不在此列", "no longer listed")
     held = Text("次序有变，点此排好", "The order has changed: put in order")
+
+    # The whistle.
+    whistle = Text("吹哨", "whistle")
+    lamps = Text("叫来的部门", "Departments called")
+    lead = Text("牵头", "lead")
+    lamp_waiting = Text("等待", "waiting")
+    lamp_reported = Text("已报到", "reported in")
+    lamp_late = Text("迟到", "came late")
+    lamp_missed = Text("未到", "did not come")
+    lamp_refused = Text("退回", "refused")
+    lamp_withdrawn = Text("撤回", "withdrawn")
 
     # Empty pages.
     empty_done_title = Text("没有人在等", "Nobody is waiting")
@@ -144,6 +158,67 @@ class Words:
         "{number} {category} 又收到一份，内容不同，已留存",
         "{number} {category} came again in other words, kept",
     )
+    act_blown = Text(
+        "{who} {whistle}，叫 {departments} 来办 {number} {category}",
+        "{who} blew the {whistle}, {departments} called to {number} {category}",
+    )
+    act_reported_in = Text(
+        "{departments} 已报到，{number} {category}",
+        "{departments} reported in for {number} {category}",
+    )
+    act_reported_late = Text(
+        "{departments} 来晚了，已报到，{number} {category}",
+        "{departments} came late to {number} {category}",
+    )
+    act_arrived = Text(
+        "{departments} 到了现场，{number} {category}",
+        "{departments} on the spot, {number} {category}",
+    )
+    act_due_soon = Text(
+        "{departments} 快到报到时限，{number} {category}",
+        "{departments} to report in soon, {number} {category}",
+    )
+    act_not_come = Text(
+        "{departments} 未到，{number} {category}",
+        "{departments} did not come, {number} {category}",
+    )
+    act_corrected = Text(
+        "{departments} 是按时报到的，不算未到，{number} {category}",
+        "{departments} had reported in on time, the miss is void, {number} {category}",
+    )
+    act_refused = Text(
+        "{departments} 退回 {number} {category}",
+        "{departments} refused {number} {category}",
+    )
+    act_released = Text(
+        "{who} 让 {departments} 回去，{number} {category}",
+        "{who} let {departments} go, {number} {category}",
+    )
+    act_withdrawn = Text(
+        "{who} 撤回对 {departments} 的{whistle}，{number} {category}",
+        "{who} took back the {whistle} for {departments}, {number} {category}",
+    )
+    act_chased = Text(
+        "催 {departments} 报到，{number} {category}",
+        "{departments} reminded, {number} {category}",
+    )
+    act_head_told = Text(
+        "{departments} 还没到，已告诉负责人，{number} {category}",
+        "{departments} not there yet, the head is told, {number} {category}",
+    )
+    act_nobody_there = Text(
+        "{departments} 还没到，该告诉的人没有值守，{number} {category}",
+        "{departments} not there yet, nobody on duty to be told, {number} {category}",
+    )
+    act_escalated = Text(
+        "{departments} 还没到，{number} {category}",
+        "{departments} not there yet, {number} {category}",
+    )
+    act_called_upward = Text(
+        "{who} 请上级来办 {number} {category}",
+        "{who} called upward for {number} {category}",
+    )
+    to_level = Text("上报 {level}", "passed up to {level}")
     to_unit = Text("交给 {unit}", "handed to {unit}")
     satisfied = Text("群众满意", "satisfied")
     unsatisfied = Text("群众不满意", "not satisfied")

@@ -1,12 +1,16 @@
 """What the board shows: the open cases in order, counts, the last acts."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from services.chassis.postgres import Connection
 from services.console.domain.acts import Act
 from services.console.domain.board import BoardRow
+from services.console.domain.slots import Slot, shown
+from services.console.store.projection import act_of
 
 VERSIONS = """
 SELECT tenant_id, version
@@ -36,21 +40,76 @@ async def fact_at(conn: Connection, tenant_id: str) -> datetime | None:
 
 # The order of `domain.board.place_in_order`; a test holds the two together.
 ROWS = """
-SELECT number, profile_version, flow, category, class AS case_class, severity, grid, village, state,
-    owner_unit, owner_role, received_at, accepted, deadline, clock, due_at, soon_at
+WITH awaited AS (
+    SELECT case_id, min(blown_at) AS since
+    FROM board_slot
+    WHERE tenant_id = $1 AND lamp IN ('waiting', 'missed')
+    GROUP BY case_id
+)
+SELECT case_id, number, profile_version, flow, category, class AS case_class, severity, grid,
+    village, state, owner_unit, owner_role, received_at, accepted, deadline, clock, due_at, soon_at,
+    since AS awaited_since
 FROM board_case
+LEFT JOIN awaited USING (case_id)
 WHERE tenant_id = $1 AND closed_at IS NULL
 ORDER BY
-    CASE WHEN due_at <= $2 THEN 0 WHEN soon_at <= $2 THEN 1 WHEN NOT accepted THEN 2 ELSE 3 END,
-    CASE WHEN due_at <= $2 OR soon_at <= $2 THEN due_at ELSE received_at END,
+    CASE
+        WHEN since IS NOT NULL THEN -1
+        WHEN due_at <= $2 THEN 0
+        WHEN soon_at <= $2 THEN 1
+        WHEN NOT accepted THEN 2
+        ELSE 3
+    END,
+    CASE
+        WHEN since IS NOT NULL THEN since
+        WHEN due_at <= $2 OR soon_at <= $2 THEN due_at
+        ELSE received_at
+    END,
     number COLLATE "C"
 LIMIT $3
 """
 
 
 async def rows(conn: Connection, tenant_id: str, now: datetime, limit: int) -> list[BoardRow]:
-    """Read the open cases: overdue, about to be, not taken up, the rest; the oldest first."""
-    return [BoardRow(**row) for row in await conn.fetch(ROWS, tenant_id, now, limit)]
+    """Read the open cases: a department awaited, overdue, about to be, not taken up, the rest."""
+    found = [BoardRow(**row) for row in await conn.fetch(ROWS, tenant_id, now, limit)]
+    called = await slots(conn, tenant_id, [row.case_id for row in found])
+    return [replace(row, slots=shown(called.get(row.case_id, ()))) for row in found]
+
+
+# A department that was called again is shown by its last call.
+SLOTS = """
+SELECT DISTINCT ON (case_id, department)
+    case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+FROM board_slot
+WHERE tenant_id = $1 AND case_id = ANY($2::uuid[])
+ORDER BY case_id, department, blown_at DESC
+LIMIT 20000
+"""
+
+
+async def slots(conn: Connection, tenant_id: str, cases: Sequence[UUID]) -> dict[UUID, list[Slot]]:
+    """Read the departments called to cases."""
+    found: dict[UUID, list[Slot]] = defaultdict(list)
+    for row in await conn.fetch(SLOTS, tenant_id, cases):
+        values = dict(row)
+        found[values.pop("case_id")].append(Slot(**values))
+    return found
+
+
+AWAITED = """
+SELECT count(*) FILTER (WHERE lamp = 'waiting') AS awaited,
+    count(*) FILTER (WHERE lamp = 'missed') AS missed
+FROM board_slot
+JOIN board_case USING (tenant_id, case_id)
+WHERE tenant_id = $1 AND lamp IN ('waiting', 'missed') AND closed_at IS NULL
+"""
+
+
+async def awaited(conn: Connection, tenant_id: str) -> tuple[int, int]:
+    """Count the departments that have yet to report in: in time, and too late."""
+    row = await conn.fetchrow(AWAITED, tenant_id)
+    return (row["awaited"], row["missed"]) if row else (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +189,7 @@ class ToldAct:
 
 ACTS = """
 SELECT act.tenant_id, act.case_id, act.at, act.kind, act.step, act.unit, act.role, act.to_unit,
-    act.to_role, act.satisfied, act.ended,
+    act.to_role, act.satisfied, act.ended, act.departments, act.to_level,
     number, category, flow, profile_version, grid, village, owner_unit
 FROM board_act AS act
 JOIN board_case USING (tenant_id, case_id)
@@ -147,7 +206,7 @@ async def acts(conn: Connection, tenant_id: str, limit: int) -> list[ToldAct]:
     found = []
     for row in await conn.fetch(ACTS, tenant_id, limit):
         values = dict(row)
-        act = Act(**{name: values.pop(name) for name in _ACT_COLUMNS})
+        act = act_of({name: values.pop(name) for name in _ACT_COLUMNS})
         found.append(ToldAct(act, **values))
     return found
 

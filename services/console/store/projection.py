@@ -1,6 +1,7 @@
 """The board's projection: cases, the last acts, and one version per tenant."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -11,6 +12,7 @@ from asyncpg import Record
 from services.chassis.postgres import Connection
 from services.console.domain.acts import Act, ActKey
 from services.console.domain.board import BoardCase, Clock, Key
+from services.console.domain.slots import Slot, SlotKey
 
 # The version row is the tenant's lock: whoever writes its board holds it until the end.
 BUMP = """
@@ -35,19 +37,34 @@ FROM board_case
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 """
 
+SLOTS = """
+SELECT tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+FROM board_slot
+JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
+"""
+
 
 async def cases(conn: Connection, keys: Iterable[Key]) -> dict[Key, BoardCase]:
     """Read the cases that are known already."""
     wanted = list(set(keys))
-    rows = await conn.fetch(CASES, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
-    return {(row["tenant_id"], row["case_id"]): _case(row) for row in rows}
+    columns = [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted]
+    slots: dict[Key, dict[SlotKey, Slot]] = defaultdict(dict)
+    for row in await conn.fetch(SLOTS, *columns):
+        values = dict(row)
+        key = values.pop("tenant_id"), values.pop("case_id")
+        slot = Slot(**values)
+        slots[key][slot.key] = slot
+    rows = await conn.fetch(CASES, *columns)
+    keyed = {(row["tenant_id"], row["case_id"]): row for row in rows}
+    return {key: _case(row, slots.get(key, {})) for key, row in keyed.items()}
 
 
-def _case(row: Record) -> BoardCase:
+def _case(row: Record, slots: Mapping[SlotKey, Slot]) -> BoardCase:
     values = dict(row)
     values["case_class"] = values.pop("class")
     clocks = values.pop("clocks")
-    return BoardCase(**values, clocks={name: _clock(*parts) for name, parts in clocks.items()})
+    running = {name: _clock(*parts) for name, parts in clocks.items()}
+    return BoardCase(**values, clocks=running, slots=slots)
 
 
 def _clock(kind: Any, due_at: str | None, soon_at: str | None) -> Clock:  # noqa: ANN401 - from JSON
@@ -119,10 +136,55 @@ def _next(case: BoardCase) -> tuple[object, ...]:
     return deadline, clock.kind, clock.due_at, clock.soon_at
 
 
+PUT_SLOTS = """
+INSERT INTO board_slot (
+    tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+)
+SELECT tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+FROM unnest(
+    $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::integer[],
+    $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[]
+) AS given(
+    tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+)
+ORDER BY tenant_id, case_id, whistle_id, department
+ON CONFLICT (tenant_id, case_id, whistle_id, department) DO UPDATE
+SET lamp = excluded.lamp, came_at = excluded.came_at
+"""
+
+_SLOT = attrgetter(*Slot.__dataclass_fields__)
+
+
+async def put_slots(conn: Connection, changed: Sequence[tuple[Key, Slot]]) -> None:
+    """Write departments as they stand now; the caller holds the lock of their tenants."""
+    if changed:
+        rows = [(*key, *_SLOT(slot)) for key, slot in changed]
+        await conn.execute(PUT_SLOTS, *(list(column) for column in zip(*rows, strict=True)))
+
+
+DROP_SLOTS = """
+DELETE FROM board_slot
+USING unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[])
+    AS gone(tenant_id, case_id, whistle_id, department)
+WHERE board_slot.tenant_id = gone.tenant_id
+    AND board_slot.case_id = gone.case_id
+    AND board_slot.whistle_id = gone.whistle_id
+    AND board_slot.department = gone.department
+"""
+
+
+async def drop_slots(conn: Connection, gone: Sequence[tuple[Key, SlotKey]]) -> None:
+    """Remove departments; the caller holds the lock of their tenants."""
+    if gone:
+        rows = [(*key, *slot) for key, slot in gone]
+        await conn.execute(DROP_SLOTS, *(list(column) for column in zip(*rows, strict=True)))
+
+
 _ACT_COLUMNS = tuple(Act.__dataclass_fields__)
 
 ACTS_AT = """
-SELECT tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended
+SELECT tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended,
+    departments, to_level
 FROM board_act
 JOIN unnest($1::text[], $2::uuid[], $3::timestamptz[])
     AS wanted(tenant_id, case_id, at) USING (tenant_id, case_id, at)
@@ -132,24 +194,34 @@ JOIN unnest($1::text[], $2::uuid[], $3::timestamptz[])
 async def acts_at(conn: Connection, keys: Sequence[ActKey]) -> dict[ActKey, Act]:
     """Read acts of which some facts have come already."""
     columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
-    acts = [Act(**row) for row in await conn.fetch(ACTS_AT, *columns)]
+    acts = [act_of(dict(row)) for row in await conn.fetch(ACTS_AT, *columns)]
     return {act.key: act for act in acts}
+
+
+def act_of(values: dict[str, Any]) -> Act:
+    """Make an act of its columns."""
+    return Act(**{**values, "departments": tuple(values["departments"])})
 
 
 PUT_ACTS = """
 INSERT INTO board_act (
-    tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended
+    tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended,
+    departments, to_level
 )
-SELECT tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended
+SELECT tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended,
+    departments::jsonb, to_level
 FROM unnest(
     $1::text[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::boolean[], $11::text[]
-) AS given(tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended)
+    $8::text[], $9::text[], $10::boolean[], $11::text[], $12::text[], $13::text[]
+) AS given(
+    tenant_id, case_id, at, kind, step, unit, role, to_unit, to_role, satisfied, ended,
+    departments, to_level
+)
 ORDER BY tenant_id, case_id, at
 ON CONFLICT (tenant_id, case_id, at) DO UPDATE
 SET kind = excluded.kind, step = excluded.step, unit = excluded.unit, role = excluded.role,
     to_unit = excluded.to_unit, to_role = excluded.to_role, satisfied = excluded.satisfied,
-    ended = excluded.ended
+    ended = excluded.ended, departments = excluded.departments, to_level = excluded.to_level
 """
 
 TRIM_ACTS = """
@@ -174,6 +246,7 @@ WHERE board_act.tenant_id = too_old.tenant_id
 async def put_acts(conn: Connection, acts: Sequence[Act], kept_max: int) -> None:
     """Write acts and remove those that are too old to be told."""
     if acts:
-        columns = ([getattr(act, name) for act in acts] for name in _ACT_COLUMNS)
-        await conn.execute(PUT_ACTS, *columns)
+        columns = {name: [getattr(act, name) for act in acts] for name in _ACT_COLUMNS}
+        columns["departments"] = [json.dumps(act.departments) for act in acts]
+        await conn.execute(PUT_ACTS, *columns.values())
         await conn.execute(TRIM_ACTS, sorted({act.tenant_id for act in acts}), kept_max)

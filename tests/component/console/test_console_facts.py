@@ -136,7 +136,7 @@ async def test_a_kind_that_the_board_does_not_show_is_skipped(world: World) -> N
     story = Story().opened()
     known = record_of(story.told[0], topic="routing.events", offset=900)
     foreign = record_of(story.told[1], topic="routing.events", offset=901)
-    headers = {**foreign.headers, "ce_type": b"whistle.blown.v1"}
+    headers = {**foreign.headers, "ce_type": b"case.painted.v1"}
     strange = replace(foreign, headers=headers, value=b"{}")
     await world.hear_records([strange, known])
     assert await world.pool.fetchval("SELECT count(*) FROM board_case") == 1

@@ -62,6 +62,10 @@ async def test_the_database_orders_as_the_rule_does(world: World) -> None:
         for deadline in rng.sample(["class", "first_action", "step.first_ask"], rng.randrange(3)):
             span = rng.choice([{}, {"minutes": rng.randrange(1, 300)}])
             story.clock(deadline, warn=rng.choice([None, 0.5]), **span)
+        if rng.random() < 0.3:
+            story.after(minutes=rng.randrange(3)).blown("police", "justice")
+            for department in rng.sample(["police", "justice"], rng.randrange(3)):
+                rng.choice([story.came, story.absent, story.refused])(department)
         stories.append(story)
     rng.shuffle(stories)
     await world.hear(*stories)
@@ -181,8 +185,11 @@ async def test_the_hot_looks_can_use_an_index(world: World) -> None:
         look.ROWS: (TENANT, START, 200),
         look.STATES: (TENANT, START),
         look.ACTS: (TENANT, 12),
+        look.SLOTS: (TENANT, [UUID(int=1)]),
+        look.AWAITED: (TENANT,),
         look.DAY: (TENANT, START, START + timedelta(days=1)),
         projection.CASES: ([TENANT], [UUID(int=1)]),
+        projection.SLOTS: ([TENANT], [UUID(int=1)]),
     }
     async with world.pool.acquire() as conn, conn.transaction():
         await conn.execute("SET LOCAL enable_seqscan = off")

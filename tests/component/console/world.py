@@ -21,11 +21,19 @@ from contracts.facts import (
     CaseDeadlineMissedV1,
     CaseDeadlineSetV1,
     CaseDeadlineWarnedV1,
+    CaseEscalatedV1,
     CaseOpenedV1,
     CaseReopenedV1,
     CaseResolvedV1,
     CaseReturnVisitedV1,
     CaseStepTakenV1,
+    WhistleBlownV1,
+    WhistleCorrectedV1,
+    WhistleMissedV1,
+    WhistleRefusedV1,
+    WhistleReleasedV1,
+    WhistleReportedInV1,
+    WhistleWithdrawnV1,
 )
 from contracts.topics import ROUTING_EVENTS
 from services.chassis.batch import Subscription
@@ -53,6 +61,10 @@ CLERK = {"unit": "town", "role": "center_clerk", "staff": "s-cc-01"}
 _numbers = count(1)
 
 
+def _officer(department: str) -> dict[str, str]:
+    return {"unit": department, "role": "department_officer", "staff": f"s-{department}"}
+
+
 @dataclass
 class Story:
     """One case as routing tells it: facts in order, numbered; a moment for each act."""
@@ -63,6 +75,7 @@ class Story:
     case_id: UUID = field(default_factory=uuid4)
     told: list[Event] = field(default_factory=list)
     heard: int = 0
+    whistle_id: UUID = field(default_factory=uuid4)
 
     def tell(self, fact: type[Fact], **data: Any) -> "Story":
         seq = len(self.told) + 1
@@ -145,6 +158,44 @@ class Story:
 
     def warned(self, deadline: str = "class") -> "Story":
         return self.tell(CaseDeadlineWarnedV1, deadline=deadline, due_at=self.at)
+
+    def blown(self, *departments: str, minutes: float | None = 60, **more: Any) -> "Story":
+        """Blow the whistle; the first leads. Without minutes its clocks cannot be told."""
+        self.whistle_id = effect_id(self.case_id, f"whistle/{len(self.told)}")
+        due_at = None if minutes is None else self.at + timedelta(minutes=minutes)
+        called = [
+            {"department": one, "lead": one == departments[0], "due_at": due_at}
+            for one in departments
+        ]
+        given = {"departments": called, "by": CLERK, **more}
+        return self.tell(WhistleBlownV1, whistle_id=self.whistle_id, **given)
+
+    def came(self, department: str, *, late: bool = False, corrects: bool = False) -> "Story":
+        """Let a department report in."""
+        data: dict[str, Any] = {"means": "app_ack", "at": self.at, "by": _officer(department)}
+        if corrects:
+            return self.turn(WhistleCorrectedV1, department, **data)
+        return self.turn(WhistleReportedInV1, department, late=late, **data)
+
+    def absent(self, department: str) -> "Story":
+        return self.turn(WhistleMissedV1, department, due_at=self.at)
+
+    def refused(self, department: str) -> "Story":
+        data = {"proposed": "justice", "arbiter": CLERK, "by": _officer(department)}
+        return self.turn(WhistleRefusedV1, department, **data)
+
+    def withdrawn(self, department: str) -> "Story":
+        return self.turn(WhistleWithdrawnV1, department, by=CLERK)
+
+    def released(self, department: str) -> "Story":
+        return self.turn(WhistleReleasedV1, department, by=CLERK)
+
+    def rung(self, department: str, rung: int, do: str, **more: Any) -> "Story":
+        return self.turn(CaseEscalatedV1, department, rung=rung, do=do, **more)
+
+    def turn(self, fact: type[Fact], department: str, **data: Any) -> "Story":
+        """Tell something of one department's part in the last whistle."""
+        return self.tell(fact, whistle_id=self.whistle_id, department=department, **data)
 
     def missed(self, deadline: str = "class") -> "Story":
         return self.tell(CaseDeadlineMissedV1, deadline=deadline, due_at=self.at)

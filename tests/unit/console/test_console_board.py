@@ -54,6 +54,7 @@ def row(
         return None if hours is None else NOW + hours * HOUR
 
     return BoardRow(
+        case_id=UUID(int=1),
         number=number,
         profile_version=1,
         flow="closed_loop",

@@ -56,6 +56,19 @@ def test_units_are_renamed_and_removed_and_each_set_is_counted(ring: KeyRing) ->
     assert town.changes == before + 1
 
 
+def test_departments_are_named_renamed_and_removed(ring: KeyRing) -> None:
+    towns = Towns()
+    take(towns, changes(ring))
+    town = towns.get(TENANT)
+    assert town is not None
+    assert town.departments["court"] == "法院"
+    body = {"zh": "派出所", "level": "town"}
+    renamed = {"kind": "department", "id": "police", "body": body}
+    take(towns, changes(ring, renamed, {"kind": "department", "id": "court", "body": None}))
+    assert town.departments["police"] == "派出所"
+    assert "court" not in town.departments
+
+
 def test_a_case_is_told_by_the_profile_it_was_opened_under(ring: KeyRing) -> None:
     towns = Towns()
     take(towns, changes(ring))

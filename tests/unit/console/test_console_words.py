@@ -117,7 +117,17 @@ def test_a_day_of_the_changing_clock_is_a_day_of_the_wall() -> None:
 
 
 def counts(**more: int) -> Counts:
-    none = {"received": 0, "closed": 0, "open": 0, "untaken": 0, "soon": 0, "late": 0, "untold": 0}
+    none = {
+        "received": 0,
+        "closed": 0,
+        "open": 0,
+        "untaken": 0,
+        "soon": 0,
+        "late": 0,
+        "untold": 0,
+        "awaited": 0,
+        "missed": 0,
+    }
     return Counts(**{**none, **more})
 
 

@@ -83,6 +83,12 @@ function tellRow(row, at, here) {
   const came = row.querySelector(".came");
   put(came.firstElementChild, ago(at - Date.parse(came.dateTime)));
   put(came.lastElementChild, fill(words.at, { at: moment(Date.parse(came.dateTime), here) }));
+  for (const slot of row.querySelectorAll(".slot-due")) {
+    const ms = Date.parse(slot.dateTime);
+    put(slot.firstElementChild, remaining(ms - at));
+    put(slot.lastElementChild, fill(ms <= at ? words.was_due : words.until, { at: moment(ms, here) }));
+  }
+  for (const slot of row.querySelectorAll(".slot-came")) put(slot, moment(Date.parse(slot.dateTime), here));
   row.classList.remove("late", "soon", "untaken", "open");
   row.classList.add(how);
 }
@@ -125,7 +131,7 @@ function parsed(html) {
 }
 
 const rowOf = (number) => rows.querySelector(`[data-n="${CSS.escape(number)}"]`);
-const meaning = (cell) => [...cell.querySelectorAll("time")].map((time) => time.dateTime).join() || cell.textContent;
+const meaning = (cell) => [...cell.querySelectorAll("[data-v], time")].map((part) => part.dataset.v ?? part.dateTime).join() || cell.textContent;
 
 function glow(element) {
   element.classList.add("glow");
@@ -143,10 +149,15 @@ function placeRow(html) {
   if (row.dataset.v === fresh.dataset.v) return;
   [...row.children].forEach((cell, n) => {
     const next = fresh.children[0]; // it leaves `fresh` when it takes the old one's place
-    const same = meaning(cell) === meaning(next);
-    if (same) next.remove();
-    else cell.replaceWith(next);
-    if (!same) glow(next);
+    if (meaning(cell) === meaning(next)) {
+      next.remove();
+      return;
+    }
+    const before = new Set([...cell.querySelectorAll("[data-v]")].map((lamp) => lamp.dataset.v));
+    const lamps = [...next.querySelectorAll("[data-v]")];
+    cell.replaceWith(next);
+    if (lamps.length === 0) glow(next);
+    for (const lamp of lamps) if (!before.has(lamp.dataset.v)) glow(lamp);
   });
   row.dataset.v = fresh.dataset.v;
   row.toggleAttribute("data-untaken", fresh.hasAttribute("data-untaken"));

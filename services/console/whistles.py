@@ -1,0 +1,85 @@
+"""What a whistle's facts make of the board: departments with their lamps, and lines to be told."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from contracts.events import Event, Fact
+from contracts.facts import (
+    Called,
+    CaseEscalatedV1,
+    WhistleBlownV1,
+    WhistleCalledUpwardV1,
+    WhistleCorrectedV1,
+    WhistleMissedV1,
+    WhistleRefusedV1,
+    WhistleReportedInV1,
+    WhistleWithdrawnV1,
+)
+from services.console.domain.acts import Act, ActKind
+from services.console.domain.board import BoardCase, called, turned
+from services.console.domain.slots import Lamp, Slot
+
+_TURNS: Mapping[type[Fact], Lamp] = {
+    WhistleMissedV1: "missed",
+    WhistleRefusedV1: "refused",
+    WhistleWithdrawnV1: "withdrawn",
+}
+# The rungs of the ladder that are told. What concerns a department's score is not the board's.
+_RUNGS: Mapping[str, ActKind] = {
+    "remind": "chased",
+    "notify_head": "head_told",
+    "escalate": "escalated",
+    "call_upward": "escalated",
+}
+
+
+def changed(case: BoardCase, event: Event) -> BoardCase:
+    """Take in what a fact says of the departments; most facts say nothing of them."""
+    fact = event.data
+    match fact:
+        case WhistleBlownV1(whistle_id=whistle_id, departments=named):
+            return called(case, _slots(whistle_id, named, event.occurred_at))
+        case WhistleReportedInV1(late=True):
+            return turned(case, (fact.whistle_id, fact.department), "late", fact.at)
+        case WhistleReportedInV1() | WhistleCorrectedV1():
+            return turned(case, (fact.whistle_id, fact.department), "reported", fact.at)
+        case WhistleMissedV1() | WhistleRefusedV1() | WhistleWithdrawnV1():
+            return turned(case, (fact.whistle_id, fact.department), _TURNS[type(fact)])
+        case _:
+            return case
+
+
+def _slots(whistle_id: UUID, named: Sequence[Called], at: datetime) -> Iterable[Slot]:
+    lead_first = sorted(named, key=lambda one: not one.lead)
+    for place, one in enumerate(lead_first):
+        yield Slot(whistle_id, one.department, one.lead, place, at, one.due_at)
+
+
+def told(act: Act, fact: Fact) -> Act | None:
+    """Add what a whistle's fact tells; None: it is told by nobody."""
+    match fact:
+        case WhistleBlownV1(departments=named, merged=merged):
+            return replace(act, departments=(*(one.department for one in named), *merged))
+        case WhistleCalledUpwardV1(to_level=to_level):
+            return replace(act, to_level=to_level)
+        case CaseEscalatedV1():
+            return _rung(act, fact)
+    department = getattr(fact, "department", None)
+    if department is not None:
+        act = replace(act, departments=(department,))
+    match fact:
+        case WhistleReportedInV1(late=True):
+            return replace(act, kind="reported_late")
+        case WhistleRefusedV1(arbiter=arbiter):
+            return replace(act, to_unit=arbiter.unit, to_role=arbiter.role)
+    return act
+
+
+def _rung(act: Act, rung: CaseEscalatedV1) -> Act | None:
+    kind: ActKind | None = "nobody_there" if rung.nobody else _RUNGS.get(rung.do)
+    if kind is None:
+        return None
+    level = None if rung.nobody else rung.to_level
+    return replace(act, kind=kind, departments=(rung.department,), to_level=level)
