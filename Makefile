@@ -19,7 +19,7 @@ up: setup ## Start everything, seeded, until Ctrl-C
 	@$(BIN)/chuishao up
 
 test: setup ## Every layer of tests but the long forms
-	@$(BIN)/pytest -m "not long"
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-all: setup ## Every test, long forms too
 	@$(BIN)/pytest
