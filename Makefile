@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Two files of tests at a time, each with servers of its own; given servers are shared, so one.
+WORKERS := $(if $(CHUISHAO_TEST_POSTGRES)$(CHUISHAO_TEST_KAFKA),0,2)
 CODE := contracts services deploy tests
 .DEFAULT_GOAL := help
 
@@ -19,7 +21,7 @@ up: setup ## Start everything, seeded, until Ctrl-C
 	@$(BIN)/chuishao up
 
 test: setup ## Every layer of tests but the long forms
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-all: setup ## Every test, long forms too
 	@$(BIN)/pytest
