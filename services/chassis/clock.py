@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 from services.chassis.postgres import Connection
 
-_ZERO = timedelta(0)
 DATABASE_NOW = "SELECT clock_timestamp()"
 
 
@@ -22,7 +21,7 @@ class Offsets:
 
     def at(self, real: datetime) -> timedelta:
         """Return the offset in force at a real instant; before the first entry, none."""
-        return next((ahead for start, ahead in reversed(self.entries) if start <= real), _ZERO)
+        return next((far for since, far in reversed(self.entries) if since <= real), timedelta())
 
     def tenant_time(self, real: datetime) -> datetime:
         return real + self.at(real)

@@ -91,6 +91,7 @@ def _subscriber(
     async def on_records(raw: Sequence[ConsumerRecord]) -> None:
         try:
             await handle(subscriber.consumer, [_record(one) for one in raw])
+            await asyncio.sleep(settings.consume_wait_ms / 1000)  # go together
         except BaseException as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
@@ -161,8 +162,7 @@ async def follow(
     The event is set once all has been read that was there at the start. A record that `take`
     cannot take is skipped and counted: what was known before stays.
     """
-    caught_up, read = asyncio.Event(), dict.fromkeys(range(partitions), 0)
-    ends: dict[int, int] = {}
+    caught_up, read, ends = asyncio.Event(), dict.fromkeys(range(partitions), 0), dict[int, int]()
 
     async def on_batch(_consumer: Consumer, records: Sequence[Record]) -> None:
         for record in records:

@@ -1,7 +1,7 @@
 """Run this service: `python -m services.console`."""
 
-import asyncio
+import uvloop
 
 from services.console.app import main
 
-asyncio.run(main())
+uvloop.run(main())

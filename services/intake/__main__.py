@@ -1,7 +1,7 @@
 """Run this service: `python -m services.intake`."""
 
-import asyncio
+import uvloop
 
 from services.intake.app import main
 
-asyncio.run(main())
+uvloop.run(main())

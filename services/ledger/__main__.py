@@ -1,7 +1,7 @@
 """Run this service: `python -m services.ledger`."""
 
-import asyncio
+import uvloop
 
 from services.ledger.app import main
 
-asyncio.run(main())
+uvloop.run(main())

@@ -1,7 +1,7 @@
 """Run this service: `python -m services.notify`."""
 
-import asyncio
+import uvloop
 
 from services.notify.app import main
 
-asyncio.run(main())
+uvloop.run(main())

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 _RECORD_MAX = 200
 _OUTAGE_WAIT_S = 1.0
+_TOGETHER_S = 0.02  # what follows closely is taken, and recorded, together
 
 
 class Sender:
@@ -78,6 +79,7 @@ class Sender:
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), self._settings.send_poll_s)
+        await asyncio.sleep(_TOGETHER_S)
         self._woken.clear()
 
     async def _do(self, one: Job | Ending) -> None:
@@ -97,6 +99,7 @@ class Sender:
             self._under_way -= len(told)
             self.wake()
             self._announced()
+            await asyncio.sleep(_TOGETHER_S)
 
     async def _record(self, told: Sequence[Told]) -> None:
         """Record until it is done: what a provider has said must not be lost to an outage."""

@@ -1,7 +1,7 @@
 """Run this service: `python -m services.routing`."""
 
-import asyncio
+import uvloop
 
 from services.routing.app import main
 
-asyncio.run(main())
+uvloop.run(main())
