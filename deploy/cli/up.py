@@ -5,6 +5,7 @@ import json
 import shlex
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,8 +108,11 @@ async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Runn
         wanted.virtual_clock,
         flush_each_message=wanted.durable,
     )
+    began = time.monotonic()
     async with whole_stack(what, report, on_restart) as running:
         write_state(wanted.data_dir, running.facts())
+        taken_s = time.monotonic() - began
+        report(f"就绪，用时 {taken_s:.0f} 秒 · ready after {taken_s:.0f} s")
         try:
             yield running
         finally:

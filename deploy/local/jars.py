@@ -7,6 +7,7 @@ log binding lets the binding's parent project choose other versions, even of Kaf
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ def ensure_jars(jars: Iterable[Jar], report: Callable[[str], None]) -> None:
     package_dir("jgo")
     report(f"下载 Kafka（仅此一次）：{len(missing)} 个文件 · fetching Kafka (once): jars")
     cache_dir().mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
         fetches = {pool.submit(_fetch, jar): jar for jar in missing}
         try:
@@ -79,6 +81,8 @@ def ensure_jars(jars: Iterable[Jar], report: Callable[[str], None]) -> None:
                     report(f"Kafka {done}/{len(missing)}")
         finally:
             pool.shutdown(cancel_futures=True)
+    taken_s = time.monotonic() - began
+    report(f"Kafka 下载完毕，用时 {taken_s:.0f} 秒 · fetched in {taken_s:.0f} s")
 
 
 def _fetch(jar: Jar) -> None:
