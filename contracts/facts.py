@@ -265,7 +265,10 @@ class WhistleBlownV1(Fact):
 
 
 class WhistleReportedInV1(Fact):
-    """Published by routing when a department reports in. `at` is when that was handed in."""
+    """Published by routing when a department reports in. `at` is when that was handed in.
+
+    By `on_site` it has arrived, too. `arrive_due_at` is told where a clock for arriving now runs.
+    """
 
     TYPE = "whistle.reported_in.v1"
     whistle_id: UUID
@@ -274,16 +277,21 @@ class WhistleReportedInV1(Fact):
     at: AwareDatetime
     late: bool
     by: Actor
+    arrive_due_at: AwareDatetime | None = None
 
 
 class WhistleArrivedV1(Fact):
-    """Published by routing when a department that has reported in is on the spot."""
+    """Published by routing when a department that has reported in is on the spot.
+
+    `late`: there was a clock for it, and it had run out by then.
+    """
 
     TYPE = "whistle.arrived.v1"
     whistle_id: UUID
     department: str
     at: AwareDatetime
     by: Actor
+    late: bool = False
 
 
 class WhistleRefusedV1(Fact):
@@ -294,6 +302,25 @@ class WhistleRefusedV1(Fact):
     department: str
     proposed: str
     arbiter: Owner
+    by: Actor
+    sealed: Sealed | None = None
+
+
+class WhistleRuledV1(Fact):
+    """Published by routing when the arbiter decides on a department's refusal. Sealed: note.
+
+    `reject`: the department is awaited again, by `due_at`. `accept`: `call` is called in its place,
+    by a `whistle.blown.v1` that follows unless it was called before; `lead`: it leads from now on.
+    """
+
+    TYPE = "whistle.ruled.v1"
+    whistle_id: UUID
+    department: str
+    ruling: Literal["accept", "reject"]
+    call: str | None = None
+    lead: bool = False
+    due_at: AwareDatetime | None = None
+    warn_at: AwareDatetime | None = None
     by: Actor
     sealed: Sealed | None = None
 
@@ -316,8 +343,24 @@ class WhistleMissedV1(Fact):
     due_at: AwareDatetime
 
 
+class WhistleStageMissedV1(Fact):
+    """Published by routing once, when a department has reported in and a later stage is missed.
+
+    What was handed in before `due_at` has been read. The ladder climbs as for a report-in.
+    """
+
+    TYPE = "whistle.stage_missed.v1"
+    whistle_id: UUID
+    department: str
+    stage: Literal["arrive"]
+    due_at: AwareDatetime
+
+
 class WhistleCorrectedV1(Fact):
-    """Published by routing when a punctual report-in surfaces after its miss: the miss is void."""
+    """Published by routing when a punctual report-in surfaces after its miss: the miss is void.
+
+    By `on_site` it has arrived, too. `arrive_due_at` is told where a clock for arriving now runs.
+    """
 
     TYPE = "whistle.corrected.v1"
     whistle_id: UUID
@@ -325,6 +368,7 @@ class WhistleCorrectedV1(Fact):
     means: Means
     at: AwareDatetime
     by: Actor
+    arrive_due_at: AwareDatetime | None = None
 
 
 class WhistleReleasedV1(Fact):
@@ -346,7 +390,10 @@ class WhistleWithdrawnV1(Fact):
 
 
 class WhistleCalledUpwardV1(Fact):
-    """Published by routing when the town calls the level above (乡呼区应); the town stays owner."""
+    """Published by routing when the town calls the level above (乡呼区应); the town stays owner.
+
+    `unit` is to answer. Sealed: reason, where a person called.
+    """
 
     TYPE = "whistle.called_upward.v1"
     whistle_id: UUID
@@ -354,12 +401,48 @@ class WhistleCalledUpwardV1(Fact):
     to_level: str
     due_at: AwareDatetime | None = None
     by: Actor
+    unit: str | None = None
+    sealed: Sealed | None = None
+
+
+class WhistleAnsweredV1(Fact):
+    """Published by routing when the level above answers a call. Sealed: answer."""
+
+    TYPE = "whistle.answered.v1"
+    whistle_id: UUID
+    unit: str
+    at: AwareDatetime
+    late: bool
+    by: Actor
+    sealed: Sealed | None = None
+
+
+class WhistleUnansweredV1(Fact):
+    """Published by routing once, when the level above has not answered a call by `due_at`."""
+
+    TYPE = "whistle.unanswered.v1"
+    whistle_id: UUID
+    unit: str
+    due_at: AwareDatetime
+
+
+class CaseConsultedV1(Fact):
+    """Published by routing when departments that have come agree on one result (集中会诊).
+
+    Sealed: result.
+    """
+
+    TYPE = "case.consulted.v1"
+    departments: tuple[str, ...]
+    by: Actor
+    sealed: Sealed | None = None
 
 
 class CaseEscalatedV1(Fact):
     """Published by routing for each rung of the ladder after a miss, in order, once.
 
-    `nobody` tells that the rung has nobody on its roster: the next follows at once.
+    `nobody` tells that the rung has nobody on its roster: the next follows at once. `stage` is
+    what was missed.
     """
 
     TYPE = "case.escalated.v1"
@@ -369,6 +452,7 @@ class CaseEscalatedV1(Fact):
     do: Literal["remind", "notify_head", "escalate", "score", "call_upward"]
     to_level: str | None = None
     nobody: bool = False
+    stage: Literal["report_in", "arrive"] = "report_in"
 
 
 # --- notify.events ---------------------------------------------------------------------------
@@ -427,16 +511,21 @@ ROUTING_FACTS = _by_type(
     CaseClosedV1,
     CaseReopenedV1,
     CaseFollowUpKeptV1,
+    CaseConsultedV1,
     CaseEscalatedV1,
     WhistleBlownV1,
     WhistleWarnedV1,
     WhistleReportedInV1,
     WhistleArrivedV1,
     WhistleRefusedV1,
+    WhistleRuledV1,
     WhistleMissedV1,
+    WhistleStageMissedV1,
     WhistleCorrectedV1,
     WhistleReleasedV1,
     WhistleWithdrawnV1,
     WhistleCalledUpwardV1,
+    WhistleAnsweredV1,
+    WhistleUnansweredV1,
 )
 NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1)

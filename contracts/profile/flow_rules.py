@@ -177,11 +177,17 @@ def whistle(profile: Profile) -> Iterator[Problem]:
                 "列在 whistle.blowers 里，却没有 whistle 权限，请补上",
                 "is among whistle.blowers but may not whistle — add `whistle`",
             )
-    yield from _miss_steps(profile)
+    yield from _stages(profile)
 
 
-def _miss_steps(profile: Profile) -> Iterator[Problem]:
+def _stages(profile: Profile) -> Iterator[Problem]:
     whistle = profile.whistle
+    if whistle.on_site_only and "on_site" not in whistle.report_in_means:
+        yield Problem(
+            "whistle.on_site_only",
+            "报到方式 report_in_means 里没有 on_site，请补上",
+            "whistle.report_in_means lacks on_site — add it",
+        )
     for position, step in enumerate(whistle.on_miss):
         path = f"whistle.on_miss.{position}"
         if step.do == "escalate" and step.to is None:

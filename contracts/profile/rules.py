@@ -11,13 +11,14 @@ from contracts.profile.problems import Problem
 from contracts.profile.references import PSEUDO_ROLES
 from contracts.profile.town import Bounds, Link
 from contracts.profile.walking import parts_of
+from contracts.profile.whistle import Arrival
 from contracts.profile.whole import Profile, chain
 
 
 def everywhere(profile: Profile) -> Iterator[Problem]:
     """Rules for parts which stand in many places."""
     for path, part in parts_of(profile):
-        if isinstance(part, Deadline):
+        if isinstance(part, Deadline | Arrival):
             yield from _deadline(path, part)
         elif isinstance(part, Every):
             yield from _every(path, part)
@@ -25,7 +26,7 @@ def everywhere(profile: Profile) -> Iterator[Problem]:
             yield from _bounds(path, part)
 
 
-def _deadline(path: str, deadline: Deadline) -> Iterator[Problem]:
+def _deadline(path: str, deadline: Deadline | Arrival) -> Iterator[Problem]:
     if deadline.clock == "duty" and not deadline.within.has_clock_time_only:
         yield Problem(
             f"{path}within",

@@ -49,6 +49,15 @@ class MissStep(Part):
     """The level to which `escalate` goes."""
 
 
+class Arrival(Part):
+    """By when a department that has reported in is on the spot; its report-in starts the clock."""
+
+    within: Length
+    """The time allowed. The duty clock takes hours and minutes only: a duty day is `PT8H`."""
+    clock: Literal["calendar", "duty"] = "calendar"
+    """`calendar` counts all time; `duty` counts duty spans on workdays."""
+
+
 class CallUpward(Part):
     """The town calls, the county answers (乡呼区应)."""
 
@@ -66,7 +75,7 @@ class Whistle(Part):
     zh: Name | None = None
     named_in_source: bool = False
     blowers: Unique[RoleId] = ()
-    """Each must hold the permission `whistle`."""
+    """Each must hold the permission `whistle`. One that may `report_in` blows once it has come."""
     targets: Unique[DepartmentId] = ()
     report_in: Mapping[ClassId, Deadline] = {}
     """By case class; every class has one."""
@@ -75,6 +84,10 @@ class Whistle(Part):
         "on_site",
         "remote",
     )
+    on_site_only: Unique[ClassId] = ()
+    """Classes in which nothing but coming on the spot counts as a report-in."""
+    arrival: Mapping[ClassId, Arrival] = {}
+    """By case class: a miss climbs `on_miss` anew; a class without one has no such clock."""
     lead: Literal["first_named", "blower_names", "center"] = "first_named"
     """Which department's report-in lets the case go on."""
     close_gate: Literal["lead", "all", "quorum"] = "lead"
@@ -82,6 +95,7 @@ class Whistle(Part):
     quorum: int | None = Field(None, ge=1)
     """How many, where the gate is a quorum."""
     joint_consult: Name | None = None
+    """What it is called here when departments agree on one result; without, they cannot."""
     on_miss: Many[MissStep] = ()
     """Each runs from the due time and stops at the department's report-in."""
     call_upward: CallUpward = CallUpward()
