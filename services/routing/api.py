@@ -24,7 +24,7 @@ from services.routing.domain.town import Setting
 from services.routing.domain.values import SYSTEM, Act, Actor, Case, Decision, Owner, Refused
 from services.routing.domain.whistle import Slot, holding, release
 from services.routing.record import Announced, record_act, record_settled
-from services.routing.store import cases, facts, slots, timers
+from services.routing.store import cases, facts, slots, timers, upward
 from services.routing.store.cases import Kept
 from services.routing.towns import Towns
 
@@ -37,6 +37,17 @@ _PAGE_MAX = 200
 _HISTORY_MAX = 1_000
 _FOLLOW_UPS_MAX = 100
 _WORDS = {"summary", "description"}
+# What was said when departments, or the level above, were called and answered.
+_SAYING = (
+    "whistle.blown.v1",
+    "whistle.refused.v1",
+    "whistle.ruled.v1",
+    "whistle.called_upward.v1",
+    "whistle.answered.v1",
+    "case.consulted.v1",
+)
+_SAID = {"reason", "basis", "note", "answer", "result"}
+_SAID_MAX = 100
 
 Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
 
@@ -89,7 +100,9 @@ class Door:
         path = setting.town.path(setting.lowest(case.grid, case.village))
         if not who.units.intersection((*path, case.owner.unit)):
             called = await slots.called(conn, who.tenant_id, case_id)
-            if who.department not in called:
+            above = await upward.of_cases(conn, [(who.tenant_id, case_id)])
+            units = {call.unit for calls in above.values() for call in calls}
+            if who.department not in called and not who.units & units:
                 raise views.forbidden()
         return kept, setting
 
@@ -99,6 +112,7 @@ class Door:
         key = (kept.tenant_id, kept.case.case_id)
         clocks = await timers.clocks(conn, *key)
         called = (await slots.of_cases(conn, [key]))[key]
+        calls = (await upward.of_cases(conn, [key]))[key]
         steps = allowed_steps(kept.case, actor_of(who), setting)
         more = await facts.follow_ups(conn, *key, _FOLLOW_UPS_MAX)
         follow_ups = [
@@ -107,12 +121,20 @@ class Door:
             )
             for one in more
         ]
-        words = self._words(kept, kept.sealed)
-        return views.case_view(kept, clocks, steps, words, follow_ups, called)
+        said = [self._said(kept, fact) for fact in await facts.said(conn, *key, _SAYING, _SAID_MAX)]
+        words = views.Words(self._words(kept, kept.sealed), follow_ups, said)
+        return views.case_view(kept, clocks, steps, words, called, calls)
 
-    def _words(self, kept: Kept, sealed: Mapping[str, Any]) -> dict[str, str]:
+    def _said(self, kept: Kept, fact: Mapping[str, Any]) -> views.SaidView:
+        words = self._words(kept, fact["body"]["sealed"], _SAID)
+        department = fact["body"].get("department")
+        return views.SaidView(**{**fact, "words": words, "department": department})
+
+    def _words(
+        self, kept: Kept, sealed: Mapping[str, Any], names: set[str] = _WORDS
+    ) -> dict[str, str]:
         subject = str(kept.case.case_id)
-        return self.keys.open(kept.tenant_id, subject, SealedFields(**sealed), _WORDS)
+        return self.keys.open(kept.tenant_id, subject, SealedFields(**sealed), names)
 
     def sealed_words(self, kept: Kept, texts: Mapping[str, str]) -> Mapping[str, object]:
         like = SealedFields(**kept.sealed)
@@ -193,7 +215,10 @@ async def _page(
     conn: Connection, door: Door, who: Identity, unit: str, limit: int, after: UUID | None
 ) -> views.Queue:
     known = (await door.towns.known(conn, [who.tenant_id])).get(who.tenant_id)
-    if known is None or not who.units.intersection(known.town.path(unit)):
+    path = known.town.path(unit) if known else ()
+    if known and not path and unit == known.rules.whistle.upward_to:
+        path = (unit,)  # the level above need not be in the town's registry
+    if not who.units.intersection(path):
         raise Problem(404, "unit_not_found", "没有这个单位。", "There is no such unit.")
     behind = cases.FRONT
     if after is not None:
@@ -230,7 +255,7 @@ async def _step(
     announced = Announced(*key, cause, now, decision.facts, decision.case.seq)
     await record_act(conn, announced, decision)
     after = decision.case
-    if after.closed and any(slot.open for slot in called):
+    if after.closed and any(slot.pending for slot in called):
         after = await _let_go(conn, decision, called, Announced(*key, cause, now, (), 0), setting)
     return replace(kept, case=after)
 
@@ -244,7 +269,7 @@ async def _let_go(
 ) -> Case:
     """Let every department go whose case has closed."""
     by = Owner(decision.case.owner.unit, SYSTEM, SYSTEM)
-    going = [slot for slot in called if slot.open]
+    going = [slot for slot in called if slot.pending]
     gone = release(decision.case, going, by, about.at, setting.rules)
     cause = effect_id(about.case_id, f"closed/{decision.case.seq}")
     told = replace(about, cause=cause).telling(gone.facts, gone.case.seq)
@@ -316,7 +341,7 @@ def _is_text(value: object) -> bool:
 
 def actor_of(who: Identity) -> Actor:
     """Return who acts, as the rules see him."""
-    return Actor(who.staff, who.roles, who.units)
+    return Actor(who.staff, who.roles, who.units, who.department)
 
 
 async def handed_in(conn: Connection, towns: Towns, tenant_id: str, arrived: float) -> datetime:

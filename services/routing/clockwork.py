@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
-from uuid import UUID
 
 import structlog
 
@@ -26,13 +25,12 @@ from services.chassis.kafka import end_offsets
 from services.chassis.metrics import gauge
 from services.chassis.postgres import Connection, Pool
 from services.routing.domain.timers import fire
-from services.routing.domain.values import Fact, NewTimer
-from services.routing.domain.whistle import Slot, department_of, strike
-from services.routing.record import Announced, announce, arm
+from services.routing.domain.values import Fact
+from services.routing.record import Announced, announce
 from services.routing.settings import RoutingSettings
-from services.routing.store import cases, slots, timers
-from services.routing.store.cases import Key
+from services.routing.store import cases, timers
 from services.routing.store.timers import Due
+from services.routing.struck import Struck, is_whistles
 from services.routing.towns import Towns
 
 log = structlog.get_logger()
@@ -133,50 +131,28 @@ class Clockwork:
         kept = await cases.get_locked(conn, [(one.tenant_id, one.case_id) for one in due])
         still_open = await timers.still_open(conn, due)
         moved = {key: one.case for key, one in kept.items()}
-        called = await self._called(conn, due)
+        struck = await Struck.read(conn, due)
         outcomes: list[Outcome] = []
         announced: list[Announced] = []
-        changed: dict[tuple[Key, UUID, str], Slot] = {}
-        new: list[tuple[str, UUID, Sequence[NewTimer]]] = []
         for one in due:
             if (one.tenant_id, one.timer_id) not in still_open:
                 continue  # a person met it while we waited for the case
             key = (one.tenant_id, one.case_id)
             at = known[one.tenant_id].offsets.tenant_time(now)
-            department = department_of(one.deadline)
-            if department is None:
-                moved[key], fact = fire(moved[key], one.deadline, one.kind, one.due_at, at)
-                facts: Sequence[Fact] = [fact] if fact else []
-            else:
+            facts: Sequence[Fact] = []
+            if is_whistles(one.deadline):
                 setting = await self._towns.setting(conn, key[0], kept[key].profile_version)
-                slot = called.get((key, department))
-                struck = slot and strike(moved[key], slot, one.deadline, one.kind, at, setting)
-                facts = struck.facts if struck else []
-                if struck:
-                    moved[key] = struck.case
-                    new.append((*key, struck.timers))
-                    for now_so in struck.slots:
-                        called[key, department] = now_so
-                        changed[key, now_so.whistle_id, department] = now_so
+                done = struck.strike(moved[key], one, at, setting)
+                if done is not None:
+                    moved[key], facts = done.case, done.facts
+            else:
+                moved[key], fact = fire(moved[key], one.deadline, one.kind, one.due_at, at)
+                facts = [fact] if fact else []
             outcomes.append((one, "fired" if facts else "void"))
             if facts:
                 cause = effect_id(one.case_id, f"timer/{one.timer_id}")
                 announced.append(Announced(*key, cause, at, facts, moved[key].seq))
         await timers.decide(conn, outcomes, now)
         await cases.advance(conn, moved)
-        await slots.put(conn, [(key, slot) for (key, _, _), slot in changed.items()])
-        await arm(conn, new)
+        await struck.put(conn)
         await announce(conn, announced)
-
-    async def _called(self, conn: Connection, due: list[Due]) -> dict[tuple[Key, str], Slot]:
-        """Read the open slots to which timers belong, by case and department."""
-        keys = {(one.tenant_id, one.case_id) for one in due if department_of(one.deadline)}
-        if not keys:
-            return {}
-        found = await slots.of_cases(conn, keys)
-        return {
-            (key, slot.department): slot
-            for key, of_case in found.items()
-            for slot in of_case
-            if slot.open
-        }

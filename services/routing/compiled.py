@@ -78,6 +78,7 @@ def _whistle(profile: Profile) -> WhistleRules:
     whistle, upward = profile.whistle, profile.whistle.call_upward
     can = {role.id: frozenset(role.can) for role in profile.roles}
     towns = {level.id for level in profile.levels if level.kind == "town"}
+    levels = {role.id: role.level for role in profile.roles}
     up = _clock_of_whistle("call_upward", upward.deadline) if upward.deadline else None
     return WhistleRules(
         enabled=whistle.enabled,
@@ -88,6 +89,11 @@ def _whistle(profile: Profile) -> WhistleRules:
             for case_class, one in whistle.report_in.items()
         },
         means=tuple(whistle.report_in_means),
+        on_site_only=frozenset(whistle.on_site_only),
+        arrival={
+            case_class: DeadlineRule("arrive", _span(one.within), one.clock, "state")
+            for case_class, one in whistle.arrival.items()
+        },
         on_miss=tuple(Rung(_span(one.after), one.do, one.to) for one in whistle.on_miss),
         duplicate=whistle.duplicate,
         withdrawable=whistle.withdrawable,
@@ -96,6 +102,10 @@ def _whistle(profile: Profile) -> WhistleRules:
         upward_from=upward.from_level if upward.enabled else None,
         upward_to=upward.to if upward.enabled else None,
         upward=up if upward.enabled else None,
+        upward_callers=tuple(
+            role for role in whistle.blowers if levels.get(role) == upward.from_level
+        ),
+        joint_consult=whistle.joint_consult is not None,
         reporters=tuple(role for role, may in can.items() if "report_in" in may),
         heads=tuple(role for role, may in can.items() if {"report_in", "review"} <= may),
         supervisors=tuple(

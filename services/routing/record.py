@@ -14,7 +14,7 @@ from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.routing.domain.values import Decision, Fact, NewTimer
 from services.routing.domain.whistle import Settled
-from services.routing.store import cases, facts, slots, timers
+from services.routing.store import cases, facts, slots, timers, upward
 from services.routing.store.facts import KeptFact
 
 SOURCE = "/routing"
@@ -96,6 +96,7 @@ async def record_settled(conn: Connection, one: Announced, settled: Settled) -> 
     await cases.update(conn, one.tenant_id, settled.case)
     await timers.void(conn, *key, settled.ended)
     await slots.put(conn, [(key, slot) for slot in settled.slots])
+    await upward.put(conn, [(key, settled.upward)] if settled.upward else [])
     await arm(conn, [(*key, settled.timers)])
     await announce(conn, [one])
 

@@ -1,6 +1,7 @@
 """What the API shows: models for the answers, and the words for what is refused."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Literal, cast
@@ -9,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.chassis.http import Problem
-from services.routing.domain.values import CLASS_DEADLINE, Refused
+from services.routing.domain.values import CLASS_DEADLINE, Refused, UpwardCall
 from services.routing.domain.whistle import Slot
 from services.routing.store.cases import Kept
 
@@ -33,7 +34,11 @@ class ClockView(BaseModel):
 
 
 class SlotView(BaseModel):
-    """One department's part. `late` stays unknown until it has come."""
+    """One department's part. `late` stays unknown until it has come.
+
+    `proposed` is whom it named when it refused, `ruling` what the arbiter made of that;
+    `arrive_due_at` is told where a clock for arriving runs.
+    """
 
     whistle_id: UUID
     department: str
@@ -44,6 +49,9 @@ class SlotView(BaseModel):
     means: str | None
     reported_in_at: datetime | None
     arrived_at: datetime | None
+    arrive_due_at: datetime | None
+    proposed: str | None
+    ruling: str | None
 
 
 class WhistleView(BaseModel):
@@ -52,6 +60,27 @@ class WhistleView(BaseModel):
     whistle_id: UUID
     blown_at: datetime
     slots: list[SlotView]
+
+
+class UpwardView(BaseModel):
+    """A call to the level above, and whether its unit has answered."""
+
+    whistle_id: UUID
+    unit: str
+    called_at: datetime
+    due_at: datetime | None
+    outcome: str | None
+    answered_at: datetime | None
+
+
+class SaidView(BaseModel):
+    """What was said with a whistle: why it was blown or refused, a ruling, an answer, a result."""
+
+    seq: int
+    type: str
+    occurred_at: datetime
+    department: str | None
+    words: dict[str, str]
 
 
 class FollowUpView(BaseModel):
@@ -85,9 +114,20 @@ class CaseView(BaseModel):
     due_at: datetime | None
     clocks: list[ClockView]
     whistles: list[WhistleView]
+    calls_upward: list[UpwardView]
     allowed_steps: list[str]
     text: dict[str, str]
     follow_ups: list[FollowUpView]
+    said: list[SaidView]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All that was said of a case, opened."""
+
+    text: Mapping[str, str]
+    follow_ups: Sequence[FollowUpView]
+    said: Sequence[SaidView]
 
 
 class QueueEntry(BaseModel):
@@ -144,9 +184,9 @@ def case_view(
     kept: Kept,
     clocks: Sequence[tuple[str, datetime | None]],
     steps: Sequence[str],
-    text: Mapping[str, str],
-    follow_ups: Sequence[FollowUpView],
+    words: Words,
     called: Sequence[Slot],
+    calls: Sequence[UpwardCall],
 ) -> CaseView:
     case = kept.case
     due = next((due_at for deadline, due_at in clocks if deadline == CLASS_DEADLINE), None)
@@ -171,9 +211,11 @@ def case_view(
         due_at=due,
         clocks=[ClockView(deadline=d, due_at=at, armed=at is not None) for d, at in clocks],
         whistles=_whistles(called),
+        calls_upward=[upward_view(call) for call in calls],
         allowed_steps=list(steps),
-        text=dict(text),
-        follow_ups=list(follow_ups),
+        text=dict(words.text),
+        follow_ups=list(words.follow_ups),
+        said=list(words.said),
     )
 
 
@@ -190,7 +232,14 @@ def slot_view(slot: Slot) -> SlotView:
         means=slot.means,
         reported_in_at=slot.reported_in_at,
         arrived_at=slot.arrived_at,
+        arrive_due_at=slot.arrive_due_at,
+        proposed=slot.proposed,
+        ruling=slot.ruling,
     )
+
+
+def upward_view(call: UpwardCall) -> UpwardView:
+    return UpwardView(**asdict(call))
 
 
 def _whistles(called: Sequence[Slot]) -> list[WhistleView]:
@@ -250,6 +299,27 @@ _REFUSALS = {
     "slot_ended": (409, "这次报到已经了结", "this department's part has ended"),
     "not_reported_in": (409, "还没有报到", "it has not reported in yet"),
     "not_withdrawable": (409, "不能撤回", "a call cannot be taken back here"),
+    "refusal_rejected": (
+        409,
+        "退回已被驳回，请报到",
+        "its refusal was rejected: it must report in",
+    ),
+    "nothing_to_rule": (409, "没有待裁定的退回", "it has no refusal to be decided"),
+    "same_department": (
+        422,
+        "不能由退回的部门顶替自己，请在 call 里另点部门",
+        "a department cannot take its own place: name another in `call`",
+    ),
+    "upward_not_allowed": (409, "这件事不能上呼", "the level above cannot be called for this case"),
+    "already_called_upward": (409, "已经上呼，正等答复", "it was called and has yet to answer"),
+    "already_answered": (409, "已经答复过", "it has answered already"),
+    "consultation_not_allowed": (
+        409,
+        "这件事不能会诊",
+        "no joint consultation is held on this case",
+    ),
+    "not_joint": (422, "会诊至少要两个部门", "a joint consultation takes two departments"),
+    "still_awaited": (409, "还有部门没有报到", "departments have yet to report in"),
     "stale": (
         409,
         "别人刚刚动过这件事，请看过现状再试",

@@ -20,47 +20,49 @@ from services.routing import views
 from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
 from services.routing.domain import whistle
 from services.routing.domain.town import Setting
-from services.routing.domain.values import Owner, Refused
+from services.routing.domain.values import Owner, Refused, UpwardCall
 from services.routing.domain.whistle import Call, Settled, Slot
 from services.routing.record import Announced, record_settled
-from services.routing.store import slots
+from services.routing.store import slots, upward
 from services.routing.store.cases import Kept
 
-_DEPARTMENTS_MAX = 100
-_BODY_BYTES_MAX = 64 * 1024
+DEPARTMENTS_MAX = 100
+BODY_BYTES_MAX = 64 * 1024
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, AfterValidator(plain_text)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What comes with an act: nothing that is not asked for."""
+
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class WhistleBody(_Body):
+class WhistleBody(Body):
     """Whom to call and why. The first department leads unless `lead` names another."""
 
-    departments: Annotated[list[Id], Field(max_length=_DEPARTMENTS_MAX)]
+    departments: Annotated[list[Id], Field(max_length=DEPARTMENTS_MAX)]
     lead: Id | None = None
     kind: Id | None = None
     reason: Text
     expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
 
 
-class ReportInBody(_Body):
+class ReportInBody(Body):
     """How a department reports in."""
 
     department: Id
     means: Means
 
 
-class ArrivalBody(_Body):
+class ArrivalBody(Body):
     """Who is on the spot."""
 
     department: Id
 
 
-class RefusalBody(_Body):
+class RefusalBody(Body):
     """Why a department refuses, and who should be called instead."""
 
     department: Id
@@ -68,19 +70,20 @@ class RefusalBody(_Body):
     proposed: Id
 
 
-class ReleaseBody(_Body):
+class ReleaseBody(Body):
     """Who is let go; nobody named: all."""
 
-    departments: Annotated[list[Id], Field(max_length=_DEPARTMENTS_MAX)] = []
+    departments: Annotated[list[Id], Field(max_length=DEPARTMENTS_MAX)] = []
 
 
 class WhistleAnswer(BaseModel):
-    """A whistle and the case's departments as they stand now."""
+    """A whistle and the case's departments, and calls upward, as they stand now."""
 
     whistle_id: UUID
     case_id: UUID
     seq: int
     slots: list[views.SlotView]
+    calls_upward: list[views.UpwardView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Called:
     kept: Kept
     setting: Setting
     slots: tuple[Slot, ...]
+    calls: tuple[UpwardCall, ...]
     at: datetime
 
     def slot(self, whistle_id: UUID, department: str) -> Slot:
@@ -116,7 +120,7 @@ def make_router(door: Door) -> APIRouter:
 
 
 def _for_blowers(router: APIRouter, door: Door) -> None:
-    @router.post("/cases/{case_id}/whistles", max_body_size=_BODY_BYTES_MAX, status_code=201)
+    @router.post("/cases/{case_id}/whistles", max_body_size=BODY_BYTES_MAX, status_code=201)
     async def post_whistle(
         case_id: UUID, body: WhistleBody, authorization: Authorization = None
     ) -> WhistleAnswer:
@@ -137,7 +141,7 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
             )
             return whistle.blow(case, called.slots, call, called.at, called.setting)
 
-        return await _act(door, who, case_id, blow, lambda: whistle_id)
+        return await act(door, who, case_id, blow, lambda: whistle_id)
 
     @router.post("/whistles/{whistle_id}/release")
     async def post_release(
@@ -153,7 +157,7 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
             actor = actor_of(who)
             return whistle.let_go(called.kept.case, going, actor, called.at, called.setting)
 
-        return await _act_on(door, who, whistle_id, release)
+        return await act_on(door, who, whistle_id, release)
 
 
 def _for_departments(router: APIRouter, door: Door) -> None:
@@ -168,7 +172,7 @@ def _for_departments(router: APIRouter, door: Door) -> None:
             at = called.at
             return whistle.report_in(called.kept.case, slot, body.means, by, at, called.setting)
 
-        return await _act_on(door, who, whistle_id, come)
+        return await act_on(door, who, whistle_id, come)
 
     @router.post("/whistles/{whistle_id}/arrivals")
     async def post_arrival(
@@ -178,9 +182,9 @@ def _for_departments(router: APIRouter, door: Door) -> None:
 
         def arrive(called: Called) -> Settled | Refused:
             slot, by = _mine(called, whistle_id, body.department, who)
-            return whistle.arrive(called.kept.case, slot, by, called.at)
+            return whistle.arrive(called.kept.case, slot, by, called.at, called.setting)
 
-        return await _act_on(door, who, whistle_id, arrive)
+        return await act_on(door, who, whistle_id, arrive)
 
     @router.post("/whistles/{whistle_id}/refusals")
     async def post_refusal(
@@ -194,7 +198,7 @@ def _for_departments(router: APIRouter, door: Door) -> None:
             case, setting = called.kept.case, called.setting
             return whistle.refuse(case, slot, by, body.proposed, sealed, setting)
 
-        return await _act_on(door, who, whistle_id, refuse)
+        return await act_on(door, who, whistle_id, refuse)
 
 
 def _mine(called: Called, whistle_id: UUID, department: str, who: Identity) -> tuple[Slot, Owner]:
@@ -212,16 +216,27 @@ def _mine(called: Called, whistle_id: UUID, department: str, who: Identity) -> t
     return called.slot(whistle_id, department), Owner(department, role, who.staff)
 
 
-async def _act_on(door: Door, who: Identity, whistle_id: UUID, act: Act) -> WhistleAnswer:
+async def act_on(door: Door, who: Identity, whistle_id: UUID, decide: Act) -> WhistleAnswer:
+    """Find the case of a whistle, or of a call upward, and act on it.
+
+    Raises:
+        Problem: 404, there is none of this id.
+    """
     async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
-        case_id = await slots.case_of(conn, who.tenant_id, whistle_id)
+        key = (who.tenant_id, whistle_id)
+        case_id = await slots.case_of(conn, *key) or await upward.case_of(conn, *key)
     if case_id is None:
-        raise Problem(404, "whistle_not_found", "没有这次吹哨。", "There is no such whistle.")
-    return await _act(door, who, case_id, act, lambda: whistle_id)
+        raise whistle_not_found()
+    return await act(door, who, case_id, decide, lambda: whistle_id)
 
 
-async def _act(
-    door: Door, who: Identity, case_id: UUID, act: Act, whistle_id: Callable[[], UUID]
+def whistle_not_found() -> Problem:
+    """Say that there is no such whistle; another tenant's is answered alike."""
+    return Problem(404, "whistle_not_found", "没有这次吹哨。", "There is no such whistle.")
+
+
+async def act(
+    door: Door, who: Identity, case_id: UUID, decide: Act, whistle_id: Callable[[], UUID]
 ) -> WhistleAnswer:
     """Lock the case, decide, record; answer with how the departments stand."""
     arrived = time.monotonic()
@@ -229,8 +244,8 @@ async def _act(
         async with conn.transaction():
             kept, setting = await door.seen(conn, who, case_id, for_update=True)
             at = await handed_in(conn, door.towns, who.tenant_id, arrived)
-            called = Called(kept, setting, await _slots(conn, who.tenant_id, case_id), at)
-            settled = act(called)
+            called = Called(kept, setting, *await _called(conn, who.tenant_id, case_id), at)
+            settled = decide(called)
             if isinstance(settled, Refused):
                 raise views.refusal(settled, kept)
             if settled.facts:
@@ -238,16 +253,23 @@ async def _act(
                 place = (who.tenant_id, case_id, cause, at)
                 announced = Announced(*place, settled.facts, settled.case.seq)
                 await record_settled(conn, announced, settled)
-            there = await _slots(conn, who.tenant_id, case_id)
+            there, calls = await _called(conn, who.tenant_id, case_id)
             crash_point("before_commit")
         crash_point("after_commit")
     door.announced()
-    shown = [views.slot_view(slot) for slot in there]
     return WhistleAnswer(
-        whistle_id=whistle_id(), case_id=case_id, seq=settled.case.seq, slots=shown
+        whistle_id=whistle_id(),
+        case_id=case_id,
+        seq=settled.case.seq,
+        slots=[views.slot_view(slot) for slot in there],
+        calls_upward=[views.upward_view(call) for call in calls],
     )
 
 
-async def _slots(conn: Connection, tenant_id: str, case_id: UUID) -> tuple[Slot, ...]:
+async def _called(
+    conn: Connection, tenant_id: str, case_id: UUID
+) -> tuple[tuple[Slot, ...], tuple[UpwardCall, ...]]:
+    """Read who is called to a case: departments, and the level above."""
     key = (tenant_id, case_id)
-    return (await slots.of_cases(conn, [key]))[key]
+    of_case, calls = await slots.of_cases(conn, [key]), await upward.of_cases(conn, [key])
+    return of_case[key], calls[key]

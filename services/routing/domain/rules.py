@@ -93,7 +93,8 @@ class WhistleRules:
     """Who calls which departments, by when they report in, and what a miss leads to.
 
     `heads` and `supervisors` are the roles that stand above a department's officers, and above
-    the departments; `reporters` those who may report in.
+    the departments; `reporters` those who may report in; `upward_callers` those blowers who sit at
+    the level that calls upward.
     """
 
     enabled: bool = False
@@ -101,6 +102,8 @@ class WhistleRules:
     targets: frozenset[str] = frozenset()
     report_in: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
     means: tuple[str, ...] = ()
+    on_site_only: frozenset[str] = frozenset()  # classes
+    arrival: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
     on_miss: tuple[Rung, ...] = ()
     duplicate: Literal["merge", "reject"] = "merge"
     withdrawable: bool = True
@@ -109,6 +112,8 @@ class WhistleRules:
     upward_from: str | None = None
     upward_to: str | None = None
     upward: DeadlineRule | None = None
+    upward_callers: tuple[str, ...] = ()
+    joint_consult: bool = False
     reporters: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     supervisors: tuple[str, ...] = ()

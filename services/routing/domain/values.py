@@ -26,11 +26,12 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person with roles and units; `system` acts by rule."""
+    """Who acts: a person with roles and units, perhaps for a department; `system` acts by rule."""
 
     staff: str
     roles: frozenset[str] = frozenset()
     units: frozenset[str] = frozenset()
+    department: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,23 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class UpwardCall:
+    """A call to the level above, whose `unit` answers by a clock of its own."""
+
+    whistle_id: UUID
+    unit: str
+    called_at: datetime
+    due_at: datetime | None
+    outcome: Literal["answered", "answered_late", "missed"] | None = None
+    answered_at: datetime | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the answer is still awaited, late as it may be."""
+        return self.answered_at is None
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """A step that somebody wants to take. `given` holds what the step needs; words come sealed.
 
@@ -159,6 +177,15 @@ RefusalCode = Literal[
     "slot_ended",
     "not_reported_in",
     "not_withdrawable",
+    "refusal_rejected",
+    "nothing_to_rule",
+    "same_department",
+    "upward_not_allowed",
+    "already_called_upward",
+    "already_answered",
+    "consultation_not_allowed",
+    "not_joint",
+    "still_awaited",
 ]
 
 

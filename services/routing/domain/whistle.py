@@ -10,20 +10,34 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from services.routing.domain.deadlines import add, start_clock
-from services.routing.domain.rules import Rules, Rung, WhistleRules
+from services.routing.domain.deadlines import start_clock
+from services.routing.domain.rules import Rules, WhistleRules
 from services.routing.domain.town import Setting
-from services.routing.domain.values import Actor, Case, Fact, NewTimer, Owner, Refused
+from services.routing.domain.values import (
+    Actor,
+    Case,
+    Fact,
+    NewTimer,
+    Owner,
+    Refused,
+    UpwardCall,
+)
 
 Outcome = Literal["reported", "reported_late", "corrected", "missed", "refused", "withdrawn"]
 Means = Literal["app_ack", "on_site", "remote"]
+Stage = Literal["report_in", "arrive"]
 CAME: frozenset[Outcome] = frozenset(("reported", "reported_late", "corrected"))
 _ENDED: frozenset[Outcome] = frozenset(("refused", "withdrawn"))
+_RUNGS: Mapping[Stage, str] = {"report_in": "rung.", "arrive": "arrive_rung."}
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One department's part in one whistle. Without `due_at` its clock cannot be told yet."""
+    """One department's part in one whistle. Without `due_at` its clock cannot be told yet.
+
+    `proposed` is whom it named when it refused, `ruling` what became of that. `arrive_due_at` is
+    told where a clock for arriving runs.
+    """
 
     whistle_id: UUID
     department: str
@@ -35,6 +49,14 @@ class Slot:
     reported_in_at: datetime | None = None
     arrived_at: datetime | None = None
     released_at: datetime | None = None
+    arrive_due_at: datetime | None = None
+    proposed: str | None = None
+    ruling: Literal["accept", "reject"] | None = None
+
+    @property
+    def came(self) -> bool:
+        """Whether the department has reported in, late as it may have been."""
+        return self.outcome in CAME
 
     @property
     def open(self) -> bool:
@@ -44,7 +66,17 @@ class Slot:
     @property
     def awaited(self) -> bool:
         """Whether the department is still expected to report in."""
-        return self.open and self.outcome not in CAME
+        return self.open and not self.came
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it has refused and nobody has ruled on that yet."""
+        return self.outcome == "refused" and self.ruling is None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the case still has to do with it."""
+        return self.open or self.undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +96,8 @@ class Call:
 class Settled:
     """What is to be recorded: the case, the slots that are new or changed, facts, timers.
 
-    `ended` names the clocks whose open timers no longer matter.
+    `ended` names the clocks whose open timers no longer matter. `upward` is a call to the level
+    above that is new or changed.
     """
 
     case: Case
@@ -72,22 +105,28 @@ class Settled:
     facts: tuple[Fact, ...]
     timers: tuple[NewTimer, ...] = ()
     ended: frozenset[str] = frozenset()
+    upward: UpwardCall | None = None
 
 
-def clock_of(department: str) -> str:
-    """Name the clock by which a department reports in."""
-    return f"report_in/{department}"
+def clock_of(department: str, stage: Stage = "report_in") -> str:
+    """Name the clock by which a department reports in, or arrives."""
+    return f"{stage}/{department}"
 
 
-def rung_of(department: str, rung: int) -> str:
+def rung_of(department: str, rung: int, stage: Stage = "report_in") -> str:
     """Name the moment of a rung of the ladder."""
-    return f"rung.{rung}/{department}"
+    return f"{_RUNGS[stage]}{rung}/{department}"
 
 
 def department_of(clock: str) -> str | None:
-    """Return whose clock it is; None: it is the case's own."""
+    """Return whose clock it is; None: it is no department's."""
     name, _, department = clock.partition("/")
-    return department if name == "report_in" or name.startswith("rung.") else None
+    return department if name in _RUNGS or name.startswith(tuple(_RUNGS.values())) else None
+
+
+def stage_of(clock: str) -> Stage:
+    """Return which stage a department's clock is about."""
+    return "arrive" if clock.startswith(("arrive/", _RUNGS["arrive"])) else "report_in"
 
 
 # --- calling -----------------------------------------------------------------------------------
@@ -98,12 +137,12 @@ def blow(
 ) -> Settled | Refused:
     """Call departments to a case, or tell why not; who is called already keeps his clock."""
     rules = setting.rules.whistle
-    blower = _blower(case, call.actor, setting)
+    blower = blower_of(case, call.actor, setting, slots)
     refused = _unfit(case, call, rules) or (blower if isinstance(blower, Refused) else None)
     if refused is not None:
         return refused
     named = tuple(dict.fromkeys(call.departments))
-    there = {slot.department for slot in slots if slot.open}
+    there = {slot.department for slot in slots if slot.pending}
     merged = tuple(one for one in named if one in there)
     if merged and rules.duplicate == "reject":
         return Refused("already_called", merged)
@@ -113,10 +152,10 @@ def blow(
     called: list[Mapping[str, object]] = []
     timers: list[NewTimer] = []
     for department in fresh:
-        slot, mine, about = _called(call.whistle_id, department, case, now, setting)
-        lead = department == leading and not any(s.open and s.lead for s in slots)
+        slot, mine, dates = called_slot(call.whistle_id, department, case, now, setting)
+        lead = department == leading and not any(s.pending and s.lead for s in slots)
         new.append(replace(slot, lead=lead))
-        called.append({"department": department, "lead": lead, **about})
+        called.append({"department": department, "lead": lead, **dates})
         timers += mine
     data = {
         "whistle_id": call.whistle_id,
@@ -126,7 +165,7 @@ def blow(
     }
     more = {"kind": call.kind, "sealed": call.sealed}
     data |= {name: value for name, value in more.items() if value is not None}
-    return _settled(case, new, [Fact("whistle.blown.v1", data)], timers, human=True)
+    return settled(case, new, [Fact("whistle.blown.v1", data)], timers, human=True)
 
 
 def _unfit(case: Case, call: Call, rules: WhistleRules) -> Refused | None:
@@ -145,26 +184,35 @@ def _unfit(case: Case, call: Call, rules: WhistleRules) -> Refused | None:
     return None
 
 
-def _blower(case: Case, actor: Actor, setting: Setting) -> Owner | Refused:
-    """Return as whom somebody may blow the whistle on this case."""
+def blower_of(
+    case: Case, actor: Actor, setting: Setting, slots: Sequence[Slot] = ()
+) -> Owner | Refused:
+    """Return as whom somebody may blow the whistle on this case.
+
+    A role that reports in blows for its department, which must have come: it is among `slots`.
+    """
     rules = setting.rules.whistle
     held = [role for role in rules.blowers if role in actor.roles]
+    here = frozenset(slot.department for slot in slots if slot.open and slot.came)
     for role in held:
-        unit = setting.unit_for(role, case.grid, case.village)
-        if unit is not None and unit in actor.units:
+        unit, mine = setting.unit_for(role, case.grid, case.village), actor.units
+        if role in rules.reporters:
+            unit, mine = actor.department, here
+        if unit is not None and unit in mine:
             return Owner(unit, role, actor.staff)
     return Refused("unit_not_allowed" if held else "role_not_allowed", rules.blowers)
 
 
-def _called(
+def called_slot(
     whistle_id: UUID, department: str, case: Case, now: datetime, setting: Setting
 ) -> tuple[Slot, tuple[NewTimer, ...], dict[str, object]]:
+    """Call a department now: its slot, the moments to keep, and by when it is due."""
     rule = setting.rules.whistle.report_in[case.case_class]
     rule = replace(rule, id=clock_of(department))
     set_, timers = start_clock(rule, now, setting.rules)
-    about = {name: set_.data[name] for name in ("due_at", "warn_at") if set_.data.get(name)}
+    dates = {name: set_.data[name] for name in ("due_at", "warn_at") if set_.data.get(name)}
     slot = Slot(whistle_id, department, lead=False, blown_at=now, due_at=timers[-1].due_at)
-    return slot, timers, about
+    return slot, timers, dates
 
 
 # --- what a department does ----------------------------------------------------------------------
@@ -175,35 +223,61 @@ def report_in(
 ) -> Settled | Refused:
     """Take a report-in that was handed in `at`: that moment alone tells whether it is late.
 
-    A second one changes nothing; one that surfaces after its miss but was punctual corrects it.
+    A second one changes nothing, unless it is from the spot while an arrival is awaited; one that
+    surfaces after its miss but was punctual corrects it.
     """
-    if slot.outcome in CAME:
-        return Settled(case, (), ())
+    if slot.came:
+        arriving = means == "on_site" and slot.open and slot.arrive_due_at is not None
+        return arrive(case, slot, by, at, setting) if arriving else Settled(case, (), ())
     if not slot.open:
         return Refused("slot_ended", (slot.outcome or "released",))
-    if means not in setting.rules.whistle.means:
-        return Refused("means_not_allowed", setting.rules.whistle.means)
+    allowed = _means(case, setting.rules.whistle)
+    if means not in allowed:
+        return Refused("means_not_allowed", allowed)
     late = slot.due_at is not None and at > slot.due_at
     corrects = slot.outcome == "missed" and not late
     outcome: Outcome = "reported_late" if late else "corrected" if corrects else "reported"
     came = replace(slot, outcome=outcome, means=means, reported_in_at=at)
-    data = {**_about(slot), "means": means, "at": at, "by": asdict(by)}
+    came, timers = _arriving(case, came, max(at, slot.blown_at), setting)
+    data = {**about(slot), "means": means, "at": at, "by": asdict(by)}
+    data |= {"arrive_due_at": came.arrive_due_at} if came.arrive_due_at else {}
     fact = (
         Fact("whistle.corrected.v1", data)
         if corrects
         else Fact("whistle.reported_in.v1", {**data, "late": late})
     )
-    return _settled(case, [came], [fact], ended=_clocks(slot, setting.rules))
+    return settled(case, [came], [fact], timers, ended=clocks_of(slot, setting.rules))
 
 
-def arrive(case: Case, slot: Slot, by: Owner, at: datetime) -> Settled | Refused:
+def _means(case: Case, rules: WhistleRules) -> tuple[str, ...]:
+    """Return how a department may report in."""
+    return ("on_site",) if case.case_class in rules.on_site_only else rules.means
+
+
+def _arriving(
+    case: Case, slot: Slot, start: datetime, setting: Setting
+) -> tuple[Slot, tuple[NewTimer, ...]]:
+    """Start the clock for arriving, where there is one; who reports in on site is there."""
+    if slot.means == "on_site":
+        return replace(slot, arrived_at=slot.reported_in_at), ()
+    rule = setting.rules.whistle.arrival.get(case.case_class)
+    if rule is None:
+        return slot, ()
+    named = replace(rule, id=clock_of(slot.department, "arrive"))
+    _, timers = start_clock(named, start, setting.rules)
+    return replace(slot, arrive_due_at=timers[-1].due_at), timers
+
+
+def arrive(case: Case, slot: Slot, by: Owner, at: datetime, setting: Setting) -> Settled | Refused:
     """Take a department's word that it is on the spot; a second one changes nothing."""
-    if slot.outcome not in CAME or not slot.open:
+    if not slot.came or not slot.open:
         return Refused("not_reported_in", (slot.department,))
     if slot.arrived_at is not None:
         return Settled(case, (), ())
-    fact = Fact("whistle.arrived.v1", {**_about(slot), "at": at, "by": asdict(by)})
-    return _settled(case, [replace(slot, arrived_at=at)], [fact])
+    late = slot.arrive_due_at is not None and at > slot.arrive_due_at
+    fact = Fact("whistle.arrived.v1", {**about(slot), "at": at, "by": asdict(by), "late": late})
+    ended = clocks_of(slot, setting.rules)
+    return settled(case, [replace(slot, arrived_at=at)], [fact], ended=ended)
 
 
 def refuse(
@@ -214,17 +288,19 @@ def refuse(
     sealed: Mapping[str, object],
     setting: Setting,
 ) -> Settled | Refused:
-    """Take a refusal with its basis and the owner it proposes; somebody above decides."""
+    """Take a refusal with its basis and the owner it proposes; somebody above decides, once."""
     if not slot.awaited:
         return Refused("slot_ended", (slot.outcome or "released",))
-    arbiter = _arbiter(setting)
+    if slot.ruling is not None:
+        return Refused("refusal_rejected", (slot.department,))
+    arbiter = arbiter_of(setting)
     data = {"proposed": proposed, "arbiter": asdict(arbiter), "by": asdict(by), "sealed": sealed}
-    fact = Fact("whistle.refused.v1", {**_about(slot), **data})
-    gone = replace(slot, outcome="refused")
-    return _settled(case, [gone], [fact], ended=_clocks(slot, setting.rules))
+    fact = Fact("whistle.refused.v1", {**about(slot), **data})
+    gone = replace(slot, outcome="refused", proposed=proposed)
+    return settled(case, [gone], [fact], ended=clocks_of(slot, setting.rules))
 
 
-def _arbiter(setting: Setting) -> Owner:
+def arbiter_of(setting: Setting) -> Owner:
     """Return who decides on a refusal: the first supervisor of the town on the roster."""
     town, rules = setting.town, setting.rules
     unit = town.root or rules.ladder[-1]
@@ -240,12 +316,13 @@ def let_go(
     case: Case, slots: Iterable[Slot], actor: Actor, now: datetime, setting: Setting
 ) -> Settled | Refused:
     """Release departments that have come, and withdraw the call of those that have not."""
-    blower = _blower(case, actor, setting)
+    blower = blower_of(case, actor, setting)
     if isinstance(blower, Refused):
         return blower
-    going = [slot for slot in slots if slot.open]
-    if any(slot.awaited for slot in going) and not setting.rules.whistle.withdrawable:
-        return Refused("not_withdrawable", tuple(s.department for s in going if s.awaited))
+    going = [slot for slot in slots if slot.pending]
+    absent = tuple(slot.department for slot in going if not slot.came)
+    if absent and not setting.rules.whistle.withdrawable:
+        return Refused("not_withdrawable", absent)
     return release(case, going, blower, now, setting.rules, human=True)
 
 
@@ -261,113 +338,51 @@ def release(
     """Let departments go: released where they came, withdrawn where they did not."""
     gone, facts, ended = [], [], frozenset[str]()
     for slot in slots:
-        if slot.awaited:
-            gone.append(replace(slot, outcome="withdrawn"))
-        else:
+        if slot.came:
             gone.append(replace(slot, released_at=now))
-        name = "whistle.withdrawn.v1" if slot.awaited else "whistle.released.v1"
-        facts.append(Fact(name, {**_about(slot), "by": asdict(by)}))
-        ended |= _clocks(slot, rules)
-    return _settled(case, gone, facts, ended=ended, human=human and bool(facts))
-
-
-# --- clocks --------------------------------------------------------------------------------------
-
-
-def strike(
-    case: Case, slot: Slot, clock: str, kind: str, now: datetime, setting: Setting
-) -> Settled | None:
-    """Let a moment of a slot come; None: it no longer matters."""
-    if not slot.awaited or slot.due_at is None or case.closed:
-        return None
-    if kind == "warn":
-        if slot.outcome is not None or slot.due_at <= now:
-            return None
-        fact = Fact("whistle.warned.v1", {**_about(slot), "due_at": slot.due_at})
-        return _settled(case, [], [fact])
-    if clock == clock_of(slot.department):
-        if slot.outcome is not None:
-            return None
-        missed = replace(slot, outcome="missed")
-        fact = Fact("whistle.missed.v1", {**_about(slot), "due_at": slot.due_at})
-        facts, timers = _climb(missed, 0, now, setting)
-        return _settled(case, [missed], [fact, *facts], timers)
-    rung = int(clock.partition("/")[0].removeprefix("rung."))
-    facts, timers = _climb(slot, rung, now, setting)
-    return _settled(case, [], facts, timers)
-
-
-def _climb(
-    slot: Slot, first: int, now: datetime, setting: Setting
-) -> tuple[list[Fact], list[NewTimer]]:
-    """Take rungs from `first` on: those whose time has come, then keep the moment of the next.
-
-    A rung without anybody on it is told of, and the next follows at once.
-    """
-    rungs = setting.rules.whistle.on_miss
-    facts: list[Fact] = []
-    hurried = False
-    for n, rung in enumerate(rungs[first:], first):
-        at = add(slot.due_at or now, rung.after, setting.rules)
-        if at > now and not hurried:
-            return facts, [NewTimer(rung_of(slot.department, n), "rung", at, slot.due_at)]
-        hurried = not _somebody(rung, slot.department, setting)
-        facts.append(_rung_taken(slot, n, rung, nobody=hurried))
-    return facts, []
-
-
-def _rung_taken(slot: Slot, n: int, rung: Rung, *, nobody: bool) -> Fact:
-    data = {**_about(slot), "rung": n, "do": rung.do, "nobody": nobody}
-    if rung.to is not None:
-        data["to_level"] = rung.to
-    return Fact("case.escalated.v1", data)
-
-
-def _somebody(rung: Rung, department: str, setting: Setting) -> bool:
-    """Tell whether a rung has somebody to turn to."""
-    rules, town = setting.rules.whistle, setting.town
-    match rung.do:
-        case "remind":
-            return True
-        case "notify_head":
-            staff = town.departments.get(department, {})
-            return any(staff.get(role) for role in rules.heads)
-        case "escalate":
-            unit = town.root or ""
-            return any(town.first_on_roster(unit, role) for role in rules.supervisors)
-        case _:
-            return True
+        else:
+            gone.append(replace(slot, outcome="withdrawn"))
+        name = "whistle.released.v1" if slot.came else "whistle.withdrawn.v1"
+        facts.append(Fact(name, {**about(slot), "by": asdict(by)}))
+        ended |= clocks_of(slot, rules)
+    return settled(case, gone, facts, ended=ended, human=human and bool(facts))
 
 
 # --- the gate ------------------------------------------------------------------------------------
 
 
 def holding(slots: Iterable[Slot], rules: WhistleRules) -> tuple[str, ...]:
-    """Return the departments for which settling the case must wait."""
-    open_ = [slot for slot in slots if slot.open]
-    awaited = tuple(slot.department for slot in open_ if slot.awaited)
+    """Return the departments for which settling the case must wait.
+
+    A refusal that nobody has ruled on yet holds it like a department that has yet to come.
+    """
+    pending = [slot for slot in slots if slot.pending]
+    awaited = tuple(slot.department for slot in pending if not slot.came)
     match rules.close_gate:
         case "all":
             return awaited
         case "quorum":
-            came = len(open_) - len(awaited)
-            return awaited if came < min(rules.quorum, len(open_)) else ()
+            came = len(pending) - len(awaited)
+            return awaited if came < min(rules.quorum, len(pending)) else ()
         case _:
-            return tuple(slot.department for slot in open_ if slot.awaited and slot.lead)
+            return tuple(slot.department for slot in pending if not slot.came and slot.lead)
 
 
-def _clocks(slot: Slot, rules: Rules) -> frozenset[str]:
+def clocks_of(slot: Slot, rules: Rules) -> frozenset[str]:
     """Name every clock that a slot can have."""
-    rungs = range(len(rules.whistle.on_miss))
-    mine = (rung_of(slot.department, n) for n in rungs)
-    return frozenset((clock_of(slot.department), *mine))
+    stages: tuple[Stage, ...] = ("report_in", "arrive")
+    mine = {clock_of(slot.department, stage) for stage in stages}
+    for n in range(len(rules.whistle.on_miss)):
+        mine |= {rung_of(slot.department, n, stage) for stage in stages}
+    return frozenset(mine)
 
 
-def _about(slot: Slot) -> dict[str, object]:
+def about(slot: Slot) -> dict[str, object]:
+    """Tell in a fact which slot it is about."""
     return {"whistle_id": slot.whistle_id, "department": slot.department}
 
 
-def _settled(
+def settled(
     case: Case,
     slots: Sequence[Slot],
     facts: Sequence[Fact],
@@ -375,7 +390,9 @@ def _settled(
     *,
     ended: frozenset[str] = frozenset(),
     human: bool = False,
+    upward: UpwardCall | None = None,
 ) -> Settled:
+    """Count the facts in; an act by a person at the town is one that others must have seen."""
     seq = case.seq + len(facts)
     after = replace(case, seq=seq, human_seq=seq if human else case.human_seq)
-    return Settled(after, tuple(slots), tuple(facts), tuple(timers), ended)
+    return Settled(after, tuple(slots), tuple(facts), tuple(timers), ended, upward)

@@ -218,11 +218,31 @@ async def _read(conn: Connection, query: str, keys: Collection[Key]) -> dict[Key
     return {(row["tenant_id"], row["case_id"]): _kept(row) for row in rows}
 
 
+# What a unit owns, and what it has been called to from below and has yet to answer.
 QUEUE = """
 SELECT case_id, number, state, seq, owner_unit, owner_role, owner_staff, category,
     class AS case_class, severity, received_at
-FROM cases
-WHERE tenant_id = $1 AND owner_unit = $2 AND NOT closed AND (received_at, case_id) > ($3, $4)
+FROM (
+    (
+        SELECT cases.*
+        FROM cases
+        WHERE tenant_id = $1 AND owner_unit = $2 AND NOT closed
+            AND (received_at, case_id) > ($3, $4)
+        ORDER BY received_at, case_id
+        LIMIT $5
+    )
+    UNION ALL
+    (
+        SELECT cases.*
+        FROM upward_call
+        JOIN cases USING (tenant_id, case_id)
+        WHERE tenant_id = $1 AND upward_call.unit = $2 AND answered_at IS NULL
+            AND owner_unit <> $2 AND NOT closed
+            AND (received_at, case_id) > ($3, $4)
+        ORDER BY received_at, case_id
+        LIMIT $5
+    )
+) AS waiting
 ORDER BY received_at, case_id
 LIMIT $5
 """
@@ -233,7 +253,10 @@ FRONT: Place = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 async def queue(
     conn: Connection, tenant_id: str, unit: str, after: Place, limit: int
 ) -> list[Mapping[str, Any]]:
-    """Read a unit's open cases behind a place in its queue, the oldest first."""
+    """Read a unit's open cases behind a place in its queue, the oldest first.
+
+    A case to which it was called from below stands there until it has answered.
+    """
     return [dict(row) for row in await conn.fetch(QUEUE, tenant_id, unit, *after, limit)]
 
 

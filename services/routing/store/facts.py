@@ -53,6 +53,24 @@ async def history(
     return [dict(row) for row in await conn.fetch(HISTORY, tenant_id, case_id, limit)]
 
 
+SAID = """
+SELECT seq, type, occurred_at, body
+FROM case_fact
+WHERE tenant_id = $1 AND case_id = $2 AND type = ANY($3::text[])
+    AND jsonb_typeof(body -> 'sealed') = 'object'
+ORDER BY seq DESC
+LIMIT $4
+"""
+
+
+async def said(
+    conn: Connection, tenant_id: str, case_id: UUID, types: Sequence[str], limit: int
+) -> list[Mapping[str, Any]]:
+    """Read the last facts of these types that hold sealed words, in order."""
+    rows = await conn.fetch(SAID, tenant_id, case_id, types, limit)
+    return [dict(row) for row in reversed(rows)]
+
+
 @dataclass(frozen=True, slots=True)
 class FollowUp:
     """More from the reporter, kept beside the case."""

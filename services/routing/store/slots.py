@@ -20,10 +20,13 @@ _COLUMNS = (
     "reported_in_at",
     "arrived_at",
     "released_at",
+    "arrive_due_at",
+    "proposed",
+    "ruling",
 )
 SLOTS = """
 SELECT tenant_id, case_id, whistle_id, department, lead, blown_at, due_at, outcome, means,
-    reported_in_at, arrived_at, released_at
+    reported_in_at, arrived_at, released_at, arrive_due_at, proposed, ruling
 FROM slot
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 ORDER BY tenant_id, case_id, blown_at, NOT lead, department
@@ -70,17 +73,19 @@ async def case_of(conn: Connection, tenant_id: str, whistle_id: UUID) -> UUID | 
 PUT = """
 INSERT INTO slot (
     tenant_id, case_id, whistle_id, department, lead, blown_at, due_at, outcome, means,
-    reported_in_at, arrived_at, released_at
+    reported_in_at, arrived_at, released_at, arrive_due_at, proposed, ruling
 )
 SELECT *
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::timestamptz[],
     $7::timestamptz[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[],
-    $12::timestamptz[]
+    $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[]
 )
 ON CONFLICT (tenant_id, whistle_id, department) DO UPDATE
-SET outcome = excluded.outcome, means = excluded.means, reported_in_at = excluded.reported_in_at,
-    arrived_at = excluded.arrived_at, released_at = excluded.released_at
+SET lead = excluded.lead, due_at = excluded.due_at, outcome = excluded.outcome,
+    means = excluded.means, reported_in_at = excluded.reported_in_at,
+    arrived_at = excluded.arrived_at, released_at = excluded.released_at,
+    arrive_due_at = excluded.arrive_due_at, proposed = excluded.proposed, ruling = excluded.ruling
 """
 
 

@@ -23,7 +23,7 @@ from services.chassis.kafka import partition_of
 from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
-from services.routing import whistles
+from services.routing import stages, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
@@ -220,6 +220,7 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         door = Door(pool, towns, keys, tokens, wake)
         app.include_router(make_router(door))
         app.include_router(whistles.make_router(door))
+        app.include_router(stages.make_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         intake = Subscription(
             settings,

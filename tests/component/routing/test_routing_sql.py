@@ -161,6 +161,16 @@ FILL = (
         'r', now() - n * interval '1 minute', 1, 0, n % 20 > 0, false, '[]', '[]', '{}', '{}', '[]'
     FROM generate_series(1, 100000) AS n
     """,
+    # One call upward in twenty is still open.
+    """
+    INSERT INTO upward_call (
+        tenant_id, whistle_id, case_id, unit, called_at, outcome, answered_at
+    )
+    SELECT 'town' || n % 1000, gen_random_uuid(), gen_random_uuid(), 'u0', now(), o,
+        CASE WHEN o IS NULL THEN NULL ELSE now() END
+    FROM generate_series(1, 100000) AS n,
+        LATERAL (SELECT CASE WHEN n % 20 > 0 THEN 'answered' END AS o)
+    """,
     """
     INSERT INTO outbox (lane, topic, record_key, headers, body)
     SELECT n % 64, 't', convert_to('town' || n % 1000, 'UTF8'), '{}', '\\x00'
@@ -234,7 +244,7 @@ async def test_a_quiet_tick_costs_next_to_nothing(filled: Connection) -> None:
 async def test_a_queue_reads_one_page(filled: Connection) -> None:
     for after in (cases.FRONT, (await filled.fetchval("SELECT now()"), cases.FRONT[1])):
         plan = await plan_of(filled, cases.QUEUE, "town1", "u0", *after, 200)
-        assert indexes(plan) == {"cases_queue"}
+        assert indexes(plan) == {"cases_queue", "upward_call_open", "cases_pkey"}
         assert rows_read(plan, "cases") <= 201
 
 

@@ -13,9 +13,20 @@ from contracts.calendar import load
 from contracts.profile import load_dict
 from services.routing.compiled import rules_from
 from services.routing.domain import whistle
+from services.routing.domain.ladder import strike
 from services.routing.domain.steps import take_step
 from services.routing.domain.town import Setting, Town
-from services.routing.domain.values import Act, Actor, Case, Fact, NewTimer, Owner, Refused
+from services.routing.domain.upward import is_upward, strike_call
+from services.routing.domain.values import (
+    Act,
+    Actor,
+    Case,
+    Fact,
+    NewTimer,
+    Owner,
+    Refused,
+    UpwardCall,
+)
 from services.routing.domain.whistle import Call, Settled, Slot
 from tests.unit.routing.made_up import CADRE, CLERK, POSTS, PROFILES, WORKER, at_state, town
 
@@ -51,6 +62,7 @@ class Story:
     slots: dict[str, Slot] = field(default_factory=dict)
     timers: list[NewTimer] = field(default_factory=list)
     told: list[tuple[datetime, Fact]] = field(default_factory=list)
+    call: UpwardCall | None = None
 
     def does(self, act: Callable[..., Settled | Refused], *given: Any, now: datetime) -> Settled:
         settled = act(self.case, *given)
@@ -61,6 +73,7 @@ class Story:
         assert settled.case.seq == self.case.seq + len(settled.facts)
         self.case = settled.case
         self.slots |= {slot.department: slot for slot in settled.slots}
+        self.call = settled.upward or self.call
         self.timers = [one for one in self.timers if one.deadline not in settled.ended]
         self.timers += settled.timers
         self.told += [(now, fact) for fact in settled.facts]
@@ -82,18 +95,26 @@ class Story:
         while due := [t for t in self.timers if t.fires_at and t.fires_at <= at(moment)]:
             one = min(due, key=lambda timer: (timer.fires_at, timer.kind == "miss"))
             self.timers.remove(one)
-            department = whistle.department_of(one.deadline) or ""
-            slot, now = self.slots[department], one.fires_at
+            now = one.fires_at
             assert now is not None
-            given = (self.case, slot, one.deadline, one.kind, now, self.setting)
-            struck = whistle.strike(*given)
+            struck = self.struck(one, now)
             if struck is not None:
                 self.take(struck, now)
         return self
 
+    def struck(self, one: NewTimer, now: datetime) -> Settled | None:
+        if is_upward(one.deadline):
+            assert self.call is not None
+            return strike_call(self.case, self.call)
+        slot = self.slots[whistle.department_of(one.deadline) or ""]
+        open_ = self.call if self.call and self.call.open else None
+        return strike(self.case, slot, one.deadline, one.kind, now, self.setting, open_)
+
     def facts(self, type_: str, department: str | None = None) -> list[tuple[datetime, Fact]]:
         named = [(now, fact) for now, fact in self.told if fact.type == f"{type_}.v1"]
-        return [(now, fact) for now, fact in named if department in (None, fact.data["department"])]
+        return [
+            (now, fact) for now, fact in named if department in (None, fact.data.get("department"))
+        ]
 
     def outcomes(self) -> dict[str, str | None]:
         return {name: slot.outcome for name, slot in self.slots.items()}
@@ -295,11 +316,11 @@ def test_arriving_comes_after_reporting_in() -> None:
     told = story("urgent")
     told.blow("2025-03-03T09:00", "police")
     now = at("2025-03-03T09:20")
-    given = (told.slots["police"], officer("police"), now)
+    given = (told.slots["police"], officer("police"), now, told.setting)
     assert refused(told, whistle.arrive, *given).code == "not_reported_in"
     told.comes("2025-03-03T09:10", "police")
     for _ in range(2):
-        told.does(whistle.arrive, told.slots["police"], officer("police"), now, now=now)
+        told.does(whistle.arrive, told.slots["police"], *given[1:], now=now)
     assert told.slots["police"].arrived_at == now
     assert len(told.facts("whistle.arrived")) == 1
 
