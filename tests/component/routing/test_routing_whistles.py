@@ -84,7 +84,7 @@ async def test_departments_are_called_and_report_in_each_alone(desk: Desk) -> No
     answer = await act(desk, whistle_id, "report-ins", **POLICE, means="on_site")
     assert answer.status_code == 200, answer.text
     stages = {one["department"]: one["stage"] for one in answer.json()["slots"]}
-    assert stages == {"police": "reported_in", "justice": "called", "court": "called"}
+    assert stages == {"police": "arrived", "justice": "called", "court": "called"}
     (shown,) = (await desk.get(f"/v1/cases/{case_id}")).json()["whistles"]
     assert [(s["department"], s["outcome"], s["lead"]) for s in shown["slots"]] == [
         ("police", "reported", True),
@@ -117,10 +117,21 @@ async def test_a_report_in_twice_is_one(desk: Desk) -> None:
         ({"departments": []}, 422, "departments_missing"),
         ({"departments": ["atlantis"]}, 422, "unknown_department"),
         ({"departments": [f"d{n}" for n in range(30)]}, 422, "unknown_department"),
+        ({"departments": [f"d{n}" for n in range(101)]}, 422, "invalid_fields"),
         ({"departments": ["police"], "lead": "court"}, 422, "lead_not_named"),
         ({"departments": ["police"], "expected_seq": 10_000}, 409, "stale"),
         ({"departments": ["police"], "reason": " "}, 422, "invalid_fields"),
         ({"departments": ["police"], "reasons": "x"}, 422, "invalid_fields"),
+    ],
+    ids=[
+        "nobody",
+        "an_unknown_department",
+        "thirty_unknown_departments",
+        "too_many",
+        "a_lead_that_is_not_called",
+        "stale",
+        "no_reason",
+        "an_unknown_field",
     ],
 )
 async def test_what_is_no_whistle_is_named(
@@ -207,6 +218,54 @@ async def test_a_report_in_that_surfaces_after_its_miss_counts_from_its_handing_
     assert await outcomes(timed, case_id) == {"police": outcome}
     told = "whistle.corrected" if outcome == "corrected" else "whistle.reported_in"
     assert (await timed.told(case_id))[-1] == told
+
+
+@pytest.mark.parametrize(
+    ("after_due_ms", "outcome"), [(-1, "reported"), (0, "reported"), (1, "reported_late")]
+)
+async def test_a_report_in_a_millisecond_before_or_after_the_deadline(
+    desk: Desk, after_due_ms: int, outcome: str
+) -> None:
+    case_id, whistle_id = await called(desk, "police")
+    await desk.pool.execute(
+        "UPDATE slot SET due_at = date_trunc('milliseconds', due_at) WHERE case_id = $1", case_id
+    )
+    handed_in = await due_at(desk, case_id) + timedelta(milliseconds=after_due_ms)
+    await desk.hear(desk.record(request(desk, case_id, whistle_id), handed_in))
+    assert await outcomes(desk, case_id) == {"police": outcome}
+
+
+async def test_a_report_in_from_before_the_whistle_by_a_clock_that_is_off_is_in_time(
+    desk: Desk,
+) -> None:
+    case_id, whistle_id = await called(desk, "police")
+    (row,) = await desk.rows("slot", case_id)
+    early = row["blown_at"] - timedelta(seconds=5)
+    await desk.hear(desk.record(request(desk, case_id, whistle_id), early))
+    assert await outcomes(desk, case_id) == {"police": "reported"}
+
+
+async def test_a_report_in_by_a_department_that_was_not_named_changes_nothing(desk: Desk) -> None:
+    case_id, whistle_id = await called(desk, "police")
+    answer = await act(desk, whistle_id, "report-ins", "court", department="court", means="remote")
+    assert (answer.status_code, answer.json()["code"]) == (403, "unit_not_allowed")
+    await desk.hear(desk.record(request(desk, case_id, whistle_id, "court")))
+    told = await desk.announced(case_id)
+    assert told[-1].data.model_dump()["code"] == "not_called"
+    assert await outcomes(desk, case_id) == {"police": None}
+
+
+async def test_a_report_in_after_the_withdrawal_is_told_and_changes_nothing(desk: Desk) -> None:
+    case_id, whistle_id = await called(desk, "police")
+    await desk.http.post(
+        f"/v1/whistles/{whistle_id}/release", json={}, headers=desk.headers(*CLERK)
+    )
+    answer = await act(desk, whistle_id, "report-ins", **POLICE, means="remote")
+    assert (answer.status_code, answer.json()["code"]) == (409, "slot_ended")
+    await desk.hear(desk.record(request(desk, case_id, whistle_id)))
+    told = await desk.announced(case_id)
+    assert told[-1].data.model_dump()["code"] == "slot_ended"
+    assert await outcomes(desk, case_id) == {"police": "withdrawn"}
 
 
 async def test_an_act_by_events_that_is_not_allowed_is_told_and_holds_nobody(desk: Desk) -> None:
