@@ -10,6 +10,7 @@ from contracts.facts import (
     CaseAcceptedV1,
     CaseAssignedV1,
     CaseClosedV1,
+    CaseConsultedV1,
     CaseDeadlineMissedV1,
     CaseDeadlineSetV1,
     CaseDeadlineWarnedV1,
@@ -20,6 +21,7 @@ from contracts.facts import (
     CaseResolvedV1,
     CaseReturnVisitedV1,
     CaseStepTakenV1,
+    WhistleAnsweredV1,
     WhistleArrivedV1,
     WhistleBlownV1,
     WhistleCalledUpwardV1,
@@ -28,6 +30,9 @@ from contracts.facts import (
     WhistleRefusedV1,
     WhistleReleasedV1,
     WhistleReportedInV1,
+    WhistleRuledV1,
+    WhistleStageMissedV1,
+    WhistleUnansweredV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -76,6 +81,11 @@ SHOWN: Mapping[str, type[Fact]] = {
     "whistle.released.v1": WhistleReleasedV1,
     "whistle.withdrawn.v1": WhistleWithdrawnV1,
     "whistle.called_upward.v1": WhistleCalledUpwardV1,
+    "whistle.ruled.v1": WhistleRuledV1,
+    "whistle.stage_missed.v1": WhistleStageMissedV1,
+    "whistle.answered.v1": WhistleAnsweredV1,
+    "whistle.unanswered.v1": WhistleUnansweredV1,
+    "case.consulted.v1": CaseConsultedV1,
 }
 TOLD: Mapping[type[Fact], ActKind] = {
     CaseOpenedV1: "opened",
@@ -99,6 +109,11 @@ TOLD: Mapping[type[Fact], ActKind] = {
     WhistleReleasedV1: "released",
     WhistleWithdrawnV1: "withdrawn",
     WhistleCalledUpwardV1: "called_upward",
+    WhistleRuledV1: "ruled",
+    WhistleStageMissedV1: "not_there",
+    WhistleAnsweredV1: "answered",
+    WhistleUnansweredV1: "unanswered",
+    CaseConsultedV1: "consulted",
     CaseEscalatedV1: "escalated",
 }
 ACTS_KEPT = 100  # of each tenant

@@ -8,21 +8,26 @@ from uuid import UUID
 from contracts.events import Event, Fact
 from contracts.facts import (
     Called,
+    CaseConsultedV1,
     CaseEscalatedV1,
+    WhistleArrivedV1,
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleCorrectedV1,
     WhistleMissedV1,
     WhistleRefusedV1,
     WhistleReportedInV1,
+    WhistleRuledV1,
+    WhistleStageMissedV1,
     WhistleWithdrawnV1,
 )
 from services.console.domain.acts import Act, ActKind
 from services.console.domain.board import BoardCase, called, turned
-from services.console.domain.slots import Lamp, Slot
+from services.console.domain.slots import Lamp, Slot, shown
 
 _TURNS: Mapping[type[Fact], Lamp] = {
     WhistleMissedV1: "missed",
+    WhistleStageMissedV1: "missed",
     WhistleRefusedV1: "refused",
     WhistleWithdrawnV1: "withdrawn",
 }
@@ -45,10 +50,38 @@ def changed(case: BoardCase, event: Event) -> BoardCase:
             return turned(case, (fact.whistle_id, fact.department), "late", fact.at)
         case WhistleReportedInV1() | WhistleCorrectedV1():
             return turned(case, (fact.whistle_id, fact.department), "reported", fact.at)
-        case WhistleMissedV1() | WhistleRefusedV1() | WhistleWithdrawnV1():
+        case WhistleMissedV1() | WhistleStageMissedV1() | WhistleRefusedV1() | WhistleWithdrawnV1():
             return turned(case, (fact.whistle_id, fact.department), _TURNS[type(fact)])
         case _:
+            return _later(case, fact)
+
+
+def _later(case: BoardCase, fact: Fact) -> BoardCase:
+    match fact:
+        case WhistleArrivedV1():
+            return _arrived(case, fact)
+        case WhistleRuledV1():
+            return _ruled(case, fact)
+        case _:
             return case
+
+
+def _arrived(case: BoardCase, fact: WhistleArrivedV1) -> BoardCase:
+    """Turn the lamp of one who had reported in and was missed on the spot."""
+    key = (fact.whistle_id, fact.department)
+    slot = case.slots.get(key)
+    if slot is None or slot.lamp != "missed":
+        return case
+    return turned(case, key, "late" if fact.late else "reported", fact.at)
+
+
+def _ruled(case: BoardCase, fact: WhistleRuledV1) -> BoardCase:
+    """Await one again whose refusal was rejected; whoever takes the lead over shows it."""
+    slot = case.slots.get((fact.whistle_id, fact.department))
+    if fact.ruling == "reject" and slot is not None:
+        return called(case, [replace(slot, lamp="waiting", due_at=fact.due_at)])
+    instead = [slot for slot in shown(case.slots.values()) if slot.department == fact.call]
+    return called(case, [replace(slot, lead=slot.lead or fact.lead) for slot in instead])
 
 
 def _slots(whistle_id: UUID, named: Sequence[Called], at: datetime) -> Iterable[Slot]:
@@ -60,25 +93,37 @@ def _slots(whistle_id: UUID, named: Sequence[Called], at: datetime) -> Iterable[
 def told(act: Act, fact: Fact) -> Act | None:
     """Add what a whistle's fact tells; None: it is told by nobody."""
     match fact:
-        case WhistleBlownV1(departments=named, merged=merged):
-            return replace(act, departments=(*(one.department for one in named), *merged))
-        case WhistleCalledUpwardV1(to_level=to_level):
-            return replace(act, to_level=to_level)
         case CaseEscalatedV1():
             return _rung(act, fact)
-    department = getattr(fact, "department", None)
-    if department is not None:
-        act = replace(act, departments=(department,))
+        case WhistleCalledUpwardV1(to_level=to_level):
+            return replace(act, to_level=to_level)
+    act = replace(act, departments=_named(fact))
     match fact:
         case WhistleReportedInV1(late=True):
             return replace(act, kind="reported_late")
+        case WhistleRuledV1(ruling="reject"):
+            return replace(act, kind="rejected")
         case WhistleRefusedV1(arbiter=arbiter):
             return replace(act, to_unit=arbiter.unit, to_role=arbiter.role)
     return act
 
 
+def _named(fact: Fact) -> tuple[str, ...]:
+    """Return the departments of whom a fact tells."""
+    match fact:
+        case WhistleBlownV1(departments=named, merged=merged):
+            return (*(one.department for one in named), *merged)
+        case CaseConsultedV1(departments=agreed):
+            return agreed
+        case _:
+            department = getattr(fact, "department", None)
+            return (department,) if department is not None else ()
+
+
 def _rung(act: Act, rung: CaseEscalatedV1) -> Act | None:
     kind: ActKind | None = "nobody_there" if rung.nobody else _RUNGS.get(rung.do)
+    if kind == "chased" and rung.stage == "arrive":
+        kind = "not_there"
     if kind is None:
         return None
     level = None if rung.nobody else rung.to_level

@@ -15,6 +15,7 @@ from contracts.facts import (
     WhistleRefusedV1,
     WhistleReleasedV1,
     WhistleReportedInV1,
+    WhistleRuledV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -32,7 +33,7 @@ _Ending = (
     | WhistleReleasedV1
     | WhistleWithdrawnV1
 )
-_OfSlot = WhistleWarnedV1 | WhistleMissedV1 | CaseEscalatedV1 | _Ending
+_OfSlot = WhistleWarnedV1 | WhistleMissedV1 | WhistleRuledV1 | CaseEscalatedV1 | _Ending
 
 FACTS: Mapping[str, type[Fact]] = {
     fact.TYPE: fact
@@ -43,6 +44,7 @@ FACTS: Mapping[str, type[Fact]] = {
         WhistleReportedInV1,
         WhistleCorrectedV1,
         WhistleRefusedV1,
+        WhistleRuledV1,
         WhistleReleasedV1,
         WhistleWithdrawnV1,
         WhistleCalledUpwardV1,
@@ -89,9 +91,14 @@ class Slots:
     def _notice(self, event: Event) -> str | None:
         """Return what a fact gives to tell; a rung that scores or calls upward tells nobody.
 
-        A rung that reminds tells of the miss again, unless that is told at the same moment.
+        A rung that reminds tells of the miss again, unless that is told at the same moment. One
+        whose refusal was rejected is called again. Of an arrival nobody is told yet.
         """
         match event.data:
+            case CaseEscalatedV1(stage="arrive"):
+                return None
+            case WhistleRuledV1(ruling="reject"):
+                return WHISTLE_NOTICES[WhistleBlownV1]
             case CaseEscalatedV1(do="remind"):
                 told = {self._now[key].told_at for key in _keys(event) if key in self._now}
                 return None if event.occurred_at in told else WHISTLE_NOTICES[WhistleMissedV1]
@@ -126,18 +133,20 @@ def _keys(event: Event) -> tuple[Key, ...]:
     return tuple((event.tenant_id, whistle_id, department) for department in named)
 
 
-def _after(slot: Slot, event: Event, department: str) -> Slot:
+def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 - one line a fact
     match event.data:
         case WhistleBlownV1(departments=called):
             due_at = next(one.due_at for one in called if one.department == department)
             return replace(slot, due_at=due_at)
+        case WhistleRuledV1(ruling="reject", due_at=due_at):
+            return Slot(due_at=due_at)
         case WhistleWarnedV1(due_at=due_at):
             return replace(slot, due_at=due_at)
         case WhistleMissedV1(due_at=due_at):
             return replace(slot, state="missed", due_at=due_at, told_at=event.occurred_at)
-        case CaseEscalatedV1(do="remind"):
+        case CaseEscalatedV1(do="remind", stage="report_in"):
             return replace(slot, told_at=event.occurred_at)
-        case CaseEscalatedV1():
+        case CaseEscalatedV1() | WhistleRuledV1():
             return slot
         case _:
             return replace(slot, state="over")

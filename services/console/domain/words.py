@@ -182,6 +182,10 @@ class Words:
         "{departments} 未到，{number} {category}",
         "{departments} did not come, {number} {category}",
     )
+    act_not_there = Text(
+        "{departments} 报到后没到现场，{number} {category}",
+        "{departments} reported in and did not arrive, {number} {category}",
+    )
     act_corrected = Text(
         "{departments} 是按时报到的，不算未到，{number} {category}",
         "{departments} had reported in on time, the miss is void, {number} {category}",
@@ -189,6 +193,14 @@ class Words:
     act_refused = Text(
         "{departments} 退回 {number} {category}",
         "{departments} refused {number} {category}",
+    )
+    act_ruled = Text(
+        "{who} 同意 {departments} 退回 {number} {category}",
+        "{who} lets {departments} refuse {number} {category}",
+    )
+    act_rejected = Text(
+        "{who} 不同意 {departments} 退回，仍要报到，{number} {category}",
+        "{who}: {departments} may not refuse and must report in, {number} {category}",
     )
     act_released = Text(
         "{who} 让 {departments} 回去，{number} {category}",
@@ -217,6 +229,17 @@ class Words:
     act_called_upward = Text(
         "{who} 请上级来办 {number} {category}",
         "{who} called upward for {number} {category}",
+    )
+    act_answered = Text(
+        "上级答复了 {number} {category}", "The level above answered for {number} {category}"
+    )
+    act_unanswered = Text(
+        "上级到时没有答复，{number} {category}",
+        "The level above has not answered in time, {number} {category}",
+    )
+    act_consulted = Text(
+        "{departments} 会诊有了结果，{number} {category}",
+        "{departments} agreed on one result for {number} {category}",
     )
     to_level = Text("上报 {level}", "passed up to {level}")
     to_unit = Text("交给 {unit}", "handed to {unit}")

@@ -149,7 +149,8 @@ FROM unnest(
 )
 ORDER BY tenant_id, case_id, whistle_id, department
 ON CONFLICT (tenant_id, case_id, whistle_id, department) DO UPDATE
-SET lamp = excluded.lamp, came_at = excluded.came_at
+SET lead = excluded.lead, due_at = excluded.due_at, lamp = excluded.lamp,
+    came_at = excluded.came_at
 """
 
 _SLOT = attrgetter(*Slot.__dataclass_fields__)

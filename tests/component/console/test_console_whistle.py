@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from contracts.facts import WhistleArrivedV1, WhistleCalledUpwardV1, WhistleWarnedV1
+from contracts.facts import (
+    CaseConsultedV1,
+    WhistleAnsweredV1,
+    WhistleArrivedV1,
+    WhistleCalledUpwardV1,
+    WhistleRuledV1,
+    WhistleStageMissedV1,
+    WhistleUnansweredV1,
+    WhistleWarnedV1,
+)
 from tests.component.console.test_console_look import seen
 from tests.component.console.test_console_pages import page, plain
 from tests.component.console.test_console_stream import looking, numbers, watching
@@ -175,6 +184,68 @@ async def test_the_ladder_and_the_answers_are_told_in_plain_words(world: World) 
         f"司法 已报到，{about}",
         f"义和镇 吹哨，叫 公安、司法、法院 来办 {about}",
         f"菊黄洼网格 报来 {about}",
+    ]
+
+
+async def test_a_ruling_brings_a_new_lamp_or_lights_the_old_one_again(world: World) -> None:
+    world.town()
+    story = blown("police", "court").after(minutes=1).refused("police").refused("court")
+    story.after(minutes=1).turn(WhistleRuledV1, "court", ruling="reject", due_at=START, by=CLERK)
+    accepted = {"ruling": "accept", "call": "justice", "lead": True, "by": CLERK}
+    story.after(minutes=1).turn(WhistleRuledV1, "police", **accepted).blown("justice")
+    await world.hear(story, batch=1)
+    assert await lamps(world, story) == {
+        "police": ("refused", True),
+        "court": ("waiting", False),
+        "justice": ("waiting", True),
+    }
+    found = await seen(world, START)
+    assert {slot.department: slot.due_at for slot in found.rows[0].slots}["court"] == START
+    about = f"{story.number} 人居环境"
+    assert (await world.lines())[:2] == [
+        f"义和镇 吹哨，叫 司法 来办 {about}",
+        f"义和镇 不同意 法院 退回，仍要报到，{about}",
+    ]
+
+
+async def test_who_was_called_before_takes_the_lead_over(world: World) -> None:
+    world.town()
+    story = blown("police", "court").after(minutes=1).refused("police").after(minutes=1)
+    accepted = {"ruling": "accept", "call": "court", "lead": True, "by": CLERK}
+    await world.hear(story.turn(WhistleRuledV1, "police", **accepted), batch=1)
+    assert await lamps(world, story) == {"police": ("refused", True), "court": ("waiting", True)}
+    assert (await world.lines())[0] == f"义和镇 同意 公安 退回 {story.number} 人居环境"
+
+
+async def test_one_who_reported_in_and_does_not_arrive_is_missed_until_it_is_there(
+    world: World,
+) -> None:
+    world.town()
+    story = blown("police").after(minutes=1).came("police").after(hours=1)
+    story.turn(WhistleStageMissedV1, "police", stage="arrive", due_at=story.at)
+    await world.hear(story.rung("police", 0, "remind", stage="arrive"))
+    assert await lamps(world, story) == {"police": ("missed", True)}
+    about = f"{story.number} 人居环境"
+    assert (await world.lines())[0] == f"公安 报到后没到现场，{about}"
+    story.after(minutes=1).turn(WhistleArrivedV1, "police", at=story.at, late=True, by=CLERK)
+    await world.hear(story)
+    assert await lamps(world, story) == {"police": ("late", True)}
+    assert (await world.lines())[0] == f"公安 到了现场，{about}"
+
+
+async def test_answers_from_above_and_what_was_agreed_are_told(world: World) -> None:
+    world.town()
+    story = blown("police", "court").after(minutes=1)
+    above: dict[str, Any] = {"whistle_id": story.whistle_id, "unit": "county"}
+    story.tell(WhistleUnansweredV1, **above, due_at=story.at).after(minutes=1)
+    story.tell(WhistleAnsweredV1, **above, at=story.at, late=True, by=CLERK).after(minutes=1)
+    story.tell(CaseConsultedV1, departments=("police", "court"), by=CLERK)
+    await world.hear(story)
+    about = f"{story.number} 人居环境"
+    assert (await world.lines())[:3] == [
+        f"公安、法院 会诊有了结果，{about}",
+        f"上级答复了 {about}",
+        f"上级到时没有答复，{about}",
     ]
 
 

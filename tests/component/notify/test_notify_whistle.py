@@ -18,6 +18,7 @@ from contracts.facts import (
     WhistleRefusedV1,
     WhistleReleasedV1,
     WhistleReportedInV1,
+    WhistleRuledV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -188,6 +189,35 @@ async def test_what_was_not_begun_is_void_once_a_department_is_not_awaited(
         ("whistle_blown", "accepted"): 2,
     }
     assert (len(await gateway.texts()), crossings()) == (2, before)
+
+
+async def test_one_whose_refusal_is_rejected_is_called_again_and_told_of_its_new_deadline(
+    world: World, gateway: Gateway
+) -> None:
+    one, later = Blown(world, "police"), DUE + HOUR
+    await world.hear(one.opened, one.blown, one.ending("refused", "police"))
+    ruled = {"department": "police", "ruling": "reject", "due_at": later, "by": BY}
+    await world.hear(one.fact(WhistleRuledV1, **ruled))
+    await world.hear(one.fact(WhistleMissedV1, later, department="police", due_at=later))
+    async with world.sending():
+        await world.until("accepted", 3)
+    assert "请于3月5日 17:30前报到" in "".join(await gateway.texts())
+
+
+async def test_of_a_refusal_that_is_accepted_and_of_an_arrivals_ladder_nobody_is_told(
+    world: World,
+) -> None:
+    one = Blown(world, "police", "court")
+    refused = {"department": "police", "ruling": "accept", "call": "justice", "by": BY}
+    await world.hear(one.opened, one.blown, one.ending("refused", "police"))
+    await world.hear(one.fact(WhistleRuledV1, **refused), one.reported_in("court"))
+    before = await intents(world)
+    for rung, do in enumerate(("remind", "notify_head", "escalate")):
+        more = {"department": "court", "rung": rung, "do": do, "to_level": "town"}
+        await world.hear(one.fact(CaseEscalatedV1, DUE + HOUR * rung, **more, stage="arrive"))
+    assert await intents(world) == before
+    rows = await world.pool.fetch("SELECT DISTINCT state FROM slot")
+    assert [row["state"] for row in rows] == ["over"]
 
 
 async def test_a_reminder_is_void_once_the_deadline_has_passed(world: World) -> None:
