@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import groupby
 from typing import Any, Literal, cast
 from uuid import UUID
 
@@ -243,15 +242,13 @@ def upward_view(call: UpwardCall) -> UpwardView:
 
 
 def _whistles(called: Sequence[Slot]) -> list[WhistleView]:
-    by_whistle = groupby(sorted(called, key=_whistle_of), _whistle_of)
+    by_whistle: dict[UUID, list[Slot]] = {}
+    for slot in called:  # in the order in which they were called
+        by_whistle.setdefault(slot.whistle_id, []).append(slot)
     return [
-        WhistleView(whistle_id=id_, blown_at=at, slots=[slot_view(slot) for slot in mine])
-        for (at, id_), mine in by_whistle
+        WhistleView(whistle_id=id_, blown_at=mine[0].blown_at, slots=[slot_view(s) for s in mine])
+        for id_, mine in by_whistle.items()
     ]
-
-
-def _whistle_of(slot: Slot) -> tuple[datetime, UUID]:
-    return slot.blown_at, slot.whistle_id
 
 
 def owner_view(kept: Kept) -> OwnerView:

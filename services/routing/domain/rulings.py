@@ -69,7 +69,7 @@ def _awaited_again(
     if any(one.open and one.department == slot.department for one in slots):
         return Refused("already_called", (slot.department,))
     fresh, timers, dates = called_slot(slot.whistle_id, slot.department, case, now, setting)
-    again = replace(slot, outcome=None, due_at=fresh.due_at, ruling="reject")
+    again = replace(fresh, lead=slot.lead, proposed=slot.proposed, ruling="reject")
     fact = _ruled(slot, ruling, by, **dates)
     return settled(case, [again], [fact], timers, human=True)
 

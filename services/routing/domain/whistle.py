@@ -35,8 +35,9 @@ _RUNGS: Mapping[Stage, str] = {"report_in": "rung.", "arrive": "arrive_rung."}
 class Slot:
     """One department's part in one whistle. Without `due_at` its clock cannot be told yet.
 
-    `proposed` is whom it named when it refused, `ruling` what became of that. `arrive_due_at` is
-    told where a clock for arriving runs.
+    `blown_at` is when its clock began: when it was called, or again by a ruling. `proposed` is whom
+    it named when it refused, `ruling` what became of that. `arrive_due_at` is told where a clock
+    for arriving runs.
     """
 
     whistle_id: UUID
@@ -246,7 +247,7 @@ def report_in(
         if corrects
         else Fact("whistle.reported_in.v1", {**data, "late": late})
     )
-    return settled(case, [came], [fact], timers, ended=clocks_of(slot, setting.rules))
+    return settled(case, [came], [fact], timers, ended=clocks(slot, setting.rules))
 
 
 def _means(case: Case, rules: WhistleRules) -> tuple[str, ...]:
@@ -276,7 +277,7 @@ def arrive(case: Case, slot: Slot, by: Owner, at: datetime, setting: Setting) ->
         return Settled(case, (), ())
     late = slot.arrive_due_at is not None and at > slot.arrive_due_at
     fact = Fact("whistle.arrived.v1", {**about(slot), "at": at, "by": asdict(by), "late": late})
-    ended = clocks_of(slot, setting.rules)
+    ended = clocks(slot, setting.rules)
     return settled(case, [replace(slot, arrived_at=at)], [fact], ended=ended)
 
 
@@ -297,7 +298,7 @@ def refuse(
     data = {"proposed": proposed, "arbiter": asdict(arbiter), "by": asdict(by), "sealed": sealed}
     fact = Fact("whistle.refused.v1", {**about(slot), **data})
     gone = replace(slot, outcome="refused", proposed=proposed)
-    return settled(case, [gone], [fact], ended=clocks_of(slot, setting.rules))
+    return settled(case, [gone], [fact], ended=clocks(slot, setting.rules))
 
 
 def arbiter_of(setting: Setting) -> Owner:
@@ -344,7 +345,7 @@ def release(
             gone.append(replace(slot, outcome="withdrawn"))
         name = "whistle.released.v1" if slot.came else "whistle.withdrawn.v1"
         facts.append(Fact(name, {**about(slot), "by": asdict(by)}))
-        ended |= clocks_of(slot, rules)
+        ended |= clocks(slot, rules)
     return settled(case, gone, facts, ended=ended, human=human and bool(facts))
 
 
@@ -368,7 +369,7 @@ def holding(slots: Iterable[Slot], rules: WhistleRules) -> tuple[str, ...]:
             return tuple(slot.department for slot in pending if not slot.came and slot.lead)
 
 
-def clocks_of(slot: Slot, rules: Rules) -> frozenset[str]:
+def clocks(slot: Slot, rules: Rules) -> frozenset[str]:
     """Name every clock that a slot can have."""
     stages: tuple[Stage, ...] = ("report_in", "arrive")
     mine = {clock_of(slot.department, stage) for stage in stages}

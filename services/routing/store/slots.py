@@ -82,8 +82,8 @@ FROM unnest(
     $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[]
 )
 ON CONFLICT (tenant_id, whistle_id, department) DO UPDATE
-SET lead = excluded.lead, due_at = excluded.due_at, outcome = excluded.outcome,
-    means = excluded.means, reported_in_at = excluded.reported_in_at,
+SET lead = excluded.lead, blown_at = excluded.blown_at, due_at = excluded.due_at,
+    outcome = excluded.outcome, means = excluded.means, reported_in_at = excluded.reported_in_at,
     arrived_at = excluded.arrived_at, released_at = excluded.released_at,
     arrive_due_at = excluded.arrive_due_at, proposed = excluded.proposed, ruling = excluded.ruling
 """

@@ -120,6 +120,7 @@ async def test_a_rejected_refusal_runs_for_its_whole_time_anew(desk: Desk) -> No
     answer = await post(desk, path, LEADER, **POLICE, ruling="reject")
     assert answer.status_code == 200, answer.text
     now = await slot(desk, case_id, "police")
+    assert now["blown_at"] > before["blown_at"]
     assert (now["outcome"], now["ruling"], now["due_at"] > before["due_at"]) == (
         None,
         "reject",

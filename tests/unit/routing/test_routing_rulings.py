@@ -137,6 +137,7 @@ def test_a_rejected_refusal_awaits_the_department_again_for_its_whole_time() -> 
     ruled(told, "police", "reject", now="2025-03-06T09:00")
     slot = told.slots["police"]
     assert (slot.outcome, slot.due_at, slot.awaited) == (None, at("2025-03-10T09:00"), True)
+    assert (slot.blown_at, slot.lead) == (at("2025-03-06T09:00"), True)
     told.until("2025-03-10T08:59")
     assert not told.facts("whistle.missed")
     told.comes("2025-03-10T09:00", "police")
