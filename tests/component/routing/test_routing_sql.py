@@ -168,7 +168,7 @@ FILL = (
     )
     SELECT 'town' || n % 1000, gen_random_uuid(), gen_random_uuid(), 'u0', now(), o,
         CASE WHEN o IS NULL THEN NULL ELSE now() END
-    FROM generate_series(1, 100000) AS n,
+    FROM generate_series(1, 20000) AS n,
         LATERAL (SELECT CASE WHEN n % 20 > 0 THEN 'answered' END AS o)
     """,
     """

@@ -194,6 +194,16 @@ async def test_where_it_is_open_elsewhere_a_rejection_is_refused(desk: Desk) -> 
     assert code(answer) == (409, "already_called")
 
 
+async def test_a_case_that_closes_leaves_no_refusal_undecided(desk: Desk) -> None:
+    case_id, whistle_id = await refused(desk, "police")
+    seq = (await desk.case(case_id))["seq"]
+    answer = await desk.step(case_id, "cancel", CLERK, seq, reason="误报")
+    assert answer.status_code == 200, answer.text
+    assert await outcomes(desk, case_id) == {"police": "withdrawn"}
+    answer = await post(desk, f"whistles/{whistle_id}/rulings", LEADER, **POLICE, ruling="accept")
+    assert code(answer) == (409, "whistle_not_allowed")
+
+
 # --- arriving ------------------------------------------------------------------------------------
 
 
