@@ -33,6 +33,7 @@ from deploy.cli.whistle_story import (
     RESOLVED,
     departments_of,
     report_urgent,
+    tell_consultation,
     tell_whistle,
 )
 from deploy.local.errors import LocalStackError
@@ -119,12 +120,14 @@ async def _tell_whistle(
     for body in WORK[:-1]:
         case = await town.step(case, body, *where)
     case = await tell_whistle(story, town, case, called, fast=fast)
+    if profile.whistle.joint_consult:
+        case = await tell_consultation(story, town, case, called, profile.whistle.joint_consult)
     case = await town.step(case, {**WORK[-1], **RESOLVED}, *where)
     case = await town.step(case, VISIT, BLOWER, "town", "demo-clerk")
     story.tell(
         case["state"] == "closed",
-        "会商一个结果，三家都记着；回访满意，结案",
-        "one result for all, visited and closed",
+        "回访满意，结案",
+        "visited and closed",
     )
 
 

@@ -79,6 +79,23 @@ async def tell_whistle(
     return await town.ask("routing", f"/v1/cases/{case_id}", BLOWER, units=["town"])
 
 
+async def tell_consultation(
+    story: Story, town: Town, case: dict[str, Any], called: Mapping[str, str], name: str
+) -> dict[str, Any]:
+    """Let the departments, which have all come, agree on one result."""
+    path = f"/v1/cases/{case['case_id']}"
+    agreed = {"departments": list(called), "result": RESOLVED["result"]}
+    body = {**agreed, "expected_seq": case["seq"]}
+    await town.post(f"{path}/consultations", body, BLOWER, units=["town"])
+    case = await town.ask("routing", path, BLOWER, units=["town"])
+    story.tell(
+        case["said"][-1]["words"] == {"result": RESOLVED["result"]},
+        f"{name}：{'、'.join(called.values())}到齐，一个结果",
+        "the departments, all there, agree on one result",
+    )
+    return case
+
+
 async def _comes(town: Town, whistle: str, department: str) -> dict[str, Any]:
     body = {"department": department, "means": "on_site"}
     return await town.post(f"{whistle}/report-ins", body, OFFICER, department=department)
