@@ -170,6 +170,9 @@ class CaseDeadlineSetV1(Fact):
     """Published by routing when a clock starts. `armed` is false while its clock cannot be told.
 
     `provisional`: it rests on a year whose days off are not announced yet, and may be set anew.
+    Then it is published again, and so it is when a clock that could not be told can be.
+    `miss_withdrawn`: it was announced as missed, and by `due_at` it is not; unless `armed`, it has
+    been met since.
     """
 
     TYPE = "case.deadline_set.v1"
@@ -179,6 +182,7 @@ class CaseDeadlineSetV1(Fact):
     due_at: AwareDatetime | None = None
     warn_at: AwareDatetime | None = None
     provisional: bool = False
+    miss_withdrawn: bool = False
 
 
 class CaseDeadlineWarnedV1(Fact):
@@ -246,6 +250,7 @@ class Called(Part):
     lead: bool
     due_at: AwareDatetime | None = None
     warn_at: AwareDatetime | None = None
+    provisional: bool = False
 
 
 class WhistleBlownV1(Fact):
@@ -369,6 +374,23 @@ class WhistleCorrectedV1(Fact):
     at: AwareDatetime
     by: Actor
     arrive_due_at: AwareDatetime | None = None
+
+
+class WhistleDeadlineMovedV1(Fact):
+    """Published by routing when a newer calendar sets a department's deadline anew.
+
+    `was_due_at` is missing where its clock could not be told before. `miss_withdrawn`: it was
+    announced as missed or as reported late, and by `due_at` it is not.
+    """
+
+    TYPE = "whistle.deadline_moved.v1"
+    whistle_id: UUID
+    department: str
+    due_at: AwareDatetime
+    warn_at: AwareDatetime | None = None
+    provisional: bool = False
+    was_due_at: AwareDatetime | None = None
+    miss_withdrawn: bool = False
 
 
 class WhistleReleasedV1(Fact):
@@ -522,6 +544,7 @@ ROUTING_FACTS = _by_type(
     WhistleMissedV1,
     WhistleStageMissedV1,
     WhistleCorrectedV1,
+    WhistleDeadlineMovedV1,
     WhistleReleasedV1,
     WhistleWithdrawnV1,
     WhistleCalledUpwardV1,
