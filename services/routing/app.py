@@ -15,6 +15,7 @@ from services.routing import stages, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
+from services.routing.recount import Recount
 from services.routing.settings import RoutingSettings
 from services.routing.towns import Towns
 
@@ -67,6 +68,8 @@ async def main() -> None:
                 work.waiting_for = None
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(clockwork.run(work.stopping))
+                recount = Recount(settings, pool, towns, relay.wake)
+                tasks.create_task(recount.run(work.stopping))
                 tasks.create_task(kafka.consume_until_stopped(work, [reports]))
             await broker.stop()
 

@@ -28,7 +28,7 @@ from services.routing.domain.timers import fire
 from services.routing.domain.values import Fact
 from services.routing.record import Announced, announce
 from services.routing.settings import RoutingSettings
-from services.routing.store import cases, timers
+from services.routing.store import calendars, cases, timers
 from services.routing.store.timers import Due
 from services.routing.struck import Struck, is_whistles
 from services.routing.towns import Towns
@@ -129,6 +129,7 @@ class Clockwork:
     async def _fire(self, conn: Connection, due: list[Due], now: datetime) -> None:
         known = await self._towns.known(conn, {one.tenant_id for one in due})
         kept = await cases.get_locked(conn, [(one.tenant_id, one.case_id) for one in due])
+        await calendars.hold(conn, known)
         still_open = await timers.still_open(conn, due)
         moved = {key: one.case for key, one in kept.items()}
         struck = await Struck.read(conn, due)

@@ -141,6 +141,7 @@ def work_calendar_from(profile: Profile, official: Calendar) -> WorkCalendar:
         weekdays=frozenset(WEEKDAYS.index(day) for day in profile.clock.workdays),
         exceptions=days_off | worked | dict.fromkeys(profile.clock.holidays, False),
         official_years=frozenset(year.year for year in official.years if year.official),
+        version=official.version,
     )
 
 

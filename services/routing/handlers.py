@@ -20,7 +20,7 @@ from services.routing.domain.opening import open_case
 from services.routing.domain.values import Decision, Fact, Report
 from services.routing.record import Announced, announce, arm
 from services.routing.requests import take_requests
-from services.routing.store import cases, facts, registry
+from services.routing.store import calendars, cases, facts, registry
 from services.routing.store.cases import Key, NewCase
 from services.routing.store.facts import FollowUp
 from services.routing.towns import KnownTown, Towns
@@ -47,6 +47,7 @@ def parse_registry(record: Record) -> Change | None:
 
 async def on_registry(conn: Connection, heard: Sequence[Heard[Change]]) -> None:
     await apply_changes(conn, [one.message for one in heard])
+    await calendars.take(conn, {one.message.tenant_id for one in heard})
 
 
 @dataclass(frozen=True, slots=True)

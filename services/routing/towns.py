@@ -15,9 +15,9 @@ from services.chassis.postgres import Connection
 from services.routing.compiled import offsets_from, rules_from, town_from
 from services.routing.domain.rules import Rules
 from services.routing.domain.town import Setting, Town
+from services.routing.store.calendars import CALENDAR
 
 _KINDS = ("profile", "unit", "staff", "clock", "calendar")
-CALENDAR = "cn"  # the id of the official table
 _UNREAD = ("body",)  # a profile's own: of profiles, their ids alone
 
 

@@ -25,11 +25,15 @@ class OwnerView(BaseModel):
 
 
 class ClockView(BaseModel):
-    """A running clock. Without `due_at` it is not armed: it counts duty time."""
+    """A running clock. Without `due_at` it is not armed: it counts duty time.
+
+    `provisional`: it rests on a year whose days off are not announced yet.
+    """
 
     deadline: str
     due_at: datetime | None
     armed: bool
+    provisional: bool
 
 
 class SlotView(BaseModel):
@@ -43,6 +47,7 @@ class SlotView(BaseModel):
     department: str
     lead: bool
     due_at: datetime | None
+    provisional: bool
     stage: Stage
     outcome: str | None
     means: str | None
@@ -181,14 +186,14 @@ class Why(BaseModel):
 
 def case_view(
     kept: Kept,
-    clocks: Sequence[tuple[str, datetime | None]],
+    clocks: Sequence[tuple[str, datetime | None, bool]],
     steps: Sequence[str],
     words: Words,
     called: Sequence[Slot],
     calls: Sequence[UpwardCall],
 ) -> CaseView:
     case = kept.case
-    due = next((due_at for deadline, due_at in clocks if deadline == CLASS_DEADLINE), None)
+    due = next((due_at for deadline, due_at, _ in clocks if deadline == CLASS_DEADLINE), None)
     return CaseView(
         case_id=case.case_id,
         number=kept.number,
@@ -208,7 +213,10 @@ def case_view(
         profile_version=kept.profile_version,
         received_at=case.received_at,
         due_at=due,
-        clocks=[ClockView(deadline=d, due_at=at, armed=at is not None) for d, at in clocks],
+        clocks=[
+            ClockView(deadline=name, due_at=at, armed=at is not None, provisional=provisional)
+            for name, at, provisional in clocks
+        ],
         whistles=_whistles(called),
         calls_upward=[upward_view(call) for call in calls],
         allowed_steps=list(steps),
@@ -226,6 +234,7 @@ def slot_view(slot: Slot) -> SlotView:
         department=slot.department,
         lead=slot.lead,
         due_at=slot.due_at,
+        provisional=slot.provisional,
         stage=next((cast("Stage", name) for at, name in stages if at is not None), came),
         outcome=slot.outcome,
         means=slot.means,

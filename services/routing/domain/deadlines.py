@@ -2,7 +2,9 @@
 
 from calendar import monthrange
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from services.routing.domain import worktime
@@ -71,26 +73,55 @@ def warned_at(
     return worktime.add(calendar, start, run * rule.warn_share)
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """When a clock is due and when it warns. `provisional`: it rests on a year without a notice."""
+
+    due_at: datetime
+    warn_at: datetime | None = None
+    provisional: bool = False
+
+
+def moments(rule: DeadlineRule, start: datetime, rules: Rules) -> Moments | None:
+    """Reckon a clock from its start; None: its time cannot be told."""
+    if rule.clock != "duty":
+        due_at = due_by(rule, start, rules)
+        return Moments(due_at, warned_at(rule, start, due_at, None))
+    calendar = rules.work_calendar
+    if calendar is None:
+        return None
+    due_at = due_on_duty(rule, start, calendar)
+    provisional = worktime.is_provisional(calendar, start, due_at)
+    return Moments(due_at, warned_at(rule, start, due_at, calendar), provisional)
+
+
 def start_clock(
     rule: DeadlineRule, start: datetime, rules: Rules
 ) -> tuple[Fact, tuple[NewTimer, ...]]:
     """Start one clock: what to announce, and the moments to keep."""
-    fact: dict[str, object] = {"deadline": rule.id, "clock": rule.clock}
-    calendar = rules.work_calendar if rule.clock == "duty" else None
-    if rule.clock == "duty" and calendar is None:
-        unarmed = NewTimer(rule.id, "miss", None, None)
-        return Fact("case.deadline_set.v1", {**fact, "armed": False}), (unarmed,)
-    if calendar is None:
-        due_at = due_by(rule, start, rules)
-    else:
-        due_at = due_on_duty(rule, start, calendar)
-        fact["provisional"] = worktime.is_provisional(calendar, start, due_at)
-    fact |= {"armed": True, "due_at": due_at}
-    timers = [NewTimer(rule.id, "miss", due_at, due_at)]
-    warn_at = warned_at(rule, start, due_at, calendar)
-    if warn_at is not None:
-        timers.insert(0, NewTimer(rule.id, "warn", warn_at, due_at))
-        fact["warn_at"] = warn_at
+    return set_clock(rule, start, moments(rule, start, rules), rules)
+
+
+def set_clock(
+    rule: DeadlineRule, start: datetime, at: Moments | None, rules: Rules
+) -> tuple[Fact, tuple[NewTimer, ...]]:
+    """Set a clock to its moments: what to announce, and what to keep."""
+    fact: dict[str, object] = {"deadline": rule.id, "clock": rule.clock, "armed": at is not None}
+    keep = partial(NewTimer, rule.id)
+    if rule.clock == "duty":
+        calendar = rules.work_calendar
+        version = calendar.version if calendar else 0
+        keep = partial(keep, started_at=start, calendar_version=version)
+    if at is None:
+        return Fact("case.deadline_set.v1", fact), (keep("miss", None, None),)
+    if rule.clock == "duty":
+        fact["provisional"] = at.provisional
+        keep = partial(keep, provisional=at.provisional)
+    fact["due_at"] = at.due_at
+    timers = [keep("miss", at.due_at, at.due_at)]
+    if at.warn_at is not None:
+        timers.insert(0, keep("warn", at.warn_at, at.due_at))
+        fact["warn_at"] = at.warn_at
     return Fact("case.deadline_set.v1", fact), tuple(timers)
 
 

@@ -74,7 +74,9 @@ def _climb(
     for n, rung in enumerate(setting.rules.whistle.on_miss[first:], first):
         at = add(due_at, rung.after, setting.rules)
         if at > now and not hurried:
-            return facts, [NewTimer(rung_of(slot.department, n, stage), "rung", at, due_at)]
+            version = slot.calendar_version if stage == "report_in" else None
+            name = rung_of(slot.department, n, stage)
+            return facts, [NewTimer(name, "rung", at, due_at, calendar_version=version)]
         hurried = not _somebody(rung, slot.department, setting)
         facts.append(_rung_taken(slot, stage, n, rung, nobody=hurried))
     return facts, []

@@ -103,13 +103,17 @@ class Fact:
 class NewTimer:
     """A moment to be kept; `due_at` is the deadline's own, also for a warning before it.
 
-    Without them it is stored unarmed: its clock cannot be told yet.
+    Without them it is stored unarmed: its clock cannot be told yet. On duty time it keeps when its
+    clock started and by which table it was reckoned, 0 for none; else neither.
     """
 
     deadline: str
     kind: TimerKind
     fires_at: datetime | None
     due_at: datetime | None
+    started_at: datetime | None = None
+    calendar_version: int | None = None
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

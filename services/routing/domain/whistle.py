@@ -11,7 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from services.routing.domain.deadlines import start_clock
-from services.routing.domain.rules import Rules, WhistleRules
+from services.routing.domain.rules import DeadlineRule, Rules, WhistleRules
 from services.routing.domain.town import Setting
 from services.routing.domain.values import (
     Actor,
@@ -53,6 +53,8 @@ class Slot:
     arrive_due_at: datetime | None = None
     proposed: str | None = None
     ruling: Literal["accept", "reject"] | None = None
+    calendar_version: int | None = None  # as a timer's
+    provisional: bool = False
 
     @property
     def came(self) -> bool:
@@ -128,6 +130,12 @@ def department_of(clock: str) -> str | None:
 def stage_of(clock: str) -> Stage:
     """Return which stage a department's clock is about."""
     return "arrive" if clock.startswith(("arrive/", _RUNGS["arrive"])) else "report_in"
+
+
+def rung_number(clock: str) -> int | None:
+    """Return which rung of its ladder a clock is the moment of, if it is one."""
+    name = clock.partition("/")[0]
+    return int(name.removeprefix("rung.")) if name.startswith("rung.") else None
 
 
 # --- calling -----------------------------------------------------------------------------------
@@ -208,12 +216,26 @@ def called_slot(
     whistle_id: UUID, department: str, case: Case, now: datetime, setting: Setting
 ) -> tuple[Slot, tuple[NewTimer, ...], dict[str, object]]:
     """Call a department now: its slot, the moments to keep, and by when it is due."""
-    rule = setting.rules.whistle.report_in[case.case_class]
-    rule = replace(rule, id=clock_of(department))
+    rule = report_in_rule(case, department, setting.rules)
     set_, timers = start_clock(rule, now, setting.rules)
-    dates = {name: set_.data[name] for name in ("due_at", "warn_at") if set_.data.get(name)}
-    slot = Slot(whistle_id, department, lead=False, blown_at=now, due_at=timers[-1].due_at)
+    told = ("due_at", "warn_at", "provisional")
+    dates = {name: set_.data[name] for name in told if set_.data.get(name)}
+    miss = timers[-1]
+    slot = Slot(
+        whistle_id,
+        department,
+        lead=False,
+        blown_at=now,
+        due_at=miss.due_at,
+        calendar_version=miss.calendar_version,
+        provisional=miss.provisional,
+    )
     return slot, timers, dates
+
+
+def report_in_rule(case: Case, department: str, rules: Rules) -> DeadlineRule:
+    """Return the rule by which a department reports in to a case."""
+    return replace(rules.whistle.report_in[case.case_class], id=clock_of(department))
 
 
 # --- what a department does ----------------------------------------------------------------------

@@ -27,7 +27,8 @@ class WorkCalendar:
 
     `spans` are counted from midnight by the wall clock, in order, none overlapping. `weekdays`
     begin with 0 for Monday; `exceptions` tells of some days whether they are workdays, whatever
-    their weekday. `official_years` are those whose exceptions are final.
+    their weekday. `official_years` are those whose exceptions are final. `version` is that of the
+    table behind them.
     """
 
     zone: ZoneInfo
@@ -35,6 +36,7 @@ class WorkCalendar:
     weekdays: frozenset[int]
     exceptions: Mapping[date, bool]
     official_years: frozenset[int]
+    version: int = 1
 
     def __post_init__(self) -> None:
         if not self.weekdays or not any(first < last for first, last in self.spans):

@@ -26,14 +26,24 @@ class Due:
 
 
 ARM = """
-INSERT INTO timer (tenant_id, case_id, deadline, kind, fires_at, due_at, gate_partition)
-SELECT tenant_id, case_id, deadline, kind, fires_at, due_at, gate_partition
+INSERT INTO timer (
+    tenant_id, case_id, deadline, kind, fires_at, due_at, started_at, calendar_version, provisional,
+    gate_partition
+)
+SELECT tenant_id, case_id, deadline, kind, fires_at, due_at, started_at, calendar_version,
+    provisional, gate_partition
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-    $7::smallint[]
-) WITH ORDINALITY AS given(tenant_id, case_id, deadline, kind, fires_at, due_at, gate_partition, n)
+    $7::timestamptz[], $8::integer[], $9::boolean[], $10::smallint[]
+) WITH ORDINALITY AS given(
+    tenant_id, case_id, deadline, kind, fires_at, due_at, started_at, calendar_version, provisional,
+    gate_partition, n
+)
 ORDER BY n
 """
+
+
+_KEPT = tuple(NewTimer.__dataclass_fields__)
 
 
 async def arm(conn: Connection, timers: Iterable[tuple[str, UUID, NewTimer, int]]) -> None:
@@ -45,10 +55,7 @@ async def arm(conn: Connection, timers: Iterable[tuple[str, UUID, NewTimer, int]
         ARM,
         [tenant_id for tenant_id, _, _, _ in given],
         [case_id for _, case_id, _, _ in given],
-        [timer.deadline for _, _, timer, _ in given],
-        [timer.kind for _, _, timer, _ in given],
-        [timer.fires_at for _, _, timer, _ in given],
-        [timer.due_at for _, _, timer, _ in given],
+        *([getattr(timer, name) for _, _, timer, _ in given] for name in _KEPT),
         [partition for _, _, _, partition in given],
     )
 
@@ -74,8 +81,9 @@ WHERE pg_try_advisory_xact_lock($1, partition)
 """
 
 # A timer waits until all that was handed in before its moment has been read (`cleared`, real
-# time). Tenants with a virtual clock are asked apart, each by its own time: `ahead` is in force
-# since `from_at`, and what was cleared before that says nothing yet.
+# time), and until it has been reckoned by the newest table of official days. Tenants with a
+# virtual clock are asked apart, each by its own time: `ahead` is in force since `from_at`, and what
+# was cleared before that says nothing yet.
 DUE = """
 WITH gate AS (
     SELECT partition::smallint AS gate_partition, cleared
@@ -102,6 +110,11 @@ FROM (
                 FROM quarantine
                 WHERE record_key = convert_to(timer.tenant_id || '|' || timer.case_id, 'UTF8')
             )
+            AND NOT EXISTS (
+                SELECT
+                FROM calendar_taken AS taken
+                WHERE taken.tenant_id = timer.tenant_id AND taken.version > timer.calendar_version
+            )
         ORDER BY timer.fires_at, timer.timer_id
         LIMIT $4
     )
@@ -122,6 +135,12 @@ FROM (
                     SELECT
                     FROM quarantine
                     WHERE record_key = convert_to(timer.tenant_id || '|' || timer.case_id, 'UTF8')
+                )
+                AND NOT EXISTS (
+                    SELECT
+                    FROM calendar_taken AS taken
+                    WHERE taken.tenant_id = timer.tenant_id
+                        AND taken.version > timer.calendar_version
                 )
             ORDER BY timer.fires_at, timer.timer_id
             LIMIT $4
@@ -171,12 +190,14 @@ STILL_OPEN = """
 SELECT tenant_id, timer_id
 FROM timer
 JOIN unnest($1::text[], $2::bigint[]) AS asked(tenant_id, timer_id) USING (tenant_id, timer_id)
+LEFT JOIN calendar_taken AS taken USING (tenant_id)
 WHERE outcome IS NULL
+    AND (taken.version > timer.calendar_version) IS NOT TRUE
 """
 
 
 async def still_open(conn: Connection, timers: Sequence[Due]) -> set[tuple[str, int]]:
-    """Return which are open now that the cases are locked."""
+    """Return which are open now that the cases are locked, and the tables of official days held."""
     tenants, ids = [one.tenant_id for one in timers], [one.timer_id for one in timers]
     rows = await conn.fetch(STILL_OPEN, tenants, ids)
     return {(row["tenant_id"], row["timer_id"]) for row in rows}
@@ -203,7 +224,7 @@ async def waiting_s(conn: Connection, now: datetime) -> float:
 
 
 CLOCKS = """
-SELECT deadline, due_at
+SELECT deadline, due_at, provisional
 FROM timer
 WHERE tenant_id = $1 AND case_id = $2 AND kind = 'miss' AND outcome IS NULL
 ORDER BY due_at NULLS LAST, deadline
@@ -213,7 +234,7 @@ LIMIT 100
 
 async def clocks(
     conn: Connection, tenant_id: str, case_id: UUID
-) -> list[tuple[str, datetime | None]]:
-    """Return a case's running clocks, the nearest first."""
+) -> list[tuple[str, datetime | None, bool]]:
+    """Return a case's running clocks, the nearest first, and which are provisional."""
     rows = await conn.fetch(CLOCKS, tenant_id, case_id)
-    return [(row["deadline"], row["due_at"]) for row in rows]
+    return [(row["deadline"], row["due_at"], row["provisional"]) for row in rows]

@@ -1,0 +1,205 @@
+"""A newer table of official days: clocks on duty time are reckoned anew, case by case.
+
+Each clock keeps by which table it was reckoned, and that is all that is kept of the work: what a
+dead process left undone is found again, what it did is not done twice. Until a clock's turn comes
+it does not fire.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from contracts.events import effect_id
+from services.chassis.batch import is_passing
+from services.chassis.clock import database_now
+from services.chassis.crash import crash_point
+from services.chassis.postgres import Connection, Pool
+from services.routing.domain.recount import Clock, What, recount_clock, recount_slot
+from services.routing.domain.rules import Rules
+from services.routing.domain.values import Case, Fact, NewTimer
+from services.routing.domain.whistle import Settled, Slot, department_of, rung_number
+from services.routing.record import Announced, announce, arm
+from services.routing.settings import RoutingSettings
+from services.routing.store import calendars, cases, slots
+from services.routing.store.calendars import KeptClock, Stale, Stamp, is_stale
+from services.routing.store.cases import Key
+from services.routing.towns import Towns
+
+log = structlog.get_logger()
+
+_LOOK_WAIT_S = 2.0
+
+
+Clocks = Sequence[tuple[KeptClock, Clock | None]]
+
+
+@dataclass(slots=True)
+class _Case:
+    """A case whose clocks are reckoned anew at a moment of its time, and what comes of it."""
+
+    key: Key
+    case: Case
+    rules: Rules
+    now: datetime
+    version: int
+    facts: list[Fact] = field(default_factory=list)
+    timers: list[NewTimer] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
+    stamps: list[Stamp] = field(default_factory=list)
+    whats: Counter[What] = field(default_factory=Counter)
+
+    def own(self, clocks: Iterable[tuple[KeptClock, Clock | None]]) -> None:
+        """Reckon the case's own clocks; a warning goes with its deadline."""
+        flow = self.rules.flows[self.case.flow]
+        every = self.rules.deadlines_of(self.case.category, self.case.case_class, flow)
+        by_id = {rule.id: rule for rule in every}
+        for kept, clock in clocks:
+            done = None
+            if clock is not None and kept.deadline in by_id:
+                rule = by_id[kept.deadline]
+                done = recount_clock(self.case, rule, clock, self.now, self.rules)
+            provisional = kept.provisional
+            if done is not None:
+                self._add(*done)
+                provisional = bool(done[0].facts[0].data["provisional"])
+            withdrawn = done is not None and kept.missed
+            version = None if withdrawn else self.version
+            self.stamps.append((self.key[0], kept.timer_id, version, provisional))
+
+    def called(self, there: Iterable[Slot], clocks: Sequence[KeptClock]) -> None:
+        """Reckon the departments' clocks; their warnings and rungs go with them."""
+        for slot in there:
+            mine = [one for one in clocks if department_of(one.deadline) == slot.department]
+            if is_stale(slot.calendar_version, slot.due_at, self.version):
+                rungs = (rung_number(one.deadline) for one in mine if not one.missed)
+                rung = next((one for one in rungs if one is not None), None)
+                done = recount_slot(self.case, slot, rung, self.now, self.rules)
+                slot = replace(slot, calendar_version=self.version)  # noqa: PLW2901 - noted
+                if done is not None:
+                    self._add(*done)
+                    slot = done[0].slots[0]  # noqa: PLW2901 - as it is now
+                self.slots.append(slot)
+            self.stamps += [
+                (self.key[0], one.timer_id, self.version, slot.provisional) for one in mine
+            ]
+
+    def _add(self, settled: Settled, what: What) -> None:
+        self.case = settled.case
+        self.facts += settled.facts
+        self.timers += settled.timers
+        self.ended |= settled.ended
+        self.whats[what] += 1
+
+
+class Recount:
+    """Reckons clocks anew until told to stop."""
+
+    def __init__(
+        self,
+        settings: RoutingSettings,
+        pool: Pool,
+        towns: Towns,
+        announced: Callable[[], None],
+    ) -> None:
+        self._batch_max, self._pool = settings.timer_batch_max, pool
+        self._towns, self._announced = towns, announced
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            found = 0
+            try:
+                found = await self.round()
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                log.warning("recount_waited", error=repr(error))
+            if not found:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), _LOOK_WAIT_S)
+
+    async def round(self) -> int:
+        """Reckon some cases' clocks anew, in one transaction; return how many cases they were."""
+        async with self._pool.acquire() as conn, conn.transaction():
+            found = await calendars.stale(conn, self._batch_max)
+            if not found:
+                return 0
+            await self._recount(conn, found)
+            crash_point("before_recount")
+        crash_point("after_recount")
+        self._announced()
+        log.info("clocks_recounted", count=len({one.key for one in found}))
+        return len(found)
+
+    async def _recount(self, conn: Connection, found: Sequence[Stale]) -> None:
+        kept = await cases.get_locked(conn, {one.key for one in found})
+        versions = await calendars.hold(conn, {one.tenant_id for one in found})
+        if len(versions) < len({one.tenant_id for one in found}):
+            return  # a table was removed just now
+        known = await self._towns.known(conn, versions)
+        called = await slots.of_cases(conn, kept)
+        clocks = await self._clocks(conn, found, versions)
+        real = await database_now(conn)
+        done = []
+        for key, one in kept.items():
+            rules = (await self._towns.setting(conn, key[0], one.profile_version)).rules
+            now = known[key[0]].offsets.tenant_time(real)
+            case = _Case(key, one.case, rules, now, versions[key[0]])
+            case.own(one for one in clocks[key] if department_of(one[0].deadline) is None)
+            case.called(called[key], [one for one, _ in clocks[key] if department_of(one.deadline)])
+            done.append(case)
+        await _record(conn, done)
+
+    async def _clocks(
+        self, conn: Connection, found: Sequence[Stale], versions: Mapping[str, int]
+    ) -> Mapping[Key, Clocks]:
+        """Read the clocks that an older table has reckoned, by case."""
+        every = await calendars.clocks(conn, found)
+        old = [one for one in every if one.stale(versions[one.tenant_id])]
+        unsaid = {one.key for one in old if one.started_at is None}
+        started = await calendars.started(conn, sorted(unsaid))
+        since = await calendars.since_missed(conn, sorted({one.key for one in old if one.missed}))
+        clocks: dict[Key, list[tuple[KeptClock, Clock | None]]] = defaultdict(list)
+        for one in old:
+            start = one.started_at or started.get((one.key, one.deadline))
+            told = since.get((one.key, one.deadline, one.due_at)) if one.due_at else None
+            clock = None
+            if start is not None and one.kind == "miss":
+                clock = Clock(start, one.due_at, one.provisional, one.missed, tuple(told or ()))
+            clocks[one.key].append((one, clock))
+        return clocks
+
+
+async def _record(conn: Connection, done: Sequence[_Case]) -> None:
+    """Record cases whose locks the caller holds; facts are told of their own cause each time."""
+    await calendars.void(conn, [(one.key, name) for one in done for name in sorted(one.ended)])
+    await calendars.stamp(conn, [stamp for one in done for stamp in one.stamps])
+    await slots.put(conn, [(one.key, slot) for one in done for slot in one.slots])
+    told = [one for one in done if one.facts]
+    await cases.advance(conn, {one.key: one.case for one in told})
+    await arm(conn, ((*one.key, one.timers) for one in told))
+    await announce(
+        conn,
+        [
+            Announced(
+                *one.key,
+                effect_id(one.key[1], f"calendar/{one.version}/{one.case.seq}"),
+                one.now,
+                one.facts,
+                one.case.seq,
+            )
+            for one in told
+        ],
+    )
+    whats: dict[str, Counter[What]] = defaultdict(Counter)
+    for one in told:
+        whats[one.key[0]] += one.whats
+    await calendars.tally(
+        conn,
+        [(tenant, of["armed"], of["moved"], of["withdrawn"]) for tenant, of in whats.items()],
+    )
