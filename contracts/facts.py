@@ -250,7 +250,7 @@ class Called(Part):
     lead: bool
     due_at: AwareDatetime | None = None
     warn_at: AwareDatetime | None = None
-    provisional: bool = False
+    provisional: bool | None = None
 
 
 class WhistleBlownV1(Fact):

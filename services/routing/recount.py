@@ -127,20 +127,18 @@ class Recount:
         """Reckon some cases' clocks anew, in one transaction; return how many cases they were."""
         async with self._pool.acquire() as conn, conn.transaction():
             found = await calendars.stale(conn, self._batch_max)
-            if not found:
-                return 0
-            await self._recount(conn, found)
-            crash_point("before_recount")
-        crash_point("after_recount")
-        self._announced()
-        log.info("clocks_recounted", count=len({one.key for one in found}))
-        return len(found)
+            done = await self._recount(conn, found) if found else 0
+        if done:
+            crash_point("after_recount")
+            self._announced()
+            log.info("clocks_recounted", count=done)
+        return done
 
-    async def _recount(self, conn: Connection, found: Sequence[Stale]) -> None:
+    async def _recount(self, conn: Connection, found: Sequence[Stale]) -> int:
         kept = await cases.get_locked(conn, {one.key for one in found})
         versions = await calendars.hold(conn, {one.tenant_id for one in found})
         if len(versions) < len({one.tenant_id for one in found}):
-            return  # a table was removed just now
+            return 0  # a table was removed just now
         known = await self._towns.known(conn, versions)
         called = await slots.of_cases(conn, kept)
         clocks = await self._clocks(conn, found, versions)
@@ -154,6 +152,7 @@ class Recount:
             case.called(called[key], [one for one, _ in clocks[key] if department_of(one.deadline)])
             done.append(case)
         await _record(conn, done)
+        return len(done)
 
     async def _clocks(
         self, conn: Connection, found: Sequence[Stale], versions: Mapping[str, int]

@@ -19,7 +19,7 @@ import services
 from deploy.local.migrate import ROOT, migrate, migration_dirs
 from services.chassis import outbox
 from services.chassis.postgres import Connection
-from services.routing.store import cases, timers
+from services.routing.store import calendars, cases, timers
 from tests.conftest import Database
 from tests.factories import START
 from tests.servers import Postgres
@@ -152,6 +152,11 @@ FILL = (
         '{"offsets": [{"from_at": "2025-01-01T00:00:00Z", "seconds": 0}]}', now())
     """,
     """
+    INSERT INTO calendar_taken (tenant_id, version, taken_at)
+    SELECT 'town' || n, 2, now()
+    FROM generate_series(0, 999) AS n
+    """,
+    """
     INSERT INTO cases (
         tenant_id, case_id, number, profile_version, flow, category, severity, class, grid,
         front_end, state, owner_unit, owner_role, received_at, seq, human_seq, closed, accepted,
@@ -239,6 +244,15 @@ async def test_a_quiet_tick_costs_next_to_nothing(filled: Connection) -> None:
     long_ago = [START.replace(year=2000)] * 24
     plan = await plan_of(filled, timers.DUE, long_ago[0], list(range(24)), long_ago, 200)
     assert rows_read(plan, "timer") == 0
+
+
+async def test_a_look_for_clocks_of_an_older_table_costs_next_to_nothing(
+    filled: Connection,
+) -> None:
+    plan = await plan_of(filled, calendars.STALE, 200)
+    assert "timer_reckoned" in indexes(plan)
+    assert rows_read(plan, "timer") == 0
+    assert scanned(plan) <= {"calendar_taken", "slot"}
 
 
 async def test_a_queue_reads_one_page(filled: Connection) -> None:
