@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.events import Fact
 from contracts.facts import Part
@@ -45,7 +46,11 @@ class Holiday(Part):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not 0 <= (self.last - self.first).days < _DAYS_MAX:
-            raise ValueError(f"expected 1 to {_DAYS_MAX} days, from first to last")
+            raise PydanticCustomError(
+                "holiday_length",
+                "expected 1 to {days} days, from first to last",
+                {"days": _DAYS_MAX},
+            )
         return self
 
 
@@ -70,10 +75,18 @@ class CalendarYear(Part):
         for day in (*self.days_off, *self.workdays):
             # New Year's days off, or a day worked for them, may lie before the year.
             if day.year != self.year and (day.year, day.month) != (self.year - 1, _DECEMBER):
-                raise ValueError(f"{day} does not belong to {self.year}")
+                raise PydanticCustomError(
+                    "day_of_another_year",
+                    "{day} does not belong to {year}",
+                    {"day": str(day), "year": self.year},
+                )
         for day in self.workdays:
             if day.weekday() < _SATURDAY:
-                raise ValueError(f"{day} is no weekend day: it is a workday already")
+                raise PydanticCustomError(
+                    "no_weekend_day",
+                    "{day} is no weekend day: it is a workday already",
+                    {"day": str(day)},
+                )
         return self
 
 
@@ -90,11 +103,47 @@ class Calendar(Fact):
     @model_validator(mode="after")
     def _no_day_twice(self) -> Self:
         if any(one.year >= following.year for one, following in pairwise(self.years)):
-            raise ValueError("expected each year once, in order")
+            raise PydanticCustomError("years_out_of_order", "expected each year once, in order")
         told = Counter(day for one in self.years for day in (*one.days_off, *one.workdays))
         if twice := [str(day) for day, times in told.items() if times > 1]:
-            raise ValueError(f"told more than once: {', '.join(sorted(twice))}")
+            raise PydanticCustomError(
+                "day_told_twice", "told more than once: {days}", {"days": ", ".join(sorted(twice))}
+            )
         return self
+
+
+class Unfit(NamedTuple):
+    """Why a table may not take the place of another: the field, what is wrong, what to do."""
+
+    field: str
+    zh: str
+    en: str
+
+
+def unfit(known: Calendar, new: Calendar) -> list[Unfit]:
+    """Return why a table may not take the place of the one that is known; it may be the same."""
+    if new == known:
+        return []
+    found = []
+    if new.version <= known.version:
+        then = known.version + 1
+        zh = f"版本 {new.version} 不比已登记的 {known.version} 新：请写 {then}。"
+        en = f"{new.version} is not newer than the recorded {known.version}: write {then}."
+        found.append(Unfit("version", zh, en))
+    places = {one.year: (n, one.official) for n, one in enumerate(new.years)}
+    for one in known.years:
+        place, official = places.get(one.year, (None, False))
+        if not one.official or official:
+            continue
+        if place is None:
+            zh = f"缺少 {one.year} 年，它已正式公布：请补上。"
+            en = f"{one.year} is missing, and it is official: add it."
+            found.append(Unfit("years", zh, en))
+        else:
+            zh = f"{one.year} 年已正式公布，不能改回暂定：请改为 true。"
+            en = f"{one.year} is official and cannot become provisional again: write true."
+            found.append(Unfit(f"years.{place}.official", zh, en))
+    return found
 
 
 def load(path: Path = CN) -> Calendar:

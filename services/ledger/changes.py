@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from contracts.calendar import Calendar, Unfit, unfit
 from contracts.events import NAMESPACE, effect_id
 from contracts.registry import Change
 from contracts.topics import LEDGER_REGISTRY, registry_partition
@@ -122,6 +123,14 @@ class ProfileFinal(ValueError):  # noqa: N818 - a state of the version
     """A profile's version is recorded with another body already: cases are pinned to that one."""
 
 
+class CalendarUnfit(ValueError):  # noqa: N818 - a state of the table
+    """A calendar that may not take the place of the one that is recorded."""
+
+    def __init__(self, why: list[Unfit]) -> None:
+        super().__init__(f"{len(why)} faults")
+        self.why = why
+
+
 class SetReused(ValueError):  # noqa: N818 - a state of the set
     """A set with this id is recorded with other content."""
 
@@ -137,6 +146,7 @@ async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry])
 
     Raises:
         ProfileFinal: it would change what a version of a profile says.
+        CalendarUnfit: its calendar is not newer, or takes an official year back.
         SetReused: its id is known with other content.
     """
     if not await registry.open_set(conn, one, len(entries)):
@@ -144,10 +154,7 @@ async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry])
             raise SetReused(one.change_set_id)
         return False
     for entry in entries:
-        if entry.kind == "profile":
-            kept = await registry.current(conn, one.tenant_id, "profile", entry.record_id)
-            if kept not in (None, entry.body):
-                raise ProfileFinal(entry.record_id)
+        await _check(conn, one.tenant_id, entry)
     for start in range(0, len(entries), _ENTRIES_PER_STATEMENT):
         await registry.append(conn, one, entries[start : start + _ENTRIES_PER_STATEMENT])
     published = [entry for entry in entries if entry.kind in Change.KINDS]
@@ -155,6 +162,19 @@ async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry])
         part = published[start : start + _ENTRIES_PER_STATEMENT]
         await outbox.write(conn, list(_outgoing(one, part, published[-1])))
     return True
+
+
+async def _check(conn: Connection, tenant_id: str, entry: Entry) -> None:
+    """Hold a record against what is recorded already, where that binds it."""
+    if entry.kind not in ("profile", "calendar") or entry.body is None:
+        return
+    kept = await registry.current(conn, tenant_id, entry.kind, entry.record_id)
+    if entry.kind == "profile" and kept not in (None, entry.body):
+        raise ProfileFinal(entry.record_id)
+    if entry.kind == "calendar" and kept is not None:
+        why = unfit(Calendar.model_validate(kept), Calendar.model_validate(entry.body))
+        if why:
+            raise CalendarUnfit(why)
 
 
 def _outgoing(one: ChangeSet, entries: Iterable[Entry], last: Entry) -> Iterator[Outgoing]:

@@ -11,6 +11,7 @@ from contracts.facts import (
     CaseAssignedV1,
     CaseClosedV1,
     CaseDeadlineMissedV1,
+    CaseDeadlineSetV1,
     CaseOpenedV1,
     CaseReopenedV1,
     CaseStepTakenV1,
@@ -28,6 +29,7 @@ COUNTED: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
     "case.step_taken.v1": CaseStepTakenV1,
+    "case.deadline_set.v1": CaseDeadlineSetV1,
     "case.deadline_missed.v1": CaseDeadlineMissedV1,
     "case.closed.v1": CaseClosedV1,
     "case.reopened.v1": CaseReopenedV1,
@@ -109,14 +111,18 @@ def _opened(key: Key, opened: CaseOpenedV1) -> CaseNow:
     )
 
 
-def _changed(case: CaseNow, fact: Fact) -> CaseNow:
+def _changed(case: CaseNow, fact: Fact) -> CaseNow:  # noqa: PLR0911 - one line a fact
     match fact:
         case CaseStepTakenV1(to_state=state, owner=owner):
             return replace(case, state=state, owner_unit=owner.unit, owner_role=owner.role)
         case CaseAssignedV1(owner=owner):
             return replace(case, owner_unit=owner.unit, owner_role=owner.role)
-        case CaseDeadlineMissedV1():
-            return replace(case, late=True)
+        case CaseDeadlineMissedV1(deadline=deadline):
+            missed = tuple(dict.fromkeys((*case.missed, deadline)))
+            return replace(case, late=True, missed=missed)
+        case CaseDeadlineSetV1(deadline=deadline, miss_withdrawn=True) if deadline in case.missed:
+            missed = tuple(one for one in case.missed if one != deadline)
+            return replace(case, late=bool(missed), missed=missed)
         case CaseClosedV1():
             return replace(case, closed=True)
         case CaseReopenedV1():

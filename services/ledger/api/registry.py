@@ -16,6 +16,7 @@ from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
 from services.ledger.api.door import Authorization, Door
 from services.ledger.changes import (
+    CalendarUnfit,
     Faulty,
     ProfileFinal,
     SetReused,
@@ -83,14 +84,8 @@ def make_registry_router(door: Door) -> APIRouter:
         try:
             async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
                 fresh = await record_set(conn, one, entries)
-        except ProfileFinal as error:
-            zh = f"配置版本 {error} 已登记为别的内容，版本不可改：请用下一个版本号。"
-            en = f"Profile version {error} is recorded with another body: take the next number."
-            raise Problem(409, "profile_version_final", zh, en) from error
-        except SetReused as error:
-            zh = f"变更集 {error} 已登记为别的内容，这一份一条也没有记入：请换一个编号。"
-            en = f"Set {error} is recorded with other content; nothing was changed: take a new id."
-            raise Problem(409, "change_set_reused", zh, en) from error
+        except (ProfileFinal, CalendarUnfit, SetReused) as error:
+            raise _conflict(error) from error
         door.relay.wake()
         return SetView(change_set=change_set_id, entries=len(entries), known=not fresh)
 
@@ -136,6 +131,24 @@ def make_clock_router(door: Door) -> APIRouter:
         return _clock_view(who.tenant_id, after, real)
 
     return router
+
+
+def _conflict(error: ProfileFinal | CalendarUnfit | SetReused) -> Problem:
+    """Say why a set cannot stand beside what is recorded."""
+    match error:
+        case ProfileFinal():
+            zh = f"配置版本 {error} 已登记为别的内容，版本不可改：请用下一个版本号。"
+            en = f"Profile version {error} is recorded with another body: take the next number."
+            return Problem(409, "profile_version_final", zh, en)
+        case CalendarUnfit(why=why):
+            zh = "这份日历不能取代已登记的，一条也没有记入：见 errors。"
+            en = "The calendar may not replace the recorded one; nothing was changed: see `errors`."
+            faults = [{"field": one.field, "message": f"{one.zh} {one.en}"} for one in why]
+            return Problem(409, "calendar_unfit", zh, en, errors=faults)
+        case SetReused():
+            zh = f"变更集 {error} 已登记为别的内容，这一份一条也没有记入：请换一个编号。"
+            en = f"Set {error} is recorded with other content; nothing was changed: take a new id."
+            return Problem(409, "change_set_reused", zh, en)
 
 
 def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], str]:

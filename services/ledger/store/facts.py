@@ -1,5 +1,6 @@
 """The case ledger: every fact as it came; and the counts that are drawn from them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class CaseNow:
-    """A case as the facts have left it."""
+    """A case as the facts have left it. `missed` are the deadlines for which it is late."""
 
     tenant_id: str
     case_id: UUID
@@ -44,6 +45,7 @@ class CaseNow:
     owner_role: str
     closed: bool
     late: bool
+    missed: tuple[str, ...] = ()
 
 
 APPEND = """
@@ -73,7 +75,7 @@ async def append(conn: Connection, entries: Sequence[LedgerEntry]) -> None:
 
 NOW = """
 SELECT tenant_id, case_id, number, grid, village, fallback, category, class AS case_class, state,
-    owner_unit, owner_role, closed, late
+    owner_unit, owner_role, closed, late, missed
 FROM case_now
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 """
@@ -84,36 +86,39 @@ async def now(
 ) -> dict[tuple[str, UUID], CaseNow]:
     """Read cases as the facts have left them so far."""
     rows = await conn.fetch(NOW, [tenant for tenant, _ in keys], [id_ for _, id_ in keys])
-    return {(row["tenant_id"], row["case_id"]): CaseNow(**row) for row in rows}
+    return {
+        (row["tenant_id"], row["case_id"]): CaseNow(**{**row, "missed": tuple(row["missed"])})
+        for row in rows
+    }
 
 
 PUT_NOW = """
 INSERT INTO case_now (
     tenant_id, case_id, number, grid, village, fallback, category, class, state, owner_unit,
-    owner_role, closed, late
+    owner_role, closed, late, missed
 )
 SELECT tenant_id, case_id, number, grid, village, fallback, category, class, state, owner_unit,
-    owner_role, closed, late
+    owner_role, closed, late, missed::jsonb
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::text[], $12::boolean[], $13::boolean[]
+    $9::text[], $10::text[], $11::text[], $12::boolean[], $13::boolean[], $14::text[]
 ) AS given(
     tenant_id, case_id, number, grid, village, fallback, category, class, state, owner_unit,
-    owner_role, closed, late
+    owner_role, closed, late, missed
 )
 ORDER BY tenant_id, case_id
 ON CONFLICT (tenant_id, case_id) DO UPDATE
 SET state = excluded.state, owner_unit = excluded.owner_unit, owner_role = excluded.owner_role,
-    closed = excluded.closed, late = excluded.late
+    closed = excluded.closed, late = excluded.late, missed = excluded.missed
 """
 
-_NOW_COLUMNS = tuple(CaseNow.__dataclass_fields__)
+_NOW_COLUMNS = tuple(name for name in CaseNow.__dataclass_fields__ if name != "missed")
 
 
 async def put_now(conn: Connection, cases: Sequence[CaseNow]) -> None:
     """Write cases as the facts have left them."""
     columns = ([getattr(case, name) for case in cases] for name in _NOW_COLUMNS)
-    await conn.execute(PUT_NOW, *columns)
+    await conn.execute(PUT_NOW, *columns, [json.dumps(case.missed) for case in cases])
 
 
 COUNTS = """

@@ -207,3 +207,27 @@ async def test_an_envelope_that_cannot_be_kept_is_set_aside_with_its_reason(
     assert aside["reason"]
     assert aside["body"] == json.dumps(OPENED).encode()
     assert await story.office.rows("case_ledger") == []
+
+
+async def test_a_miss_that_is_withdrawn_makes_nobody_late(story: Story) -> None:
+    def again(deadline: str) -> tuple[str, Any]:
+        told = {"deadline": deadline, "clock": "duty", "armed": True, "miss_withdrawn": True}
+        return "case.deadline_set.v1", {**told, "due_at": OPENED["received_at"]}
+
+    def missed(deadline: str) -> tuple[str, Any]:
+        return "case.deadline_missed.v1", {
+            "deadline": deadline,
+            "due_at": OPENED["received_at"],
+        }
+
+    await story.hear(("case.opened.v1", OPENED), missed("class"), missed("step.first_ask"))
+    await story.hear(again("step.first_ask"))
+    assert (await story.now())[-1] is True, "the other miss stands"
+    await story.hear(again("class"), again("class"))
+    assert (await story.now())[-1] is False
+    await story.hear(missed("class"))
+    await story.hear(again("first_action"))
+    assert (await story.now())[-1] is True
+    await story.office.pool.execute("UPDATE case_now SET missed = '[]'")
+    await story.hear(again("class"))
+    assert (await story.now())[-1] is True, "what was missed before it was kept stays missed"

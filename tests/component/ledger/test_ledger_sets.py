@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from contracts.calendar import load
 from contracts.registry import Change, Household, ProfileVersion, Staff
 from contracts.topics import registry_partition
 from deploy.local.secrets import Secrets
@@ -227,3 +228,23 @@ async def test_twenty_thousand_records_stay_one_set(office: Office) -> None:
     assert [row["record_key"] for row in rows] == sorted(row["record_key"] for row in rows)
     assert {row["headers"]["ce_changeset"] for row in rows} == {"big"}
     assert [row["headers"]["ce_last"] for row in rows] == ["false"] * 19_999 + ["true"]
+
+
+async def test_a_calendar_gives_way_to_a_newer_one_alone(office: Office) -> None:
+    table = load().model_dump(mode="json")
+    assert (await office.post_set("c1", [line("calendar", "cn", **table)])).status_code == 200
+    assert (await office.post_set("c1-again", [line("calendar", "cn", **table)])).status_code == 200
+    years = table["years"]
+    guessed = [{**years[0], "official": False}, *years[1:]]
+    for change_set, body, fields in (
+        ("same", {"years": years[:-1]}, ["version"]),
+        ("guess", {"version": 2, "years": guessed}, ["years.0.official"]),
+        ("less", {"version": 2, "years": years[1:]}, ["years"]),
+    ):
+        answer = await office.post_set(change_set, [line("calendar", "cn", **{**table, **body})])
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (409, "calendar_unfit")
+        assert [one["field"] for one in problem["errors"]] == fields
+    newer = {**table, "version": 2, "years": years[:-1]}
+    assert (await office.post_set("c2", [line("calendar", "cn", **newer)])).status_code == 200
+    assert len(await office.published()) == 3

@@ -298,7 +298,7 @@ def moved(
     ((after,), (fact,)) = settled.slots, settled.facts
     assert fact.type == "whistle.deadline_moved.v1"
     assert after.calendar_version == table.version
-    timers = [(one.deadline, one.kind, one.fires_at) for one in settled.timers]
+    timers = [(one.deadline, str(one.kind), one.fires_at) for one in settled.timers]
     return after, dict(fact.data), timers, settled.ended
 
 
