@@ -2,7 +2,7 @@
 
 import typer
 
-from deploy.cli import clock, operate
+from deploy.cli import calendar, clock, operate
 from deploy.cli.bench import bench
 from deploy.cli.demo import demo
 from deploy.cli.replay import replay
@@ -19,6 +19,7 @@ app.command()(up)
 app.command()(demo)
 app.command()(replay)
 app.add_typer(clock.app, name="clock")
+app.add_typer(calendar.app, name="calendar")
 app.command()(operate.token)
 app.add_typer(operate.topics, name="topics")
 app.command()(operate.doctor)

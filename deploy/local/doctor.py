@@ -173,7 +173,8 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
             "按工作时间计、尚未上弦的时限 · deadlines on duty time, not armed yet",
             "note" if total else "well",
             str(total),
-            "本版不计工作时间，这些时限请人盯 · this version keeps no duty time: let a person watch"
+            "导入官方日历：chuishao calendar import；此前请人盯 · bring the official calendar with "
+            "`chuishao calendar import`; until then let a person watch"
             if total
             else "",
             lines,

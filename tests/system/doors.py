@@ -1,7 +1,11 @@
 """The doors of the whole stack, as the people of a town use them."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +15,17 @@ from deploy.local.state import StackState
 from tests.faults.ground import TENANT
 
 QUIET_S = 60.0
+CHUISHAO = str(Path(sys.executable).with_name("chuishao"))
+
+
+def command(*arguments: str, **more: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [CHUISHAO, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **more},
+    )
 
 
 async def until(wanted: Callable[[], Awaitable[Any]], timeout_s: float = 20.0) -> Any:

@@ -1,14 +1,10 @@
 """The commands as a stranger runs them: what they print, and what they leave behind."""
 
 import json
-import os
 import re
 import shlex
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
@@ -17,23 +13,12 @@ import pytest
 
 from deploy.cli.up import show
 from deploy.local.ports import unused_ports
-from deploy.local.state import remove_state, write_state
 from deploy.local.whole import Running
 from tests.faults.ground import TENANT
+from tests.system.doors import command
 
-CHUISHAO = str(Path(sys.executable).with_name("chuishao"))
 SMALL = ["--villages", "2", "--grids", "6", "--people", "60"]
 READY_S = 120
-
-
-def command(*arguments: str, **more: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [CHUISHAO, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **more},
-    )
 
 
 def demo(data_dir: Path) -> str:
@@ -124,14 +109,6 @@ def test_a_mistake_is_told_without_a_trace(arguments: list[str], says: str, tmp_
     assert says in out + err
 
 
-@pytest.fixture
-def place(running: Running) -> Iterator[str]:
-    """The data directory of the running stack, as commands find it."""
-    write_state(running.layout.data_dir, running.facts())
-    yield str(running.layout.data_dir)
-    remove_state(running.layout.data_dir)
-
-
 def test_a_month_is_no_length_of_time(place: str) -> None:
     out, err = command("clock", "advance", "P1M", "--data-dir", place).communicate(timeout=60)
     assert "P1M is no length of time" in err
@@ -172,7 +149,7 @@ async def test_the_logins_that_are_shown_are_of_people_who_are_there(
 
 
 @pytest.mark.parametrize(
-    "name", ["up", "demo", "replay", "token", "doctor", "bench", "clock", "topics"]
+    "name", ["up", "demo", "replay", "token", "doctor", "bench", "clock", "calendar", "topics"]
 )
 def test_every_command_explains_itself(name: str) -> None:
     out, _ = command(name, "--help").communicate(timeout=30)

@@ -13,7 +13,7 @@ import pytest
 from deploy.cli.clock import move
 from deploy.cli.replay import send_all, wait_opened
 from deploy.cli.told import Town
-from deploy.local.doctor import examine
+from deploy.local.doctor import Finding, examine
 from deploy.local.quiet import Watch
 from deploy.local.seeding import post_set
 from deploy.local.state import StackState
@@ -21,7 +21,7 @@ from deploy.local.whole import OPERATOR, Running
 from deploy.seed.reports import reports
 from tests.faults.ground import TENANT
 from tests.faults.replayed import replay_twice
-from tests.system.doors import QUIET_S, opened, report, until
+from tests.system.doors import QUIET_S, command, opened, report, until
 
 
 async def test_a_report_goes_the_whole_way(state: StackState) -> None:
@@ -150,14 +150,39 @@ async def test_the_clock_moves_and_all_that_falls_due_is_done(state: StackState)
     assert missed == dict.fromkeys(replayed.case_ids, 2), "the class's deadline and the first act's"
 
 
-async def test_doctor_finds_nothing_wrong_and_names_what_is_not_armed(state: StackState) -> None:
+async def not_armed(state: StackState) -> Finding:
+    """Return what doctor says of deadlines that are not armed; all else is well."""
     async with Watch(state) as watch:
         await watch.until_quiet(QUIET_S)
     findings = await examine(state)
     bad = [one for one in findings if one.state == "bad"]
     assert not bad
-    unarmed = next(one for one in findings if "not armed" in one.what)
+    return next(one for one in findings if "not armed" in one.what)
+
+
+@pytest.mark.timeout(180)
+async def test_doctor_names_what_is_not_armed_and_the_command_that_arms_it(
+    state: StackState, place: str, tmp_path: Path
+) -> None:
+    unarmed = await not_armed(state)
     assert any("step.first_ask" in line for line in unarmed.details)
+    assert "chuishao calendar import" in unarmed.todo
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text('{"version": 1, "years": [], "yaers": []}', encoding="utf-8")
+    refused = command("calendar", "import", str(wrong), "--data-dir", place)
+    _, err = refused.communicate(timeout=60)
+    assert refused.returncode == 1
+    assert "yaers：没有这个字段" in err
+    imported = command("calendar", "import", "--data-dir", place)
+    out, err = imported.communicate(timeout=60)
+    assert imported.returncode == 0, out + err
+    assert "正式 official：2020–2026；暂定 provisional：2027" in out
+    armed = re.search(r"(\d+) clocks armed, 0 moved, 0 misses withdrawn", out)
+    assert armed is not None
+    assert int(armed[1]) > 0
+    assert (await not_armed(state)).text == "0"
+    shown = command("calendar", "show", "--year", "2026", "--data-dir", place)
+    assert "2026-02-14（周六）" in shown.communicate(timeout=60)[0]
 
 
 @pytest.mark.parametrize("service", ["intake", "routing", "notify", "ledger", "console"])
