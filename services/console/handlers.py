@@ -26,6 +26,7 @@ from contracts.facts import (
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleCorrectedV1,
+    WhistleDeadlineMovedV1,
     WhistleMissedV1,
     WhistleRefusedV1,
     WhistleReleasedV1,
@@ -78,6 +79,7 @@ SHOWN: Mapping[str, type[Fact]] = {
     "whistle.warned.v1": WhistleWarnedV1,
     "whistle.missed.v1": WhistleMissedV1,
     "whistle.corrected.v1": WhistleCorrectedV1,
+    "whistle.deadline_moved.v1": WhistleDeadlineMovedV1,
     "whistle.released.v1": WhistleReleasedV1,
     "whistle.withdrawn.v1": WhistleWithdrawnV1,
     "whistle.called_upward.v1": WhistleCalledUpwardV1,
@@ -229,13 +231,20 @@ def _changed(case: BoardCase, event: Event) -> BoardCase:  # noqa: PLR0911 - one
             return stopped(replace(case, closed_at=None), CLASS_CLOCK)
         case CaseClosedV1():
             return replace(case, closed_at=event.occurred_at, clocks={})
-        case CaseDeadlineSetV1(deadline=deadline) as told:
-            clock = Clock(told.clock, told.due_at, told.warn_at)
-            return started(case, deadline, clock, event.occurred_at)
+        case CaseDeadlineSetV1() as told:
+            return _set(case, told, event.occurred_at)
         case CaseDeadlineWarnedV1(deadline=deadline):
             return warned(case, deadline, event.occurred_at)
         case _:
             return whistles.changed(case, event)
+
+
+def _set(case: BoardCase, told: CaseDeadlineSetV1, at: datetime) -> BoardCase:
+    """Let a clock run, unless it is told of only because it was met in time after all."""
+    if told.miss_withdrawn and not told.armed:
+        return case
+    clock = Clock(told.clock, told.due_at, told.warn_at, told.provisional)
+    return started(case, told.deadline, clock, at)
 
 
 def _gone(

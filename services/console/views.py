@@ -51,6 +51,7 @@ class LampView:
     due_at: datetime | None
     came_at: datetime | None
     untold: bool
+    provisional: bool
 
     @property
     def digest(self) -> str:
@@ -74,6 +75,7 @@ class RowView:
     clock: str
     due_at: datetime | None
     soon_at: datetime | None
+    provisional: bool
     allowed: str
     lamps: tuple[LampView, ...]
 
@@ -142,6 +144,7 @@ class Speaker:
             clock=row.clock or "",
             due_at=row.due_at,
             soon_at=row.soon_at,
+            provisional=row.provisional,
             allowed=self._allowed(profile, row),
             lamps=tuple(self._lamp(profile, slot) for slot in row.slots),
         )
@@ -155,6 +158,7 @@ class Speaker:
             due_at=slot.due_at if slot.awaited else None,
             came_at=slot.came_at,
             untold=slot.awaited and slot.due_at is None,
+            provisional=slot.awaited and slot.provisional,
         )
 
     def _place(self, row: BoardRow) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from contracts.facts import (
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleCorrectedV1,
+    WhistleDeadlineMovedV1,
     WhistleMissedV1,
     WhistleRefusedV1,
     WhistleReportedInV1,
@@ -22,7 +23,7 @@ from contracts.facts import (
     WhistleWithdrawnV1,
 )
 from services.console.domain.acts import Act, ActKind
-from services.console.domain.board import BoardCase, called, turned
+from services.console.domain.board import BoardCase, called, moved, turned
 from services.console.domain.slots import Lamp, Slot, shown
 
 _TURNS: Mapping[type[Fact], Lamp] = {
@@ -52,6 +53,14 @@ def changed(case: BoardCase, event: Event) -> BoardCase:
             return turned(case, (fact.whistle_id, fact.department), "reported", fact.at)
         case WhistleMissedV1() | WhistleStageMissedV1() | WhistleRefusedV1() | WhistleWithdrawnV1():
             return turned(case, (fact.whistle_id, fact.department), _TURNS[type(fact)])
+        case WhistleDeadlineMovedV1():
+            return moved(
+                case,
+                (fact.whistle_id, fact.department),
+                fact.due_at,
+                provisional=fact.provisional,
+                miss_withdrawn=fact.miss_withdrawn,
+            )
         case _:
             return _later(case, fact)
 
@@ -87,7 +96,8 @@ def _ruled(case: BoardCase, fact: WhistleRuledV1) -> BoardCase:
 def _slots(whistle_id: UUID, named: Sequence[Called], at: datetime) -> Iterable[Slot]:
     lead_first = sorted(named, key=lambda one: not one.lead)
     for place, one in enumerate(lead_first):
-        yield Slot(whistle_id, one.department, one.lead, place, at, one.due_at)
+        slot = Slot(whistle_id, one.department, one.lead, place, at, one.due_at)
+        yield replace(slot, provisional=bool(one.provisional))
 
 
 def told(act: Act, fact: Fact) -> Act | None:

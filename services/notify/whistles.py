@@ -11,6 +11,7 @@ from contracts.facts import (
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleCorrectedV1,
+    WhistleDeadlineMovedV1,
     WhistleMissedV1,
     WhistleRefusedV1,
     WhistleReleasedV1,
@@ -33,7 +34,8 @@ _Ending = (
     | WhistleReleasedV1
     | WhistleWithdrawnV1
 )
-_OfSlot = WhistleWarnedV1 | WhistleMissedV1 | WhistleRuledV1 | CaseEscalatedV1 | _Ending
+_Moving = WhistleWarnedV1 | WhistleMissedV1 | WhistleDeadlineMovedV1 | CaseEscalatedV1
+_OfSlot = _Moving | WhistleRuledV1 | _Ending
 
 FACTS: Mapping[str, type[Fact]] = {
     fact.TYPE: fact
@@ -41,6 +43,7 @@ FACTS: Mapping[str, type[Fact]] = {
         WhistleBlownV1,
         WhistleWarnedV1,
         WhistleMissedV1,
+        WhistleDeadlineMovedV1,
         WhistleReportedInV1,
         WhistleCorrectedV1,
         WhistleRefusedV1,
@@ -144,6 +147,9 @@ def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 
             return replace(slot, due_at=due_at)
         case WhistleMissedV1(due_at=due_at):
             return replace(slot, state="missed", due_at=due_at, told_at=event.occurred_at)
+        case WhistleDeadlineMovedV1(due_at=due_at, miss_withdrawn=withdrawn):
+            waits = withdrawn and slot.state == "missed"
+            return replace(slot, state="called" if waits else slot.state, due_at=due_at)
         case CaseEscalatedV1(do="remind", stage="report_in"):
             return replace(slot, told_at=event.occurred_at)
         case CaseEscalatedV1() | WhistleRuledV1():

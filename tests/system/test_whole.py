@@ -164,6 +164,7 @@ async def not_armed(state: StackState) -> Finding:
 async def test_doctor_names_what_is_not_armed_and_the_command_that_arms_it(
     state: StackState, place: str, tmp_path: Path
 ) -> None:
+    await report(state, "unarmed", summary="井盖松了", location={"grid": "g01"})
     unarmed = await not_armed(state)
     assert any("step.first_ask" in line for line in unarmed.details)
     assert "chuishao calendar import" in unarmed.todo

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from services.console.domain.slots import Lamp, Slot, SlotKey
+from services.console.domain.slots import WITHDRAWN, Lamp, Slot, SlotKey
 
 CLASS_CLOCK = "class"
 FIRST_ACTION_CLOCK = "first_action"
@@ -20,11 +20,15 @@ Key = tuple[str, UUID]  # tenant, case
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A running clock; without `due_at` it counts time that cannot be told yet."""
+    """A running clock; without `due_at` it counts time that cannot be told yet.
+
+    `provisional`: it rests on a year whose days off are not announced yet.
+    """
 
     kind: ClockKind
     due_at: datetime | None = None
     soon_at: datetime | None = None
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,17 @@ def turned(case: BoardCase, key: SlotKey, lamp: Lamp, came_at: datetime | None =
     return case if slot is None else called(case, [replace(slot, lamp=lamp, came_at=came_at)])
 
 
+def moved(
+    case: BoardCase, key: SlotKey, due_at: datetime, *, provisional: bool, miss_withdrawn: bool
+) -> BoardCase:
+    """Move a department's due time; a miss that is withdrawn turns its lamp back."""
+    slot = case.slots.get(key)
+    if slot is None:
+        return case
+    lamp = WITHDRAWN.get(slot.lamp, slot.lamp) if miss_withdrawn else slot.lamp
+    return called(case, [replace(slot, due_at=due_at, provisional=provisional, lamp=lamp)])
+
+
 def _left(deadline: str, state: str, states_of_step: Mapping[str, Collection[str]]) -> bool:
     states = states_of_step.get(deadline.removeprefix(STEP_CLOCK))
     return states is not None and state not in states
@@ -151,6 +166,7 @@ class BoardRow:
     clock: ClockKind | None = None
     due_at: datetime | None = None
     soon_at: datetime | None = None
+    provisional: bool = False
     awaited_since: datetime | None = None
     slots: tuple[Slot, ...] = ()
 

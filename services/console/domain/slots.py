@@ -1,6 +1,6 @@
 """The departments that a whistle calls, as the board shows them: one lamp each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -9,6 +9,8 @@ from uuid import UUID
 Lamp = Literal["waiting", "reported", "late", "missed", "refused", "withdrawn"]
 LAMPS: tuple[Lamp, ...] = get_args(Lamp)
 AWAITED: frozenset[Lamp] = frozenset(("waiting", "missed"))
+# What a lamp turns to when its miss is withdrawn.
+WITHDRAWN: Mapping[Lamp, Lamp] = {"missed": "waiting", "late": "reported"}
 
 SlotKey = tuple[UUID, str]  # whistle, department
 
@@ -28,6 +30,7 @@ class Slot:
     due_at: datetime | None = None
     lamp: Lamp = "waiting"
     came_at: datetime | None = None
+    provisional: bool = False
 
     @property
     def key(self) -> SlotKey:

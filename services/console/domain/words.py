@@ -266,6 +266,7 @@ class Words:
     left_little = Text("还有不到 1 分", "less than 1 min left")
     late = Text("超时 {span}", "{span} overdue")
     late_just = Text("刚刚超时", "overdue just now")
+    provisional = Text("暂定", "provisional")
     until = Text("（{at}）", " ({at})")
     was_due = Text("（{at} 到期）", " (was due {at})")
     at = Text("（{at}）", " ({at})")

@@ -48,7 +48,7 @@ WITH awaited AS (
 )
 SELECT case_id, number, profile_version, flow, category, class AS case_class, severity, grid,
     village, state, owner_unit, owner_role, received_at, accepted, deadline, clock, due_at, soon_at,
-    since AS awaited_since
+    coalesce(provisional ? deadline, false) AS provisional, since AS awaited_since
 FROM board_case
 LEFT JOIN awaited USING (case_id)
 WHERE tenant_id = $1 AND closed_at IS NULL
@@ -80,7 +80,7 @@ async def rows(conn: Connection, tenant_id: str, now: datetime, limit: int) -> l
 # A department that was called again is shown by its last call.
 SLOTS = """
 SELECT DISTINCT ON (case_id, department)
-    case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+    case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at, provisional
 FROM board_slot
 WHERE tenant_id = $1 AND case_id = ANY($2::uuid[])
 ORDER BY case_id, department, blown_at DESC

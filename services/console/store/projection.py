@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -32,13 +33,15 @@ async def bump(conn: Connection, newest: Mapping[str, datetime]) -> None:
 
 CASES = """
 SELECT tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
-    state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at, clocks
+    state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at, clocks,
+    provisional
 FROM board_case
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 """
 
 SLOTS = """
-SELECT tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+SELECT tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at,
+    provisional
 FROM board_slot
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 """
@@ -63,7 +66,10 @@ def _case(row: Record, slots: Mapping[SlotKey, Slot]) -> BoardCase:
     values = dict(row)
     values["case_class"] = values.pop("class")
     clocks = values.pop("clocks")
-    running = {name: _clock(*parts) for name, parts in clocks.items()}
+    guessed = values.pop("provisional")
+    running = {
+        name: replace(_clock(*parts), provisional=name in guessed) for name, parts in clocks.items()
+    }
     return BoardCase(**values, clocks=running, slots=slots)
 
 
@@ -87,31 +93,36 @@ def _clocks_json(case: BoardCase) -> str:
     )
 
 
+def _provisional_json(case: BoardCase) -> str:
+    return json.dumps([name for name, clock in case.clocks.items() if clock.provisional])
+
+
 PUT = """
 INSERT INTO board_case (
     tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
     state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at,
-    clocks, deadline, clock, due_at, soon_at
+    clocks, provisional, deadline, clock, due_at, soon_at
 )
 SELECT
     tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
     state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at,
-    clocks::jsonb, deadline, clock, due_at, soon_at
+    clocks::jsonb, provisional::jsonb, deadline, clock, due_at, soon_at
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
     $14::timestamptz[], $15::timestamptz[], $16::integer[], $17::boolean[], $18::timestamptz[],
-    $19::text[], $20::text[], $21::text[], $22::timestamptz[], $23::timestamptz[]
+    $19::text[], $20::text[], $21::text[], $22::text[], $23::timestamptz[], $24::timestamptz[]
 ) AS given(
     tenant_id, case_id, number, profile_version, flow, category, class, severity, grid, village,
     state, owner_unit, owner_role, received_at, changed_at, seq, accepted, closed_at,
-    clocks, deadline, clock, due_at, soon_at
+    clocks, provisional, deadline, clock, due_at, soon_at
 )
 ORDER BY tenant_id, case_id
 ON CONFLICT (tenant_id, case_id) DO UPDATE
 SET state = excluded.state, owner_unit = excluded.owner_unit, owner_role = excluded.owner_role,
     changed_at = excluded.changed_at, seq = excluded.seq, accepted = excluded.accepted,
-    closed_at = excluded.closed_at, clocks = excluded.clocks, deadline = excluded.deadline,
+    closed_at = excluded.closed_at, clocks = excluded.clocks, provisional = excluded.provisional,
+    deadline = excluded.deadline,
     clock = excluded.clock, due_at = excluded.due_at, soon_at = excluded.soon_at
 """
 
@@ -125,7 +136,10 @@ _PLAIN = attrgetter(
 async def put(conn: Connection, changed: Sequence[BoardCase]) -> None:
     """Write cases as they stand now; the caller holds the lock of their tenants."""
     if changed:
-        rows = [(*_PLAIN(case), _clocks_json(case), *_next(case)) for case in changed]
+        rows = [
+            (*_PLAIN(case), _clocks_json(case), _provisional_json(case), *_next(case))
+            for case in changed
+        ]
         await conn.execute(PUT, *(list(column) for column in zip(*rows, strict=True)))
 
 
@@ -138,19 +152,22 @@ def _next(case: BoardCase) -> tuple[object, ...]:
 
 PUT_SLOTS = """
 INSERT INTO board_slot (
-    tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+    tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at,
+    provisional
 )
-SELECT tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+SELECT tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at,
+    provisional
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::integer[],
-    $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[]
+    $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[], $11::boolean[]
 ) AS given(
-    tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at
+    tenant_id, case_id, whistle_id, department, lead, place, blown_at, due_at, lamp, came_at,
+    provisional
 )
 ORDER BY tenant_id, case_id, whistle_id, department
 ON CONFLICT (tenant_id, case_id, whistle_id, department) DO UPDATE
 SET lead = excluded.lead, due_at = excluded.due_at, lamp = excluded.lamp,
-    came_at = excluded.came_at
+    came_at = excluded.came_at, provisional = excluded.provisional
 """
 
 _SLOT = attrgetter(*Slot.__dataclass_fields__)

@@ -12,6 +12,8 @@ SlotState = Literal[
 # What nobody needs to be told any more once the case is closed.
 _UNTIL_CLOSED = frozenset({"deadline_warning", "whistle_called_upward"})
 _UNTIL_MISSED = frozenset({"whistle_warned"})
+# What is told of a miss, and of nothing else: a miss may be withdrawn.
+_ONCE_MISSED = frozenset({"whistle_missed", "whistle_escalated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +28,7 @@ class Slot:
 def wanted(notice: str, slot: SlotState | None, *, closed: bool) -> bool:
     """Tell whether a message may still be begun; `slot` is None where it hangs from none."""
     if slot == "over" or (slot == "missed" and notice in _UNTIL_MISSED):
+        return False
+    if slot == "called" and notice in _ONCE_MISSED:
         return False
     return not (closed and notice in _UNTIL_CLOSED)

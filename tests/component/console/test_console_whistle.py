@@ -8,9 +8,11 @@ import pytest
 
 from contracts.facts import (
     CaseConsultedV1,
+    CaseDeadlineSetV1,
     WhistleAnsweredV1,
     WhistleArrivedV1,
     WhistleCalledUpwardV1,
+    WhistleDeadlineMovedV1,
     WhistleRuledV1,
     WhistleStageMissedV1,
     WhistleUnansweredV1,
@@ -300,3 +302,40 @@ def marks(news: dict[str, Any], story: Story) -> list[str]:
     """Return by what the page tells whether a lamp of a case has turned."""
     row = next(one for one in news["rows"] if f'data-n="{story.number}"' in one)
     return re.findall(r'<li class="lamp \w+" data-v="(\w+)"', row)
+
+
+async def test_a_due_time_that_moves_takes_the_miss_with_it(world: World) -> None:
+    world.town()
+    story = blown("police", "justice", "court").after(hours=1).absent("police").absent("justice")
+    story.after(minutes=5).came("justice", late=True).after(minutes=5)
+    later = START + timedelta(days=1)
+    for department in ("police", "justice"):
+        story.turn(WhistleDeadlineMovedV1, department, due_at=later, miss_withdrawn=True)
+    story.turn(WhistleDeadlineMovedV1, "court", due_at=later, provisional=True)
+    await world.hear(story, batch=1)
+    assert [lamp for lamp, _ in (await lamps(world, story)).values()] == [
+        "waiting",
+        "reported",
+        "waiting",
+    ]
+    found = await seen(world, START)
+    assert {slot.due_at for slot in found.rows[0].slots} == {later}
+    assert [slot.provisional for slot in found.rows[0].slots] == [False, False, True]
+    assert (found.counts.awaited, found.counts.missed) == (2, 0)
+    assert ["暂定" in lamp for lamp in shown(await page(world))] == [False, False, True]
+
+
+async def test_a_clock_that_rests_on_a_guess_is_called_provisional(world: World) -> None:
+    world.town()
+    story = Story().opened().accepted()
+    told = {"deadline": "class", "clock": "duty", "armed": True}
+    due_at = START + timedelta(days=1)
+    story.tell(CaseDeadlineSetV1, **told, due_at=due_at, provisional=True)
+    await world.hear(story)
+    assert (await seen(world, START)).rows[0].provisional
+    assert "暂定" in await page(world)
+    story.tell(CaseDeadlineSetV1, **told, due_at=due_at + timedelta(days=1))
+    story.tell(CaseDeadlineSetV1, **{**told, "armed": False}, due_at=START, miss_withdrawn=True)
+    await world.hear(story)
+    (row,) = (await seen(world, START)).rows
+    assert (row.due_at, row.provisional) == (due_at + timedelta(days=1), False)

@@ -13,6 +13,8 @@ from services.notify.domain.whistle import SlotState, wanted
         ("whistle_warned", "missed", False, False),
         ("whistle_warned", "over", False, False),
         ("whistle_missed", "missed", False, True),
+        ("whistle_missed", "called", False, False),
+        ("whistle_escalated", "called", False, False),
         ("whistle_missed", "over", False, False),
         ("whistle_escalated", "missed", False, True),
         ("whistle_escalated", "over", False, False),
