@@ -14,6 +14,7 @@ from contracts.facts import (
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleCorrectedV1,
+    WhistleDeadlineMovedV1,
     WhistleMissedV1,
     WhistleRefusedV1,
     WhistleReleasedV1,
@@ -218,6 +219,30 @@ async def test_of_a_refusal_that_is_accepted_and_of_an_arrivals_ladder_nobody_is
     assert await intents(world) == before
     rows = await world.pool.fetch("SELECT DISTINCT state FROM slot")
     assert [row["state"] for row in rows] == ["over"]
+
+
+async def test_a_miss_that_is_withdrawn_is_told_to_nobody_and_the_next_one_is(
+    world: World,
+) -> None:
+    one, later = Blown(world, "police"), DUE + timedelta(days=1)
+    moved = {"department": "police", "due_at": later, "miss_withdrawn": True}
+    await world.hear(one.opened, one.blown, one.missed("police"))
+    await world.hear(one.fact(WhistleDeadlineMovedV1, **moved))
+    slot = await world.pool.fetchrow("SELECT state, due_at FROM slot")
+    assert slot is not None
+    assert (slot["state"], slot["due_at"]) == ("called", later)
+    async with world.sending():
+        await world.until("void")
+        await world.until("accepted")
+        await world.hear(one.missed("police", later))
+        await world.until("accepted", 2)
+    assert await states(world) == {
+        ("whistle_blown", "accepted"): 1,
+        ("whistle_missed", "void"): 1,
+        ("whistle_missed", "accepted"): 1,
+    }
+    await world.hear(one.reported_in("police"), one.fact(WhistleDeadlineMovedV1, **moved))
+    assert await world.pool.fetchval("SELECT state FROM slot") == "over"
 
 
 async def test_a_reminder_is_void_once_the_deadline_has_passed(world: World) -> None:
