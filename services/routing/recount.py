@@ -136,7 +136,7 @@ class Recount:
 
     async def _recount(self, conn: Connection, found: Sequence[Stale]) -> int:
         kept = await cases.get_locked(conn, {one.key for one in found})
-        versions = await calendars.hold(conn, {one.tenant_id for one in found})
+        versions = await calendars.hold(conn, {one.tenant_id for one in found}, alone=True)
         if len(versions) < len({one.tenant_id for one in found}):
             return 0  # a table was removed just now
         known = await self._towns.known(conn, versions)

@@ -89,9 +89,19 @@ FOR SHARE
 """
 
 
-async def hold(conn: Connection, tenant_ids: Iterable[str]) -> dict[str, int]:
-    """Return the tables that hold, and keep newer ones away until the transaction ends."""
-    return dict(map(tuple, await conn.fetch(HOLD, sorted(set(tenant_ids)))))
+HOLD_ALONE = HOLD.replace("SHARE", "NO KEY UPDATE")
+
+
+async def hold(
+    conn: Connection, tenant_ids: Iterable[str], *, alone: bool = False
+) -> dict[str, int]:
+    """Return the tables that hold, and keep newer ones away until the transaction ends.
+
+    The caller has locked its cases before. `alone`: who will count what has come of them; a share
+    could not become that lock while a newer table waits.
+    """
+    query = HOLD_ALONE if alone else HOLD
+    return dict(map(tuple, await conn.fetch(query, sorted(set(tenant_ids)))))
 
 
 TAKE_TURN = "SELECT pg_try_advisory_xact_lock($1)"
