@@ -187,6 +187,31 @@ async def test_a_notice_that_moves_a_deadline_already_missed_takes_the_miss_back
     assert (taken["version"], taken["withdrawn"]) == (2, 4)
 
 
+async def test_a_step_that_was_late_and_is_punctual_by_the_notice_is_told_so(timed: Desk) -> None:
+    await go(timed, FRIDAY)
+    await publish(timed, 1)
+    case_id = await late(timed)
+    due = (await open_clocks(timed, case_id))[STEP, "miss"]
+    assert due is not None
+    await go(timed, due + timedelta(minutes=1))
+    await ticks(timed)
+    assert await timed.missed(case_id) == [STEP]
+    case = await timed.case(case_id)
+    worker = ("grid_worker", "g01", case["owner_staff"])
+    answer = await timed.step(case_id, "first_ask", worker, case["seq"])
+    assert answer.status_code == 200, answer.text
+    await publish(timed, 2, MONDAY_OFF)
+    assert await settle(timed) == 1
+    told = sets(await timed.announced(case_id))[-1]
+    assert (told.miss_withdrawn, told.armed) == (True, False)
+    assert told.due_at == due + timedelta(days=1)
+    assert (STEP, "miss") not in await open_clocks(timed, case_id)
+    assert STEP not in (await timed.case(case_id))["running"]
+    await publish(timed, 3, year_2035("2035-03-05", "2035-03-06"))
+    await settle(timed)
+    assert sets(await timed.announced(case_id))[-1] == told, "what was withdrawn is done with"
+
+
 async def test_no_timer_fires_by_the_old_moment_once_the_table_is_there(timed: Desk) -> None:
     await go(timed, FRIDAY)
     await publish(timed, 1)
