@@ -32,9 +32,9 @@ from services.routing.towns import Towns
 
 log = structlog.get_logger()
 
-_LOOK_WAIT_S = 2.0
+_LOOK_WAIT_S = 2.0  # between two looks for clocks of an older table
 
-
+# As kept, and as the rules see it; None: nothing is to be reckoned, it goes with its deadline.
 Clocks = Sequence[tuple[KeptClock, Clock | None]]
 
 
@@ -54,7 +54,7 @@ class _Case:
     stamps: list[Stamp] = field(default_factory=list)
     whats: Counter[What] = field(default_factory=Counter)
 
-    def own(self, clocks: Iterable[tuple[KeptClock, Clock | None]]) -> None:
+    def own(self, clocks: Clocks) -> None:
         """Reckon the case's own clocks; a warning goes with its deadline."""
         flow = self.rules.flows[self.case.flow]
         every = self.rules.deadlines_of(self.case.category, self.case.case_class, flow)
@@ -148,7 +148,7 @@ class Recount:
             rules = (await self._towns.setting(conn, key[0], one.profile_version)).rules
             now = known[key[0]].offsets.tenant_time(real)
             case = _Case(key, one.case, rules, now, versions[key[0]])
-            case.own(one for one in clocks[key] if department_of(one[0].deadline) is None)
+            case.own([one for one in clocks[key] if department_of(one[0].deadline) is None])
             case.called(called[key], [one for one, _ in clocks[key] if department_of(one.deadline)])
             done.append(case)
         await _record(conn, done)
