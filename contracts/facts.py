@@ -468,7 +468,10 @@ Change = Literal[
     "reported_in",
     "corrected",
     "arrived",
+    "stage_missed",
     "refused",
+    "refusal_accepted",
+    "refusal_rejected",
     "released",
     "withdrawn",
     "case_closed",
@@ -511,8 +514,8 @@ class TaskGivenV1(Task):
 class TaskChangedV1(Task):
     """Published by routing when something becomes of a department's part in a case.
 
-    `at` and `means` tell of a report-in or an arrival, `due_at` of a deadline, `code` of an act
-    that the rules did not allow.
+    `at` and `means` tell of a report-in or an arrival, `due_at` and `stage` of a deadline, `code`
+    of an act that the rules did not allow. By `refusal_rejected` it is awaited again, by `due_at`.
     """
 
     TYPE = "task.changed.v1"
@@ -521,6 +524,9 @@ class TaskChangedV1(Task):
     late: bool | None = None
     means: Means | None = None
     due_at: AwareDatetime | None = None
+    warn_at: AwareDatetime | None = None
+    arrive_due_at: AwareDatetime | None = None
+    stage: str | None = None
     code: str | None = None
 
 

@@ -23,6 +23,8 @@ from contracts.facts import (
     WhistleRefusedV1,
     WhistleReleasedV1,
     WhistleReportedInV1,
+    WhistleRuledV1,
+    WhistleStageMissedV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -41,11 +43,13 @@ CHANGES: Mapping[str, Change] = {
     WhistleReportedInV1.TYPE: "reported_in",
     WhistleCorrectedV1.TYPE: "corrected",
     WhistleArrivedV1.TYPE: "arrived",
+    WhistleStageMissedV1.TYPE: "stage_missed",
     WhistleRefusedV1.TYPE: "refused",
     WhistleReleasedV1.TYPE: "released",
     WhistleWithdrawnV1.TYPE: "withdrawn",
     CaseStepRefusedV1.TYPE: "act_refused",
 }
+RULINGS: Mapping[str, Change] = {"accept": "refusal_accepted", "reject": "refusal_rejected"}
 Told = tuple[Event, type[Task], dict[str, Any]]  # the cause, and what is told, less its number
 
 
@@ -74,6 +78,9 @@ async def _told(conn: Connection, event: Event) -> list[Told]:
             return [(event, TaskGivenV1, {**about, **one}) for one in given]
         case CaseClosedV1():
             return await _closed(conn, event)
+        case WhistleRuledV1() as ruled:
+            change = RULINGS[ruled.ruling]
+            return [(event, TaskChangedV1, {**ruled.model_dump(), "change": change})]
         case CaseStepRefusedV1(department=None):
             return []  # it was never called: it has no part in the case
         case fact if fact.TYPE in CHANGES:
@@ -92,7 +99,7 @@ async def _closed(conn: Connection, event: Event) -> list[Told]:
             "change": "case_closed",
         })
         for slot in (await slots.of_cases(conn, [key]))[key]
-        if slot.open
+        if slot.pending
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from contracts.facts import TASK_FACTS, TaskGivenV1
 from services.routing.store import tasks
 from services.routing.topics import TopicWatch
 from tests.component.routing.desk import OUTBOX, Desk
+from tests.component.routing.test_routing_stages import LEADER, post, refused
 from tests.component.routing.test_routing_whistles import CLERK, POLICE, act, blow, called, request
 
 
@@ -117,8 +118,25 @@ async def test_whoever_still_has_a_part_is_told_that_the_case_has_closed(desk: D
     seq = (await desk.case(case_id))["seq"]
     answer = await desk.step(case_id, "cancel", CLERK, seq, reason="误报")
     assert answer.status_code == 200, answer.text
-    assert await kept(desk, "police") == [(1, "given"), (2, "refused")]
+    closed = ["case_closed", "withdrawn"]
+    assert [what for _, what in await kept(desk, "police")] == ["given", "refused", *closed]
     assert await kept(desk, "court") == [(1, "given"), (2, "case_closed"), (3, "withdrawn")]
+
+
+async def test_what_is_ruled_on_a_refusal_is_told_to_who_refused_and_to_who_comes(
+    desk: Desk,
+) -> None:
+    for key, ruling in (("k1", "reject"), ("k2", "accept")):
+        _, whistle_id = await refused(desk, "police", key=key)
+        path = f"whistles/{whistle_id}/rulings"
+        answer = await post(desk, path, LEADER, **POLICE, ruling=ruling)
+        assert answer.status_code == 200, answer.text
+    told = [what for _, what in await kept(desk, "police")]
+    assert told == ["given", "refused", "refusal_rejected", "given", "refused", "refusal_accepted"]
+    bodies = [row["body"] for row in await desk.rows("task") if "change" in row["body"]]
+    (again,) = [body for body in bodies if body["change"] == "refusal_rejected"]
+    assert again["due_at"] is not None
+    assert await kept(desk, "justice") == [(1, "given")]
 
 
 async def test_an_act_that_comes_twice_is_told_once(desk: Desk) -> None:
