@@ -157,13 +157,18 @@ class CaseStepTakenV1(Fact):
 
 
 class CaseStepRefusedV1(Fact):
-    """Published by routing when an act that was handed in over events is not allowed."""
+    """Published by routing when an act that was handed in over events is not allowed.
+
+    `whistle_id` and `department` stand where that department had been called by that whistle.
+    """
 
     TYPE = "case.step_refused.v1"
     act: str
     code: str
     front_end: str
     by: Actor
+    whistle_id: UUID | None = None
+    department: str | None = None
 
 
 class CaseDeadlineSetV1(Fact):
@@ -477,6 +482,80 @@ class CaseEscalatedV1(Fact):
     stage: Literal["report_in", "arrive"] = "report_in"
 
 
+# --- dept.<tenant>.<department> ---------------------------------------------------------------
+
+Change = Literal[
+    "warned",
+    "missed",
+    "reported_in",
+    "corrected",
+    "arrived",
+    "stage_missed",
+    "refused",
+    "refusal_accepted",
+    "refusal_rejected",
+    "released",
+    "withdrawn",
+    "deadline_moved",
+    "case_closed",
+    "act_refused",
+]
+
+
+class Task(Fact):
+    """One record of a department's topic: no words of the case, and nobody's name.
+
+    `task_seq` counts the records of this department and case from 1, without a gap.
+    """
+
+    department: str
+    task_seq: int = Field(ge=1)
+    whistle_id: UUID
+
+
+class TaskGivenV1(Task):
+    """Published by routing to a department that is called to a case.
+
+    Without `due_at` its clock cannot be told yet.
+    """
+
+    TYPE = "task.given.v1"
+    kind: str | None = None
+    lead: bool
+    due_at: AwareDatetime | None = None
+    warn_at: AwareDatetime | None = None
+    number: str
+    category: str
+    severity: str
+    case_class: str = Field(alias="class")
+    village: str | None = None
+    village_name: str | None = None
+    grid: str | None = None
+    grid_name: str | None = None
+
+
+class TaskChangedV1(Task):
+    """Published by routing when something becomes of a department's part in a case.
+
+    `at` and `means` tell of a report-in or an arrival, `due_at` and `stage` of a deadline, `code`
+    of an act that the rules did not allow. By `refusal_rejected` it is awaited again, by `due_at`;
+    so it is by `deadline_moved` if `miss_withdrawn`.
+    """
+
+    TYPE = "task.changed.v1"
+    change: Change
+    at: AwareDatetime | None = None
+    late: bool | None = None
+    means: Means | None = None
+    due_at: AwareDatetime | None = None
+    warn_at: AwareDatetime | None = None
+    arrive_due_at: AwareDatetime | None = None
+    provisional: bool | None = None
+    miss_withdrawn: bool | None = None
+    stage: str | None = None
+    code: str | None = None
+
+
 # --- notify.events ---------------------------------------------------------------------------
 
 
@@ -552,3 +631,4 @@ ROUTING_FACTS = _by_type(
     WhistleUnansweredV1,
 )
 NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1)
+TASK_FACTS = _by_type(TaskGivenV1, TaskChangedV1)

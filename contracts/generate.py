@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from contracts.events import CONTENT_TYPE, Fact
-from contracts.facts import INTAKE_FACTS, NOTIFY_FACTS, ROUTING_FACTS
+from contracts.facts import INTAKE_FACTS, NOTIFY_FACTS, ROUTING_FACTS, TASK_FACTS
 from contracts.profile import Profile
 from contracts.registry import Change
 from contracts.topics import (
+    DEPARTMENT_TASKS,
     INTAKE_EVENTS,
     LEDGER_REGISTRY,
     NOTIFY_EVENTS,
@@ -25,6 +26,7 @@ from contracts.topics import (
 HERE = Path(__file__).parent
 SCHEMAS, ASYNCAPI = HERE / "schemas", HERE / "asyncapi.json"
 VERSION = "1.0.0"
+TASKS = "dept.tasks"  # the channel of all departments' topics: its address has parameters
 
 FACTS: Mapping[str, tuple[Topic, Mapping[str, type[Fact]]]] = {
     INTAKE_EVENTS.name: (INTAKE_EVENTS, INTAKE_FACTS),
@@ -34,6 +36,7 @@ FACTS: Mapping[str, tuple[Topic, Mapping[str, type[Fact]]]] = {
         LEDGER_REGISTRY,
         {model.TYPE: model for model in Change.KINDS.values()},
     ),
+    TASKS: (DEPARTMENT_TASKS, TASK_FACTS),
 }
 # Who reads what; who writes stands in the topic manifest.
 READERS: Mapping[str, tuple[str, ...]] = {
@@ -41,8 +44,13 @@ READERS: Mapping[str, tuple[str, ...]] = {
     ROUTING_EVENTS.name: ("intake", "notify", "ledger", "console"),
     NOTIFY_EVENTS.name: ("ledger",),
     LEDGER_REGISTRY.name: ("intake", "routing", "notify", "console"),
+    TASKS: ("department",),
 }
 
+_PARAMETERS = {
+    "tenant": {"description": "the town's slug"},
+    "department": {"description": "the department's id in the town's profile"},
+}
 _TEXT = {"type": "string"}
 _HEADERS: dict[str, Any] = {
     "ce_specversion": {"const": "1.0"},
@@ -61,6 +69,13 @@ _MORE_HEADERS: dict[str, dict[str, Any]] = {
     },
     ROUTING_EVENTS.name: {
         "ce_sequence": {"type": "string", "description": "counts the facts of one case from 1"},
+        "traceparent": {"type": "string", "description": "W3C trace context"},
+    },
+    DEPARTMENT_TASKS.name: {
+        "ce_sequence": {
+            "type": "string",
+            "description": "the `task_seq`: counts one case's records here from 1, without a gap",
+        },
         "traceparent": {"type": "string", "description": "W3C trace context"},
     },
     LEDGER_REGISTRY.name: {
@@ -107,8 +122,10 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _channel(topic: Topic, facts: Mapping[str, type[Fact]]) -> dict[str, Any]:
+    parameters = {"parameters": _PARAMETERS} if topic is DEPARTMENT_TASKS else {}
     return {
         "address": topic.name,
+        **parameters,
         "description": f"{topic.what} Key: {topic.key}.",
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in facts},
         "bindings": {

@@ -51,7 +51,8 @@ class ProfileVersion(Fact):
 class FrontEnd(Fact):
     """Who may post for this tenant, and how much. Only the digest of its key is ever kept.
 
-    `categories` empty means every category; `quota_per_s` is per intake process.
+    `categories` empty means every category; `departments` are those for which it may act, none
+    where it is empty; `quota_per_s` is per intake process.
     """
 
     TYPE = "registry.front_end.v1"
@@ -59,6 +60,7 @@ class FrontEnd(Fact):
     kind: str
     key_digest: str
     categories: tuple[str, ...] = ()
+    departments: tuple[str, ...] = ()
     expires_at: AwareDatetime | None = None
     revoked_at: AwareDatetime | None = None
     quota_per_s: float = Field(50, gt=0)

@@ -1,10 +1,11 @@
 """The topic manifest: every topic, before anything is written for it.
 
 Partition counts are fixed high at the start and never changed: a key would move, and with it the
-order of its facts. `chuishao topics apply` makes the broker equal to this list.
+order of its facts. `chuishao topics apply` makes the broker equal to this list, and makes the
+topic of each department in the registry.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from zlib import crc32
 
@@ -92,6 +93,23 @@ LEDGER_REGISTRY = Topic(
 )
 
 TOPICS = (INTAKE_EVENTS, ROUTING_EVENTS, NOTIFY_EVENTS, LEDGER_REGISTRY)
+
+# One topic like this for each department of each town.
+DEPARTMENT_TASKS = Topic(
+    "dept.{tenant}.{department}",
+    owner="routing",
+    key="tenant|case",
+    partitions=3,
+    retention_ms=30 * DAY_MS,
+    log_append_time=True,
+    what="what one department must know of the cases to which it is called",
+)
+
+
+def department_topic(tenant_id: str, department: str) -> Topic:
+    """Return the topic of one department; a department's id holds no dot, so no two share one."""
+    name = DEPARTMENT_TASKS.name.format(tenant=tenant_id, department=department)
+    return replace(DEPARTMENT_TASKS, name=name)
 
 
 def registry_partition(tenant_id: str) -> int:

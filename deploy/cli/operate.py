@@ -10,7 +10,7 @@ from rich.text import Text
 from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, run
 from deploy.local.doctor import examine
 from deploy.local.state import read_state
-from deploy.local.topics import apply_topics
+from deploy.local.topics import apply_every
 
 topics = typer.Typer(help="消息主题 · Kafka topics", no_args_is_help=True)
 
@@ -46,12 +46,12 @@ def topics_apply(
     replication: Annotated[int, typer.Option(min=1, help="副本数 · copies of each partition")] = 1,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
-    """让 Kafka 的主题与清单一致 · Make the broker's topics equal to the manifest."""
+    """让主题与清单一致，每个部门一个 · Make topics as in the manifest, and each department's."""
 
     async def work() -> None:
         place = bootstrap or read_state(data_dir).kafka
         table = Table("主题 · topic", "分区", "保留", "属主 · owner", "结果", box=None)
-        for one in await apply_topics(place, replication=replication):
+        for one in await apply_every(place, replication):
             topic = one.topic
             kept = "压缩 compact" if topic.retention_ms is None else f"{topic.retention_days} 天"
             table.add_row(topic.name, str(topic.partitions), kept, topic.owner, one.done)

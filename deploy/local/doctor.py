@@ -42,6 +42,26 @@ WHERE outcome IS NULL
         SELECT FROM registry_copy c WHERE c.kind = 'clock' AND c.tenant_id = timer.tenant_id
     )
 """
+WITHOUT_TOPIC = """
+SELECT tenant_id, department, sum(waits) AS held
+FROM (
+    SELECT tenant_id, record_id AS department, 0 AS waits
+    FROM registry_copy
+    WHERE kind = 'department'
+    UNION ALL
+    SELECT tenant_id, department, 1
+    FROM task
+    WHERE NOT sent
+) AS every
+WHERE NOT EXISTS (
+    SELECT
+    FROM department_topic AS there
+    WHERE there.tenant_id = every.tenant_id AND there.department = every.department
+)
+GROUP BY 1, 2
+ORDER BY held DESC, 1, 2
+LIMIT 200
+"""
 UNOWNED = "SELECT count(*) AS cases FROM cases WHERE NOT closed AND owner_role = ''"
 
 
@@ -154,6 +174,7 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
     overdue = (await _rows(dsn, OVERDUE))[0]["timers"]
     unarmed = await _rows(dsn, UNARMED)
     unowned = (await _rows(dsn, UNOWNED))[0]["cases"]
+    untold = await _rows(dsn, WITHOUT_TOPIC)
     lines = [f"{row['tenant_id']} {row['deadline']}: {row['timers']}" for row in unarmed]
     total = sum(row["timers"] for row in unarmed)
     return [
@@ -178,6 +199,17 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
             if total
             else "",
             lines,
+        ),
+        Finding(
+            "没有主题的部门 · departments without a topic",
+            "bad" if any(row["held"] for row in untold) else "note" if untold else "well",
+            str(len(untold)),
+            "部门要在登记里，再运行 chuishao topics apply；等着的记录随后自动发出 · record the "
+            "department in the registry, run `chuishao topics apply`; what waits (counted below) "
+            "goes out by itself then"
+            if untold
+            else "",
+            [f"{row['tenant_id']} {row['department']}: {row['held']}" for row in untold],
         ),
     ]
 

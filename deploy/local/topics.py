@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidReplicationFactorError, KafkaError, for_code
 
-from contracts.topics import TOPICS, Topic
+from contracts.topics import LEDGER_REGISTRY, TOPICS, Topic, department_topic
 from deploy.local.errors import LocalStackError
 
 # What Kafka calls the source of a setting that was given to this very topic.
@@ -44,13 +45,54 @@ async def apply_topics(
         await admin.start()
         return await _apply(admin, topics, replication)
     except KafkaError as error:
-        raise LocalStackError(
-            f"Kafka（{bootstrap}）没有应答。请检查地址，等它起来后再运行一次。",
-            f"Kafka at {bootstrap} does not answer. Check the address; run it again once it is up.",
-            repr(error),
-        ) from error
+        raise _silent(bootstrap, error) from error
     finally:
         await admin.close()
+
+
+async def apply_every(bootstrap: str, replication: int = 1) -> list[Applied]:
+    """Apply the manifest, and make the topic of each department in the registry.
+
+    Raises:
+        LocalStackError: as `apply_topics`.
+    """
+    applied = await apply_topics(bootstrap, replication=replication)
+    if any(one.topic is LEDGER_REGISTRY and one.done == "made" for one in applied):
+        return applied  # nobody is registered yet
+    return applied + await apply_topics(bootstrap, await registered_topics(bootstrap), replication)
+
+
+async def registered_topics(bootstrap: str) -> list[Topic]:
+    """Return the topic of each department that the registry on this broker holds.
+
+    Raises:
+        LocalStackError: the broker does not answer.
+    """
+    places = [TopicPartition(LEDGER_REGISTRY.name, n) for n in range(LEDGER_REGISTRY.partitions)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    there: dict[bytes, bool] = {}
+    try:
+        await consumer.start()
+        consumer.assign(places)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(places)
+        while [place for place in places if await consumer.position(place) < ends[place]]:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                there.update({one.key or b"": one.value is not None for one in records})
+    except KafkaError as error:
+        raise _silent(bootstrap, error) from error
+    finally:
+        await consumer.stop()
+    names = (key.decode().partition("|department|") for key, kept in sorted(there.items()) if kept)
+    return [department_topic(tenant, department) for tenant, _, department in names if department]
+
+
+def _silent(bootstrap: str, error: KafkaError) -> LocalStackError:
+    return LocalStackError(
+        f"Kafka（{bootstrap}）没有应答。请检查地址，等它起来后再运行一次。",
+        f"Kafka at {bootstrap} does not answer. Check the address; run it again once it is up.",
+        repr(error),
+    )
 
 
 async def _apply(

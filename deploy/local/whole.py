@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from contracts.topics import Topic, department_topic
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.migrate import migrate
 from deploy.local.ports import free_or_raise
@@ -158,13 +159,24 @@ async def _start_services(running: Running, report: Callable[[str], None]) -> No
         running.towns[town.tenant_id] = await asyncio.to_thread(entries_of, town)
     report("启动各服务 · starting the services")
     services = running.wanted.services
+    bootstrap = running.servers.kafka.bootstrap
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(apply_topics(bootstrap, _department_topics(running)))
         tasks.create_task(_ledger_then_seed(running, report))
         if "notify" in services:
             tasks.create_task(_start_sandbox(running))
         for name in services:
             if name != "ledger":
                 tasks.create_task(running.start(name))
+
+
+def _department_topics(running: Running) -> list[Topic]:
+    return [
+        department_topic(tenant_id, entry.record_id)
+        for tenant_id, entries in running.towns.items()
+        for entry in entries
+        if entry.kind == "department"
+    ]
 
 
 async def _start_sandbox(running: Running) -> None:

@@ -108,7 +108,10 @@ class Speaker:
         return (named.en or zh) if named and self.words.language == "en" else zh
 
     def role(self, profile: Profile | None, role_id: str) -> str:
-        known = {"reporter": self.words.reporter, "system": self.words.system}
+        words = self.words
+        known = {
+            "reporter": words.reporter, "system": words.system, "front_end": words.software,
+        }  # fmt: skip
         named = profile.roles_by_id.get(role_id) if profile else None
         return name(named, known.get(role_id, role_id), self.words)
 

@@ -11,14 +11,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 from uuid import UUID
 
 import structlog
 from aiokafka.errors import KafkaError
 from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -33,11 +33,14 @@ from services.chassis.metrics import count
 from services.chassis.seal import CannotOpen, KeyRing
 from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
-from services.intake.registry import Registry, TownKnown
+from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
 
 log = structlog.get_logger()
+
+M = TypeVar("M", bound=BaseModel)
+Handle = Callable[[Request], Awaitable[Response]]
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -61,14 +64,16 @@ class Acceptor:
         self._buckets: dict[str, Bucket] = {}
 
     async def post_case(self, request: Request) -> Response:
+        return await self.answer(request, self._post_case)
+
+    async def answer(self, request: Request, handle: Handle) -> Response:
+        """Answer a request, or tell what is the matter with it."""
         try:
-            return await self._bounded(request, self._post_case)
+            return await self._bounded(request, handle)
         except Problem as problem:
             return problem.response()
 
-    async def _bounded(
-        self, request: Request, handle: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
+    async def _bounded(self, request: Request, handle: Handle) -> Response:
         if self._in_flight >= self._settings.in_flight_max:
             zh, en = "此刻太忙，请稍后用同一幂等键重发。", "Too busy: send again with the same key."
             raise Problem(429, "overloaded", zh, en, {"Retry-After": "1"})
@@ -79,10 +84,10 @@ class Acceptor:
             self._in_flight -= 1
 
     async def _post_case(self, request: Request) -> Response:
-        granted = self._who(request)
-        key = _idempotency_key(request)
-        report = _validated(await self._body(request))
-        tenant_id, source, town = self._town(report, granted)
+        granted = self.who(request)
+        key = idempotency_key(request)
+        report = validated(Report, await self.body(request))
+        tenant_id, source, town = self.town(report.tenant, granted)
         _check_kind(report, town, granted[tenant_id][1])
         reported_id = case_id(tenant_id, source, key)
         try:
@@ -91,7 +96,7 @@ class Acceptor:
         except (CannotOpen, OSError) as error:  # the key file has yet to come, or to be mended
             log.error("report_not_sealed", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - the kind says it all
             raise _not_ready() from error
-        at = await self._publish(event)
+        at = await self.publish(event)
         crash_point("after_ack")
         count("chuishao_accepted_total")
         accepted = {
@@ -101,7 +106,7 @@ class Acceptor:
         }
         return JSONResponse(accepted, 202)
 
-    def _who(self, request: Request) -> dict[str, tuple[str, FrontEnd]]:
+    def who(self, request: Request) -> Granted:
         """Tell which front end posts, and for which towns; count it against its quota."""
         if not self._registry.complete:
             zh, en = "正在启动，请稍后用同一幂等键重发。", "Starting: send again with the same key."
@@ -125,7 +130,7 @@ class Acceptor:
             raise Problem(429, "quota_exceeded", zh, en, headers)
         return valid
 
-    async def _body(self, request: Request) -> bytes:
+    async def body(self, request: Request) -> bytes:
         limit = self._settings.body_bytes_max
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
@@ -147,11 +152,9 @@ class Acceptor:
         if not answered.cancelled() and answered.exception() is None:
             self._standing_still = False
 
-    def _town(
-        self, report: Report, granted: dict[str, tuple[str, FrontEnd]]
-    ) -> tuple[str, str, TownKnown]:
+    def town(self, name: str, granted: Granted) -> tuple[str, str, TownKnown]:
         """Resolve the town. One that the key is not for looks like one that is not there."""
-        tenant_id = self._registry.tenant_id(report.tenant, datetime.now(UTC))
+        tenant_id = self._registry.tenant_id(name, datetime.now(UTC))
         if tenant_id is None or tenant_id not in granted:
             zh = "没有这个镇，或者这个密钥不能为它上报。"
             en = "No such tenant, or this key is not for it: check `tenant`."
@@ -170,7 +173,6 @@ class Acceptor:
         subject = str(reported_id)
         sealed = Sealed(**asdict(self._keys.seal(tenant_id, subject, report.words)))
         mac = self._keys.body_mac(tenant_id, report.digested)
-        trace = request.headers.get("traceparent", "")
         where = report.location.model_dump(exclude={"address"})
         return Event(
             event_id=effect_id(reported_id, f"{CaseReportedV1.TYPE}|{mac}"),
@@ -190,10 +192,10 @@ class Acceptor:
                 sealed=sealed,
             ),
             body_mac=mac,
-            traceparent=trace if _TRACEPARENT.fullmatch(trace) else "",
+            traceparent=traceparent(request),
         )
 
-    async def _publish(self, event: Event) -> datetime:
+    async def publish(self, event: Event) -> datetime:
         """Publish and wait for the acknowledgement; return the broker's time, real, if it tells it.
 
         While the broker answers nobody, a few go on asking it and all others are told at once:
@@ -251,11 +253,11 @@ def _too_large(limit: int) -> NoReturn:
     raise Problem(413, "body_too_large", zh, en)
 
 
-def _idempotency_key(request: Request) -> str:
+def idempotency_key(request: Request) -> str:
     key = request.headers.get("idempotency-key", "")
     if not key:
         zh = "缺少 Idempotency-Key：每件事给一个自己的编号，重发时用同一个。"
-        en = "Missing Idempotency-Key: give each report an id of its own, the same when resent."
+        en = "Missing Idempotency-Key: give each request an id of its own, the same when resent."
         raise Problem(400, "idempotency_key_missing", zh, en, field="Idempotency-Key")
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         zh = "Idempotency-Key 应为 1–128 个可见 ASCII 字符。"
@@ -264,9 +266,15 @@ def _idempotency_key(request: Request) -> str:
     return key
 
 
-def _validated(body: bytes) -> Report:
+def traceparent(request: Request) -> str:
+    """Return the trace that the request belongs to; one that is malformed is none."""
+    given = request.headers.get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else ""
+
+
+def validated(model: type[M], body: bytes) -> M:
     try:
-        return Report.model_validate(read_json(body))
+        return model.model_validate(read_json(body))
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_input=False)) from error
 

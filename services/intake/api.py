@@ -11,6 +11,7 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Pool
 from services.intake import store
 from services.intake.accept import Acceptor
+from services.intake.acts import Act, ActAccepted, Acts
 from services.intake.domain.tracking import normal_code, shown_code
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Accepted, Report
@@ -116,8 +117,9 @@ def _words(named: Any, fallback: str) -> WordsView:  # noqa: ANN401 - whatever h
 
 
 def add_hot_routes(app: FastAPI, acceptor: Acceptor) -> None:
-    """Add `POST /v1/cases` as a plain route, and document it from the same models."""
+    """Add the doors of front ends as plain routes, and document them from the same models."""
     app.router.add_route("/v1/cases", acceptor.post_case, methods=["POST"])
+    app.router.add_route("/v1/acts", Acts(acceptor).post_act, methods=["POST"])
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -126,10 +128,11 @@ def add_hot_routes(app: FastAPI, acceptor: Acceptor) -> None:
             components = schema.setdefault("components", {})
             components["securitySchemes"] = {"api_key": _API_KEY}
             parts = components.setdefault("schemas", {})
-            for model in (Report, Accepted):
+            for model in (Report, Accepted, Act, ActAccepted):
                 made = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 parts |= {**made.pop("$defs", {}), model.__name__: made}
             schema["paths"]["/v1/cases"] = {"post": _POST_CASE}
+            schema["paths"]["/v1/acts"] = {"post": _POST_ACT}
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
@@ -140,29 +143,32 @@ def _problem(what: str) -> dict[str, Any]:
 
 
 _API_KEY = {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+
+
 _POST_CASE: dict[str, Any] = {
     "tags": ["cases"],
     "summary": "Report a case; 202 means that it will never be lost",
     "operationId": "post_case",
     "parameters": [
         {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": True,
+            **_IDEMPOTENCY_KEY,
             "description": "Your own id of this report. The same key is the same case, for ever.",
-            "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
         },
     ],
     "security": [{"api_key": []}],
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Report"}}},
-    },
+    "requestBody": {"required": True, "content": _json(Report)},
     "responses": {
-        "202": {
-            "description": "Accepted",
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
-        },
+        "202": {"description": "Accepted", "content": _json(Accepted)},
         "400": _problem("No idempotency key, or a body that is not JSON"),
         "401": _problem("The API key is unknown, expired or revoked"),
         "403": _problem("The key may not report this category"),
@@ -172,5 +178,20 @@ _POST_CASE: dict[str, Any] = {
         "422": _problem("A field is wrong; `errors` or `field` names it"),
         "429": _problem("Too fast or too much: Retry-After"),
         "503": _problem("Not confirmed, or not ready: send again with the same key"),
+    },
+}
+_POST_ACT: dict[str, Any] = {
+    **_POST_CASE,
+    "tags": ["acts"],
+    "summary": "Report in for a department; 202 means that it will never be lost",
+    "operationId": "post_act",
+    "parameters": [
+        {**_IDEMPOTENCY_KEY, "description": "Your own id of this act: a repeat takes no effect."},
+    ],
+    "requestBody": {"required": True, "content": _json(Act)},
+    "responses": {
+        **_POST_CASE["responses"],
+        "202": {"description": "Accepted", "content": _json(ActAccepted)},
+        "403": _problem("The key may not act for this department"),
     },
 }

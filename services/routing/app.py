@@ -11,12 +11,14 @@ from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
-from services.routing import stages, whistles
+from services.routing import pull, stages, stream, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
 from services.routing.recount import Recount
 from services.routing.settings import RoutingSettings
+from services.routing.stream import Streams
+from services.routing.topics import TopicWatch, topics_of
 from services.routing.towns import Towns
 
 NAME = "routing"
@@ -70,6 +72,9 @@ async def main() -> None:
                 tasks.create_task(clockwork.run(work.stopping))
                 recount = Recount(settings, pool, towns, relay.wake)
                 tasks.create_task(recount.run(work.stopping))
+                there = partial(topics_of, settings.kafka_bootstrap)
+                watch = TopicWatch(settings, pool, there, relay.wake)
+                tasks.create_task(watch.run(work.stopping))
                 tasks.create_task(kafka.consume_until_stopped(work, [reports]))
             await broker.stop()
 
@@ -79,4 +84,6 @@ async def main() -> None:
         app.include_router(make_router(door))
         app.include_router(whistles.make_router(door))
         app.include_router(stages.make_router(door))
+        app.include_router(pull.make_router(door))
+        app.include_router(stream.make_router(door, Streams(settings, door, work.closing)))
         await serve(settings, app, work, run)

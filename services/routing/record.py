@@ -16,8 +16,7 @@ from services.routing.domain.values import Decision, Fact, NewTimer
 from services.routing.domain.whistle import Settled
 from services.routing.store import cases, facts, slots, timers, upward
 from services.routing.store.facts import KeptFact
-
-SOURCE = "/routing"
+from services.routing.tasks import SOURCE, tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Announced:
 
 
 async def announce(conn: Connection, announced: Iterable[Announced]) -> None:
-    """Keep facts in the cases' histories and put them into the outbox."""
+    """Keep facts in the cases' histories, put them into the outbox, and tell the departments."""
     events = [event for one in announced for event in one.events()]
     bodies = [event.body for event in events]
     kept = [
@@ -78,6 +77,7 @@ async def announce(conn: Connection, announced: Iterable[Announced]) -> None:
         for event, body in zip(events, bodies, strict=True)
     ]
     await outbox.write(conn, rows)
+    await tell(conn, events)
 
 
 async def arm(conn: Connection, given: Iterable[tuple[str, UUID, Sequence[NewTimer]]]) -> None:

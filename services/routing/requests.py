@@ -5,6 +5,8 @@ Each counts from the moment at which the broker took it, however late we read it
 
 from collections.abc import Sequence
 
+import structlog
+
 from contracts.events import Event
 from contracts.facts import CaseStepRequestedV1
 from services.chassis.batch import Heard
@@ -14,6 +16,8 @@ from services.routing.domain.whistle import Settled, Slot, report_in
 from services.routing.record import Announced, announce, record_settled
 from services.routing.store import cases, slots
 from services.routing.towns import Towns
+
+log = structlog.get_logger()
 
 
 async def take_requests(conn: Connection, towns: Towns, heard: Sequence[Heard[Event]]) -> None:
@@ -29,7 +33,11 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
     key = (event.tenant_id, event.subject_id)
     kept = await cases.get(conn, *key, for_update=True)
     if kept is None:
-        raise ValueError("an act on a case that does not exist")
+        # A whistle is blown on a case that is here: this act's never was. Set aside, such acts
+        # would add up until the consumer halts.
+        where = {"tenant_id": key[0], "case_id": str(key[1]), "event_id": str(event.event_id)}
+        log.warning("act_refused", code="case_not_found", **where)
+        return
     setting = await towns.setting(conn, event.tenant_id, kept.profile_version)
     known = (await towns.known(conn, [event.tenant_id]))[event.tenant_id]
     at = known.offsets.tenant_time(one.record.at)
@@ -43,6 +51,8 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
     if isinstance(done, Refused):
         seq = await cases.next_seq(conn, *key)
         told = {"act": asked.act, "code": done.code, "front_end": asked.front_end, "by": asked.by}
+        if slot is not None:
+            told |= {"whistle_id": slot.whistle_id, "department": slot.department}
         await announce(conn, [about.telling([Fact("case.step_refused.v1", told)], seq)])
     elif done.facts:
         await record_settled(conn, about.telling(done.facts, done.case.seq), done)

@@ -14,14 +14,14 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
 from cloudevents.core.formats.json import JSONFormat
 
 from contracts.events import Event, Unreadable, case_id, effect_id, read_event
-from contracts.facts import INTAKE_FACTS, NOTIFY_FACTS, ROUTING_FACTS
+from contracts.facts import INTAKE_FACTS, NOTIFY_FACTS, ROUTING_FACTS, TASK_FACTS
 from contracts.generate import ASYNCAPI, FACTS, SCHEMAS, documents
 from contracts.registry import Change, read_change
 from contracts.topics import TOPICS, registry_partition
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "contracts" / "examples"
-KNOWN = {**INTAKE_FACTS, **ROUTING_FACTS, **NOTIFY_FACTS}
+KNOWN = {**INTAKE_FACTS, **ROUTING_FACTS, **NOTIFY_FACTS, **TASK_FACTS}
 
 
 GOLDEN = [

@@ -24,13 +24,13 @@ from deploy.local.migrate import ROOT, migrate
 from deploy.local.ports import unused_ports
 from deploy.local.process import Command, Supervisor
 from deploy.local.secrets import Secrets
-from deploy.local.topics import apply_topics
+from deploy.local.topics import apply_topics, registered_topics
 from services.chassis.seal import KeyRing
 from tests import factories
 from tests.servers import Postgres
 
 SERVICES = ("intake", "routing", "ledger")
-TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm", "counted")
+TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm", "counted", "offices")
 API_KEY = "demo-key"
 START_S = 60.0
 
@@ -148,7 +148,8 @@ class Trio:
 
     async def records(self, topic: str) -> list[ConsumerRecord]:
         """Read a topic from its beginning to its present end."""
-        (known,) = [one for one in TOPICS if one.name == topic]
+        every = (*TOPICS, *await registered_topics(self.kafka.bootstrap))
+        (known,) = [one for one in every if one.name == topic]
         places = [TopicPartition(topic, n) for n in range(known.partitions)]
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap)
         await consumer.start()

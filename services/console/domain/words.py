@@ -249,6 +249,7 @@ class Words:
     somebody = Text("有人", "somebody")
     reporter = Text("报事人", "the reporter")
     system = Text("系统", "the system")
+    software = Text("部门的系统", "the department's software")
 
     # The link.
     link_live = Text("实时", "Live")

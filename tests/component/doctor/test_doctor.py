@@ -74,3 +74,34 @@ async def test_a_database_without_its_schema_is_a_finding(
     await conn.close()
     found = by_name(await examine(stack(tmp_path, dsn)))["database"]
     assert (found.state, table in found.text) == ("bad", True)
+
+
+UNTOLD = """
+INSERT INTO registry_copy (tenant_id, kind, record_id, body, valid_from)
+VALUES ('yihe', 'department', 'police', '{}', now()), ('yihe', 'department', 'court', '{}', now())
+"""
+HELD = """
+INSERT INTO task (
+    tenant_id, department, case_id, task_seq, task_id, type, occurred_at, body, sent
+)
+SELECT 'yihe', 'police', gen_random_uuid(), 1, gen_random_uuid(), 'task.given.v1', now(), '{}',
+    false
+FROM generate_series(1, 3)
+"""
+
+
+async def test_a_department_without_a_topic_is_bad_once_something_waits_for_it(
+    tmp_path: Path, database: Database
+) -> None:
+    dsn = await database("routing")
+    conn = await asyncpg.connect(dsn)
+    await conn.execute(UNTOLD)
+    found = by_name(await examine(stack(tmp_path, dsn)))["departments without a topic"]
+    assert (found.state, found.text) == ("note", "2")
+    await conn.execute(HELD)
+    found = by_name(await examine(stack(tmp_path, dsn)))["departments without a topic"]
+    assert (found.state, found.details) == ("bad", ["yihe police: 3", "yihe court: 0"])
+    await conn.execute("INSERT INTO department_topic VALUES ('yihe', 'police'), ('yihe', 'court')")
+    await conn.close()
+    found = by_name(await examine(stack(tmp_path, dsn)))["departments without a topic"]
+    assert (found.state, found.todo) == ("well", "")

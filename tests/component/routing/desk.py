@@ -1,5 +1,6 @@
 """Routing on a real database: records are handed in, people act over HTTP, the outbox is read."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import httpx
 from contracts.events import Event, read_event
 from contracts.facts import ROUTING_FACTS, CaseDeadlineMissedV1
 from contracts.registry import Change
-from contracts.topics import INTAKE_EVENTS
+from contracts.topics import INTAKE_EVENTS, ROUTING_EVENTS
 from deploy.local.secrets import Secrets
 from services.chassis.batch import Subscription
 from services.chassis.http import make_app
@@ -23,11 +24,12 @@ from services.chassis.kafka import partition_of
 from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
-from services.routing import stages, whistles
+from services.routing import pull, stages, stream, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
 from services.routing.settings import RoutingSettings
+from services.routing.stream import Streams
 from services.routing.towns import Towns
 from tests import factories
 from tests.factories import START
@@ -97,6 +99,7 @@ class Desk:
     woken: list[None]
     tenant: str
     subscriptions: Mapping[str, Subscription[Any]] = field(repr=False)
+    door: Door = field(repr=False)
 
     def of(self, tenant: str) -> "Desk":
         return replace(self, tenant=tenant)
@@ -178,6 +181,8 @@ class Desk:
         """Return the tenant's facts in the outbox, read as any reader would."""
         events = []
         for row in await self.pool.fetch(OUTBOX, self.tenant):
+            if row["topic"] != ROUTING_EVENTS.name:
+                continue
             headers = {name: text.encode() for name, text in row["headers"].items()}
             event = read_event(ROUTING_FACTS, headers, row["body"])
             assert event is not None
@@ -221,6 +226,9 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         app.include_router(make_router(door))
         app.include_router(whistles.make_router(door))
         app.include_router(stages.make_router(door))
+        app.include_router(pull.make_router(door))
+        streams = Streams(settings, door, asyncio.Event())
+        app.include_router(stream.make_router(door, streams))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         intake = Subscription(
             settings,
@@ -235,4 +243,6 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         )
         both: dict[str, Subscription[Any]] = {"intake": intake, "registry": registry}
         async with httpx.AsyncClient(transport=transport, base_url="http://routing") as http:
-            yield Desk(pool, secrets, settings, keys, towns, http, consumer, woken, "yihe", both)
+            yield Desk(
+                pool, secrets, settings, keys, towns, http, consumer, woken, "yihe", both, door
+            )

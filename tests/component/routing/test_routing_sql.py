@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import services
 from deploy.local.migrate import ROOT, migrate, migration_dirs
 from services.chassis import outbox
 from services.chassis.postgres import Connection
-from services.routing.store import calendars, cases, timers
+from services.routing.store import calendars, cases, queue, stream, tasks, timers
 from tests.conftest import Database
 from tests.factories import START
 from tests.servers import Postgres
@@ -181,6 +182,15 @@ FILL = (
     SELECT n % 64, 't', convert_to('town' || n % 1000, 'UTF8'), '{}', '\\x00'
     FROM generate_series(1, 100000) AS n
     """,
+    """
+    INSERT INTO task (
+        tenant_id, department, case_id, task_seq, task_id, type, occurred_at, body, sent, acked_at,
+        position
+    )
+    SELECT 'town1', 'd' || n % 5, gen_random_uuid(), 1, gen_random_uuid(), 'task.changed.v1', now(),
+        '{}', true, CASE WHEN n % 20 > 0 THEN now() END, nullif(n, 19999)
+    FROM generate_series(1, 20000) AS n
+    """,
     "ANALYZE",
 )
 
@@ -260,6 +270,22 @@ async def test_a_queue_reads_one_page(filled: Connection) -> None:
         plan = await plan_of(filled, cases.QUEUE, "town1", "u0", *after, 200)
         assert indexes(plan) == {"cases_queue", "upward_call_open", "cases_pkey"}
         assert rows_read(plan, "cases") <= 201
+
+
+async def test_a_departments_queue_and_stream_read_one_page(filled: Connection) -> None:
+    for query, department, given, most in (
+        (queue.LEASE, "d0", (50, timedelta(seconds=60)), 3 * 50),
+        (stream.BEHIND, "d0", (10_000, 50), 50),
+        (stream.LAST, "d0", (), 1),
+        (stream.UNPLACED, "d4", (), 1),
+        (stream.PLACE, "d4", (50,), 5),
+    ):
+        async with filled.transaction():
+            plan = await plan_of(filled, query, "town1", department, *given)
+        assert "task" not in scanned(plan), query
+        assert rows_read(plan, "task") <= most, query
+    plan = await plan_of(filled, tasks.HELD)
+    assert indexes(plan) == {"task_held"}
 
 
 async def test_a_relay_finds_its_lanes_and_rows_by_the_key(

@@ -59,9 +59,9 @@ def code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
-async def refused(desk: Desk, *departments: str) -> tuple[UUID, UUID]:
+async def refused(desk: Desk, *departments: str, key: str = "k1") -> tuple[UUID, UUID]:
     """Call departments; the first refuses and proposes the justice office."""
-    case_id, whistle_id = await called(desk, *departments)
+    case_id, whistle_id = await called(desk, *departments, key=key)
     words = {"basis": "不属本所管辖", "proposed": "justice"}
     answer = await act(desk, whistle_id, "refusals", **POLICE, **words)
     assert answer.status_code == 200, answer.text
