@@ -11,6 +11,7 @@ from contracts.facts import (
     CaseAssignedV1,
     CaseClosedV1,
     CaseDeadlineMissedV1,
+    CaseHandedOverV1,
     CaseOpenedV1,
     CaseReopenedV1,
     CaseStepTakenV1,
@@ -27,6 +28,7 @@ Key = tuple[str, UUID]  # tenant, case
 COUNTED: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
+    "case.handed_over.v1": CaseHandedOverV1,
     "case.step_taken.v1": CaseStepTakenV1,
     "case.deadline_missed.v1": CaseDeadlineMissedV1,
     "case.closed.v1": CaseClosedV1,
@@ -113,7 +115,7 @@ def _changed(case: CaseNow, fact: Fact) -> CaseNow:
     match fact:
         case CaseStepTakenV1(to_state=state, owner=owner):
             return replace(case, state=state, owner_unit=owner.unit, owner_role=owner.role)
-        case CaseAssignedV1(owner=owner):
+        case CaseAssignedV1(owner=owner) | CaseHandedOverV1(owner=owner):
             return replace(case, owner_unit=owner.unit, owner_role=owner.role)
         case CaseDeadlineMissedV1():
             return replace(case, late=True)
