@@ -128,11 +128,99 @@ class CaseOpenedV1(Fact):
 
 
 class CaseAssignedV1(Fact):
-    """Published by routing when the system chooses the owner."""
+    """Published by routing when the system chooses the owner.
+
+    `joint` are those who are assigned beside him (AB角); he leads.
+    """
 
     TYPE = "case.assigned.v1"
     owner: Owner
     rule: str
+    joint: tuple[Owner, ...] = ()
+
+
+class CaseCalledV1(Fact):
+    """Published by routing when people are called to a case and asked to answer.
+
+    `call` counts from 1; `told` are those who only need to know; `via` is how, empty: by the rule.
+    Without `ack_due_at` nobody is called after them.
+    """
+
+    TYPE = "case.called.v1"
+    reason: Literal["urgent_after_hours", "backup_called"]
+    call: int
+    called: tuple[Owner, ...]
+    told: tuple[Owner, ...] = ()
+    via: tuple[str, ...] = ()
+    ack_due_at: AwareDatetime | None = None
+
+
+class CaseCallAnsweredV1(Fact):
+    """Published by routing when somebody who was called answers."""
+
+    TYPE = "case.call_answered.v1"
+    call: int
+    by: Actor
+
+
+class CaseTransferOfferedV1(Fact):
+    """Published by routing when the owner offers a case to somebody. Sealed: reason.
+
+    Until it is taken the case stays with `owner`.
+    """
+
+    TYPE = "case.transfer_offered.v1"
+    transfer_id: UUID
+    owner: Owner
+    to: Owner
+    by: Actor
+    sealed: Sealed | None = None
+
+
+class CaseTransferEndedV1(Fact):
+    """Published by routing when an offer is declined or withdrawn: the owner keeps the case."""
+
+    TYPE = "case.transfer_ended.v1"
+    transfer_id: UUID
+    outcome: Literal["declined", "withdrawn"]
+    by: Actor
+    sealed: Sealed | None = None
+
+
+class CaseHandedOverV1(Fact):
+    """Published by routing when a case has been taken over: by a transfer or by a sheet."""
+
+    TYPE = "case.handed_over.v1"
+    from_owner: Owner
+    owner: Owner
+    by: Actor
+    transfer_id: UUID | None = None
+    handover_id: UUID | None = None
+
+
+class HandoverFiledV1(Fact):
+    """Published by routing when what came in after hours is filed for the morning (移交单).
+
+    `unit` is where it is to be signed for by `due_at`.
+    """
+
+    TYPE = "handover.filed.v1"
+    handover_id: UUID
+    number: str
+    unit: str
+    owner: Owner
+    due_at: AwareDatetime
+
+
+class HandoverReceivedV1(Fact):
+    """Published by routing when the daytime worker signs for a hand-over sheet."""
+
+    TYPE = "handover.received.v1"
+    handover_id: UUID
+    number: str
+    at: AwareDatetime
+    late: bool
+    by: Actor
 
 
 class CaseAcceptedV1(Fact):
@@ -601,6 +689,13 @@ INTAKE_FACTS = _by_type(CaseReportedV1, CaseStepRequestedV1)
 ROUTING_FACTS = _by_type(
     CaseOpenedV1,
     CaseAssignedV1,
+    CaseCalledV1,
+    CaseCallAnsweredV1,
+    CaseTransferOfferedV1,
+    CaseTransferEndedV1,
+    CaseHandedOverV1,
+    HandoverFiledV1,
+    HandoverReceivedV1,
     CaseAcceptedV1,
     CaseStepTakenV1,
     CaseStepRefusedV1,

@@ -8,7 +8,7 @@ Key `tenant|kind|id`; a record without a body removes. Persons never leave ledge
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, TypeAdapter
@@ -98,6 +98,52 @@ class Staff(Fact):
     sealed: Sealed
 
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+ClockTime = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
+
+
+class Shift(Part):
+    """Hours of a day by the town's wall clock, `24:00` its end; a night is two shifts.
+
+    Without `days` it is worked on workdays, by the official calendar.
+    """
+
+    begin: ClockTime
+    end: ClockTime
+    days: tuple[Weekday, ...] | None = None
+
+
+class Roster(Fact):
+    """When one member of staff, or a unit as a whole, is on duty.
+
+    His own roster goes before his unit's; without either the profile's hours hold.
+    """
+
+    TYPE = "registry.roster.v1"
+    staff: str | None = None
+    unit: str | None = None
+    shifts: tuple[Shift, ...]
+
+
+class Absence(Fact):
+    """Somebody is away; why is nobody's business here."""
+
+    TYPE = "registry.absence.v1"
+    staff: str
+    begin: AwareDatetime
+    end: AwareDatetime
+
+
+class BackupPair(Fact):
+    """Adjacent grids whose workers stand in for each other (AB角): two, or three where odd.
+
+    Who is away is replaced by the next in the order, and after the last by the first.
+    """
+
+    TYPE = "registry.backup_pair.v1"
+    grids: tuple[str, ...] = Field(min_length=2, max_length=3)
+
+
 class Department(Fact):
     """A department that can be called."""
 
@@ -139,6 +185,9 @@ Kind = Literal[
     "household",
     "clock",
     "calendar",
+    "roster",
+    "absence",
+    "backup_pair",
 ]
 
 
@@ -165,6 +214,9 @@ class Change:
         "household": Household,
         "clock": TenantClock,
         "calendar": Calendar,
+        "roster": Roster,
+        "absence": Absence,
+        "backup_pair": BackupPair,
     }
 
     @property

@@ -62,6 +62,15 @@ GROUP BY 1, 2
 ORDER BY held DESC, 1, 2
 LIMIT 200
 """
+# Open cases that came in when nobody of their grid was on duty: where the rosters have a gap.
+GAPS = """
+SELECT tenant_id, grid, count(*) AS cases
+FROM cases
+WHERE NOT closed AND fallback IN ('nobody_on_duty', 'nobody_on_roster')
+GROUP BY 1, 2
+ORDER BY 3 DESC, 1, 2
+LIMIT 200
+"""
 UNOWNED = "SELECT count(*) AS cases FROM cases WHERE NOT closed AND owner_role = ''"
 
 
@@ -175,6 +184,8 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
     unarmed = await _rows(dsn, UNARMED)
     unowned = (await _rows(dsn, UNOWNED))[0]["cases"]
     untold = await _rows(dsn, WITHOUT_TOPIC)
+    gaps = await _rows(dsn, GAPS)
+    places = [f"{row['tenant_id']} {row['grid']}: {row['cases']}" for row in gaps]
     lines = [f"{row['tenant_id']} {row['deadline']}: {row['timers']}" for row in unarmed]
     total = sum(row["timers"] for row in unarmed)
     return [
@@ -189,6 +200,16 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
             unowned,
             "镇配置的 fallback 角色要有人，再转交这些件 · give the profile's fallback role to "
             "somebody, then hand these cases over",
+        ),
+        Finding(
+            "值班有空档的网格 · grids found without anybody on duty",
+            "note" if gaps else "well",
+            str(len(gaps)),
+            "给这些网格排班、销假或定 AB 角（台账 roster、absence、backup_pair）· roster somebody "
+            "there, end the absence, or name a pair (ledger's `roster`, `absence`, `backup_pair`)"
+            if gaps
+            else "",
+            places,
         ),
         Finding(
             "按工作时间计、尚未上弦的时限 · deadlines on duty time, not armed yet",

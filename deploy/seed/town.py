@@ -14,12 +14,15 @@ from contracts.profile import Profile, parse
 from deploy.seed.ground import Point
 from deploy.seed.homes import homes
 from deploy.seed.numbers import division_code
+from deploy.seed.pairs import backup_pairs
 from deploy.seed.people import persons
 from deploy.seed.plan import Asked, Body, draw
 from deploy.seed.roster import staff
 from deploy.seed.tree import grow
 
-Kind = Literal["tenant", "profile", "unit", "department", "staff", "household", "person"]
+Kind = Literal[
+    "tenant", "profile", "unit", "department", "staff", "backup_pair", "household", "person"
+]
 
 CENTRE: Point = (114.2, 33.3)  # farmland in the middle of the country, far from any sea
 # Ages are told from this day, so that the same seed makes the same people in any year.
@@ -66,8 +69,11 @@ def generate(  # noqa: PLR0913 - each is a number somebody wants to turn alone
     for department in known.departments:
         body = {"zh": department.zh, "level": department.level or plan.town.id}
         yield Entry("department", department.id, body)
-    for name, body in staff(known, plan, tree, TODAY, _chance(seed, "staff")):
+    rostered = list(staff(known, plan, tree, TODAY, _chance(seed, "staff")))
+    for name, body in rostered:
         yield Entry("staff", name, body)
+    for name, body in backup_pairs(known, tree, rostered):
+        yield Entry("backup_pair", name, body)
     built = homes(known, plan, tree, _chance(seed, "homes"))
     for home in built:
         yield Entry("household", home.id, home.body)

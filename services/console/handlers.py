@@ -9,6 +9,7 @@ from contracts.events import Event, Fact, read_event
 from contracts.facts import (
     CaseAcceptedV1,
     CaseAssignedV1,
+    CaseCalledV1,
     CaseClosedV1,
     CaseConsultedV1,
     CaseDeadlineMissedV1,
@@ -16,11 +17,13 @@ from contracts.facts import (
     CaseDeadlineWarnedV1,
     CaseEscalatedV1,
     CaseFollowUpKeptV1,
+    CaseHandedOverV1,
     CaseOpenedV1,
     CaseReopenedV1,
     CaseResolvedV1,
     CaseReturnVisitedV1,
     CaseStepTakenV1,
+    HandoverReceivedV1,
     WhistleAnsweredV1,
     WhistleArrivedV1,
     WhistleBlownV1,
@@ -40,7 +43,7 @@ from contracts.facts import (
 from services.chassis.batch import Heard
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
-from services.console import whistles
+from services.console import hands
 from services.console.domain.acts import Act, ActKey, ActKind, joined
 from services.console.domain.board import (
     CLASS_CLOCK,
@@ -61,6 +64,9 @@ from services.console.towns import Towns
 SHOWN: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
+    "case.called.v1": CaseCalledV1,
+    "case.handed_over.v1": CaseHandedOverV1,
+    "handover.received.v1": HandoverReceivedV1,
     "case.accepted.v1": CaseAcceptedV1,
     "case.step_taken.v1": CaseStepTakenV1,
     "case.deadline_set.v1": CaseDeadlineSetV1,
@@ -92,6 +98,8 @@ SHOWN: Mapping[str, type[Fact]] = {
 TOLD: Mapping[type[Fact], ActKind] = {
     CaseOpenedV1: "opened",
     CaseAssignedV1: "assigned",
+    CaseCalledV1: "called",
+    CaseHandedOverV1: "handed_over",
     CaseAcceptedV1: "accepted",
     CaseStepTakenV1: "step",
     CaseDeadlineWarnedV1: "warned",
@@ -236,7 +244,7 @@ def _changed(case: BoardCase, event: Event) -> BoardCase:  # noqa: PLR0911 - one
         case CaseDeadlineWarnedV1(deadline=deadline):
             return warned(case, deadline, event.occurred_at)
         case _:
-            return whistles.changed(case, event)
+            return hands.changed(case, event)
 
 
 def _set(case: BoardCase, told: CaseDeadlineSetV1, at: datetime) -> BoardCase:
@@ -291,5 +299,5 @@ def _act(event: Event, before: BoardCase | None) -> Act | None:
         case CaseClosedV1(state=state):
             act = replace(act, ended=state)
         case _:
-            return whistles.told(act, event.data)
+            return hands.told(act, event.data)
     return act

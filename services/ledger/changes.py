@@ -40,6 +40,9 @@ class Line(BaseModel):
         "department",
         "household",
         "person",
+        "roster",
+        "absence",
+        "backup_pair",
     ]
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
     body: dict[str, Any] | None

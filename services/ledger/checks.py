@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from contracts import profile as town_profile
 from contracts.profile import ProfileError
-from contracts.registry import Change, ProfileVersion, Ring, Unit
+from contracts.registry import Absence, BackupPair, Change, ProfileVersion, Ring, Roster, Unit
 
 # What is sealed before it is kept. Persons and addresses never leave ledger.
 PERSONAL: Mapping[str, tuple[str, ...]] = {
@@ -63,6 +63,8 @@ def _by_contract(
             yield from _profile(record_id, record)
         case Unit():
             yield from _outline(record.polygon)
+        case Roster() | Absence() | BackupPair():
+            yield from _duty(record)
         case _ if kind == "tenant" and record_id != tenant_id:
             yield "id", f"expected the tenant's own id, {tenant_id}"
         case _:
@@ -102,6 +104,29 @@ def _profile(record_id: str, record: ProfileVersion) -> Iterator[Wrong]:
         town_profile.parse(record.body)
     except ProfileError as error:
         yield from ((problem.path, problem.en) for problem in error.problems)
+
+
+def _duty(record: Roster | Absence | BackupPair) -> Iterator[Wrong]:
+    match record:
+        case Roster():
+            yield from _roster(record)
+        case Absence(begin=begin, end=end) if end <= begin:
+            yield "end", "expected a moment after `begin`"
+        case BackupPair(grids=grids) if len(set(grids)) < len(grids):
+            yield "grids", "a grid stands twice: name each once"
+        case _:
+            pass
+
+
+def _roster(roster: Roster) -> Iterator[Wrong]:
+    if (roster.staff is None) == (roster.unit is None):
+        yield "staff", "expected either `staff` or `unit`: leave one of them out"
+    for n, shift in enumerate(roster.shifts):
+        if shift.end <= shift.begin:
+            expected = "expected a time after `begin`; split a night at 24:00"
+            yield f"shifts.{n}.end", expected
+        if shift.days == ():
+            yield f"shifts.{n}.days", "name a day, or leave it out for workdays"
 
 
 def _outline(polygon: Iterable[Ring]) -> Iterator[Wrong]:

@@ -12,6 +12,7 @@ from contracts.facts import (
     CaseClosedV1,
     CaseDeadlineMissedV1,
     CaseDeadlineSetV1,
+    CaseHandedOverV1,
     CaseOpenedV1,
     CaseReopenedV1,
     CaseStepTakenV1,
@@ -28,6 +29,7 @@ Key = tuple[str, UUID]  # tenant, case
 COUNTED: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
+    "case.handed_over.v1": CaseHandedOverV1,
     "case.step_taken.v1": CaseStepTakenV1,
     "case.deadline_set.v1": CaseDeadlineSetV1,
     "case.deadline_missed.v1": CaseDeadlineMissedV1,
@@ -115,7 +117,7 @@ def _changed(case: CaseNow, fact: Fact) -> CaseNow:  # noqa: PLR0911 - one line 
     match fact:
         case CaseStepTakenV1(to_state=state, owner=owner):
             return replace(case, state=state, owner_unit=owner.unit, owner_role=owner.role)
-        case CaseAssignedV1(owner=owner):
+        case CaseAssignedV1(owner=owner) | CaseHandedOverV1(owner=owner):
             return replace(case, owner_unit=owner.unit, owner_role=owner.role)
         case CaseDeadlineMissedV1(deadline=deadline):
             missed = tuple(dict.fromkeys((*case.missed, deadline)))

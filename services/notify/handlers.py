@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from contracts import facts
 from contracts.events import Event, Fact, effect_id, read_event
 from contracts.facts import (
     CaseAcceptedV1,
     CaseAssignedV1,
+    CaseCalledV1,
     CaseClosedV1,
     CaseDeadlineMissedV1,
     CaseDeadlineWarnedV1,
+    CaseHandedOverV1,
     CaseOpenedV1,
     CaseReopenedV1,
     CaseResolvedV1,
     CaseStepTakenV1,
+    HandoverFiledV1,
 )
 from contracts.registry import Change, read_change
 from services.chassis.batch import Heard, NotHere
@@ -24,7 +27,7 @@ from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection
-from services.notify.domain.recipients import Case, Owner, tellings
+from services.notify.domain.recipients import Case, Named, Owner, tellings
 from services.notify.domain.town import Rules, Town
 from services.notify.domain.turns import Plan
 from services.notify.domain.wording import words
@@ -38,6 +41,9 @@ from services.notify.whistles import FACTS, WHISTLE_NOTICES, Slots, parts_of
 FOLLOWED: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
+    "case.called.v1": CaseCalledV1,
+    "case.handed_over.v1": CaseHandedOverV1,
+    "handover.filed.v1": HandoverFiledV1,
     "case.accepted.v1": CaseAcceptedV1,
     "case.step_taken.v1": CaseStepTakenV1,
     "case.deadline_warned.v1": CaseDeadlineWarnedV1,
@@ -54,8 +60,10 @@ _CASE_NOTICES: Mapping[type[Fact], str] = {
     CaseResolvedV1: "case_resolved",
     CaseDeadlineWarnedV1: "deadline_warning",
     CaseDeadlineMissedV1: "deadline_missed",
+    HandoverFiledV1: "hand_over_ready",
 }
-NOTICES: Mapping[type[Fact], str] = {**_CASE_NOTICES, **WHISTLE_NOTICES}
+_CALL_NOTICES = ("urgent_after_hours", "backup_called")  # a call's reason is its notice
+NOTICES = frozenset((*_CASE_NOTICES.values(), *WHISTLE_NOTICES.values(), *_CALL_NOTICES))
 # How long a fact may wait for our copy of the registry: routing may have heard of a town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
 
@@ -97,7 +105,7 @@ class RoutingEvents:
                 count("chuishao_records_total", topic=one.record.topic, end="orphan")
                 continue
             there[_key(event)] = kept
-            notice = parts.take_in(event) or _CASE_NOTICES.get(type(event.data))
+            notice = parts.take_in(event) or _notice(event.data)
             if notice is not None:
                 version = kept.case.profile_version
                 rules = await self._towns.rules(conn, event.tenant_id, version, town)
@@ -122,6 +130,10 @@ def _key(event: Event) -> cases.Key:
     return event.tenant_id, event.subject_id
 
 
+def _notice(fact: Fact) -> str | None:
+    return fact.reason if isinstance(fact, CaseCalledV1) else _CASE_NOTICES.get(type(fact))
+
+
 def _after(kept: Kept | None, event: Event) -> Kept | None:
     """Return what is known of a case once a fact is told.
 
@@ -133,7 +145,11 @@ def _after(kept: Kept | None, event: Event) -> Kept | None:
     if kept is None:
         return None
     match event.data:
-        case CaseAssignedV1(owner=owner) | CaseStepTakenV1(owner=owner):
+        case (
+            CaseAssignedV1(owner=owner)
+            | CaseStepTakenV1(owner=owner)
+            | CaseHandedOverV1(owner=owner)
+        ):
             return replace(kept, case=replace(kept.case, owner=_owner(owner)))
         case CaseClosedV1():
             return replace(kept, case=replace(kept.case, closed=True))
@@ -162,12 +178,30 @@ def _owner(owner: facts.Owner) -> Owner:
     return Owner(**owner.model_dump())
 
 
+def _named(fact: Fact) -> Named:
+    """Return whom a fact itself names beside those whom a rule does."""
+    match fact:
+        case CaseCalledV1(called=called, told=told, via=via):
+            return Named(tuple(map(_owner, (*called, *told))), alone=True, via=via)
+        case CaseAssignedV1(joint=joint):
+            return Named(tuple(map(_owner, joint)))
+        case _:
+            return Named()
+
+
+def _due_at(fact: Fact) -> datetime | None:
+    if isinstance(fact, CaseCalledV1):
+        return fact.ack_due_at
+    due_at: datetime | None = getattr(fact, "due_at", None)
+    return due_at
+
+
 def _intents(
     event: Event, notice: str, case: Case, rules: Rules, town: Town, parts: Slots
 ) -> Iterator[Intent]:
     known = parts.of(event)
-    for telling in tellings(notice, case, rules, town, parts_of(event)):
-        whistle_id, due_at = None, getattr(event.data, "due_at", None)
+    for telling in tellings(notice, case, rules, town, parts_of(event), _named(event.data)):
+        whistle_id, due_at = None, _due_at(event.data)
         if telling.department is not None:
             whistle_id, due_at = known[telling.department]
         yield Intent(

@@ -19,12 +19,13 @@ from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing, SealedFields
 from services.chassis.token import BadToken, Identity, TokenCheck
 from services.routing import views
-from services.routing.domain.steps import allowed_steps, take_step
+from services.routing.domain.steps import allowed_steps, asks_first, take_step
 from services.routing.domain.town import Setting
 from services.routing.domain.values import SYSTEM, Act, Actor, Case, Decision, Owner, Refused
 from services.routing.domain.whistle import Slot, holding, release
+from services.routing.hands import hands, sheet_view, transfer_view
 from services.routing.record import Announced, record_act, record_settled
-from services.routing.store import cases, facts, slots, timers, upward
+from services.routing.store import cases, facts, handing, slots, timers, upward
 from services.routing.store.cases import Kept
 from services.routing.towns import Towns
 
@@ -85,9 +86,15 @@ class Door:
             raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
 
     async def seen(
-        self, conn: Connection, who: Identity, case_id: UUID, *, for_update: bool = False
+        self,
+        conn: Connection,
+        who: Identity,
+        case_id: UUID,
+        *,
+        for_update: bool = False,
+        step: str | None = None,
     ) -> tuple[Kept, Setting]:
-        """Read a case that this person may see.
+        """Read a case that this person may see, or take on by a `step` since he was asked first.
 
         Raises:
             Problem: 404 where there is none in the tenant, 403 where it is another unit's.
@@ -98,11 +105,14 @@ class Door:
         setting = await self.towns.setting(conn, who.tenant_id, kept.profile_version)
         case = kept.case
         path = setting.town.path(setting.lowest(case.grid, case.village))
-        if not who.units.intersection((*path, case.owner.unit)):
+        others = (*case.joint, *(case.call.called if case.call else ()))
+        near = {*path, case.owner.unit, *(one.unit for one in others)}
+        if not who.units & near and not _takes_on(case, step, actor_of(who), setting):
             called = await slots.called(conn, who.tenant_id, case_id)
             above = await upward.of_cases(conn, [(who.tenant_id, case_id)])
             units = {call.unit for calls in above.values() for call in calls}
-            if who.department not in called and not who.units & units:
+            invited = who.department in called or bool(who.units & units)
+            if not invited and not await _is_offered(conn, who, case_id):
                 raise views.forbidden()
         return kept, setting
 
@@ -123,7 +133,9 @@ class Door:
         ]
         said = [self._said(kept, fact) for fact in await facts.said(conn, *key, _SAYING, _SAID_MAX)]
         words = views.Words(self._words(kept, kept.sealed), follow_ups, said)
-        return views.case_view(kept, clocks, steps, words, called, calls)
+        offered = await handing.open_transfer(conn, *key)
+        in_hands = hands(kept, offered, await handing.sheet_of(conn, *key))
+        return views.case_view(kept, clocks, steps, words, called, calls, in_hands)
 
     def _said(self, kept: Kept, fact: Mapping[str, Any]) -> views.SaidView:
         words = self._words(kept, fact["body"]["sealed"], _SAID)
@@ -140,6 +152,20 @@ class Door:
         like = SealedFields(**kept.sealed)
         sealed = self.keys.seal(kept.tenant_id, str(kept.case.case_id), texts, like)
         return {"kid": sealed.kid, "key": sealed.key, "fields": sealed.fields}
+
+
+def _takes_on(case: Case, step: str | None, actor: Actor, setting: Setting) -> bool:
+    """Tell whether somebody takes on a case of another's since he was asked first."""
+    wanted = setting.rules.flows[case.flow].step(step or "")
+    if wanted is None or not asks_first(case, wanted, setting):
+        return False
+    return wanted.id in allowed_steps(case, actor, setting)
+
+
+async def _is_offered(conn: Connection, who: Identity, case_id: UUID) -> bool:
+    """Tell whether a case is offered to somebody."""
+    offered = await handing.open_transfer(conn, who.tenant_id, case_id)
+    return offered is not None and offered.to.held_by(actor_of(who)) is not None
 
 
 def make_router(door: Door) -> APIRouter:
@@ -191,7 +217,7 @@ def make_router(door: Door) -> APIRouter:
         body = _step_body(await request.body())
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             async with conn.transaction():
-                kept, setting = await door.seen(conn, who, case_id, for_update=True)
+                kept, setting = await door.seen(conn, who, case_id, for_update=True, step=body.step)
                 now = await handed_in(conn, door.towns, who.tenant_id, arrived)
                 kept = await _step(conn, door, kept, setting, who, body, now)
                 # Shown before it is committed: nothing can fail, or be refused, after that.
@@ -227,8 +253,18 @@ async def _page(
             raise views.not_found()
         behind = (last.case.received_at, after)
     found = await cases.queue(conn, who.tenant_id, unit, behind, limit + 1)
-    entries = [views.queue_entry(row) for row in found[:limit]]
-    return views.Queue(unit=unit, cases=entries, more=len(found) > limit)
+    partners = known.town.rosters.groups.get(unit, ()) if known else ()
+    together = await cases.joint_queue(conn, who.tenant_id, unit, partners, _PAGE_MAX)
+    offered = await handing.transfers_to(conn, who.tenant_id, unit, _PAGE_MAX)
+    sheets = await handing.sheets_at(conn, who.tenant_id, unit, _PAGE_MAX)
+    return views.Queue(
+        unit=unit,
+        cases=[views.queue_entry(row) for row in found[:limit]],
+        more=len(found) > limit,
+        joint=[views.queue_entry(row) for row in together],
+        transfers=[transfer_view(one, id_, number) for id_, number, one in offered],
+        handovers=[sheet_view(one, id_, number) for id_, number, one in sheets],
+    )
 
 
 async def _step(
@@ -255,6 +291,8 @@ async def _step(
     announced = Announced(*key, cause, now, decision.facts, decision.case.seq)
     await record_act(conn, announced, decision)
     after = decision.case
+    if after.closed or after.owner != kept.case.owner:
+        await handing.moot(conn, *key)
     if after.closed and any(slot.pending for slot in called):
         after = await _let_go(conn, decision, called, Announced(*key, cause, now, (), 0), setting)
     return replace(kept, case=after)

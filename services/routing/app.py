@@ -11,7 +11,7 @@ from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
-from services.routing import pull, stages, stream, whistles
+from services.routing import handing, pull, stages, stream, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
@@ -86,4 +86,5 @@ async def main() -> None:
         app.include_router(stages.make_router(door))
         app.include_router(pull.make_router(door))
         app.include_router(stream.make_router(door, Streams(settings, door, work.closing)))
+        app.include_router(handing.make_router(door))
         await serve(settings, app, work, run)

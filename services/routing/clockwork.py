@@ -24,11 +24,12 @@ from services.chassis.crash import crash_point
 from services.chassis.kafka import end_offsets
 from services.chassis.metrics import gauge
 from services.chassis.postgres import Connection, Pool
+from services.routing.domain.calls import unanswered
 from services.routing.domain.timers import fire
-from services.routing.domain.values import Fact
+from services.routing.domain.values import ANSWER, Case, Fact
 from services.routing.record import Announced, announce
 from services.routing.settings import RoutingSettings
-from services.routing.store import calendars, cases, timers
+from services.routing.store import calendars, cases, handing, timers
 from services.routing.store.timers import Due
 from services.routing.struck import Struck, is_whistles
 from services.routing.towns import Towns
@@ -147,8 +148,8 @@ class Clockwork:
                 if done is not None:
                     moved[key], facts = done.case, done.facts
             else:
-                moved[key], fact = fire(moved[key], one.deadline, one.kind, one.due_at, at)
-                facts = [fact] if fact else []
+                version = kept[key].profile_version
+                moved[key], facts = await self._of_case(conn, moved[key], one, at, version)
             outcomes.append((one, "fired" if facts else "void"))
             if facts:
                 cause = effect_id(one.case_id, f"timer/{one.timer_id}")
@@ -157,3 +158,17 @@ class Clockwork:
         await cases.advance(conn, moved)
         await struck.put(conn)
         await announce(conn, announced)
+
+    async def _of_case(
+        self, conn: Connection, case: Case, one: Due, at: datetime, version: int
+    ) -> tuple[Case, Sequence[Fact]]:
+        """Let a moment of the case's own come; a call without an answer may move the case."""
+        if one.deadline != ANSWER:
+            after, fact = fire(case, one.deadline, one.kind, one.due_at, at)
+            return after, [fact] if fact else []
+        setting = await self._towns.setting(conn, one.tenant_id, version)
+        after, told = unanswered(case, at, setting)
+        await cases.update(conn, one.tenant_id, after)
+        if after.owner != case.owner:
+            await handing.moot(conn, one.tenant_id, one.case_id)
+        return after, told

@@ -2,19 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from itertools import chain
 from zoneinfo import ZoneInfo
 
 from contracts import profile as town_profile
 from contracts.calendar import Calendar
 from contracts.profile import WEEKDAYS, Deadline, Duration, Profile
-from contracts.registry import Staff, TenantClock
+from contracts.registry import Absence, BackupPair, Roster, Staff, TenantClock
+from contracts.registry import Shift as ShiftRecord
 from contracts.registry import Unit as UnitRecord
 from services.chassis.clock import Offsets
+from services.routing.domain.duty import Rosters, Shift
 from services.routing.domain.rules import (
+    BackupRules,
     Category,
     DeadlineRule,
+    DutyRules,
     Flow,
     Rules,
     Rung,
@@ -28,6 +32,7 @@ from services.routing.domain.worktime import WorkCalendar
 
 _PSEUDO = ("handler", "system", "reporter")
 _MONTHS = 12
+_URGENT = "urgent"  # the glossary's own class, whatever else a town calls urgent
 
 
 def rules_from(version: int, body: Mapping[str, object], official: Calendar | None = None) -> Rules:
@@ -70,7 +75,38 @@ def rules_from(version: int, body: Mapping[str, object], official: Calendar | No
         ladder=tuple(profile.settle.ladder),
         levels={one.kind: one.id for one in reversed(profile.levels) if not one.outside_town},
         whistle=_whistle(profile),
+        duty=_duty(profile),
         work_calendar=work_calendar_from(profile, official) if official else None,
+    )
+
+
+def _duty(profile: Profile) -> DutyRules:
+    """Compile who has a case when; what is urgent is what quiet hours let through."""
+    night, backup, first = profile.duty.after_hours, profile.duty.backup, profile.cases.first_asked
+    quiet, handed = profile.notifications.quiet_hours, night.mode == "hand_to"
+    calls = night.urgent if handed else None
+    rest = night.non_urgent if handed else None
+    can = {role.id: frozenset(role.can) for role in profile.roles}
+    return DutyRules(
+        urgent=frozenset((_URGENT, *(quiet.except_classes if quiet else ()))),
+        hand_to=tuple(night.hand_to) if handed else (),
+        call=tuple(calls.call) if calls else (),
+        then_call=tuple(calls.then_call) if calls else (),
+        ack_within=_span(calls.ack_within) if calls and calls.ack_within else None,
+        via=tuple(calls.via) if calls else (),
+        files=rest is not None and rest.action == "file_and_hand_over",
+        hand_over_by=rest.hand_over_by if rest else None,
+        backup=BackupRules(
+            enabled=backup.mode != "none",
+            joint=backup.urgent == "joint",
+            replaces=backup.absent == "replace",
+            symmetric=backup.symmetric,
+            guided_by=tuple(backup.guided_by),
+            ack_within=_span(backup.ack_within) if backup.ack_within else None,
+        ),
+        first_asked=frozenset(first.who if first.enabled and not first.may_refuse else ()),
+        givers=frozenset(role for role, may in can.items() if "transfer" in may),
+        takers=frozenset(role for role, may in can.items() if "accept" in may),
     )
 
 
@@ -209,8 +245,39 @@ def _step_deadlines(step: town_profile.Step, profile: Profile) -> Iterable[Deadl
     return _clocks((f"step.{step.id}", step.deadline), states=states)
 
 
+def rosters_from(
+    rosters: Iterable[Roster], absences: Iterable[Absence], pairs: Iterable[BackupPair]
+) -> Rosters:
+    """Compile hours, absences and pairs; a grid in two pairs keeps the first, by their ids."""
+    away: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for one in absences:
+        away[one.staff].append((one.begin, one.end))
+    groups: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        if not groups.keys() & set(pair.grids):
+            groups |= dict.fromkeys(pair.grids, pair.grids)
+    kept = list(rosters)
+    return Rosters(
+        staff={one.staff: tuple(map(_shift, one.shifts)) for one in kept if one.staff},
+        units={one.unit: tuple(map(_shift, one.shifts)) for one in kept if one.unit},
+        absences={staff: tuple(of) for staff, of in away.items()},
+        groups=groups,
+    )
+
+
+def _shift(shift: ShiftRecord) -> Shift:
+    first, last = (
+        timedelta(hours=int(text[:2]), minutes=int(text[3:])) for text in (shift.begin, shift.end)
+    )
+    days = None if shift.days is None else frozenset(map(WEEKDAYS.index, shift.days))
+    return Shift(first, last, days)
+
+
 def town_from(
-    units: Mapping[str, UnitRecord], staff: Mapping[str, Staff], levels: Mapping[str, str]
+    units: Mapping[str, UnitRecord],
+    staff: Mapping[str, Staff],
+    levels: Mapping[str, str],
+    duty: Rosters | None = None,
 ) -> Town:
     """Compile the registry's units and rosters."""
     rosters: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
@@ -238,6 +305,7 @@ def town_from(
             }
             for department, roles in serving.items()
         },
+        rosters=duty or Rosters(),
     )
 
 

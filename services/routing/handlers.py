@@ -1,9 +1,10 @@
 """Kafka in: what front ends hand in becomes cases; the registry becomes our own copy."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -17,10 +18,10 @@ from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
 from services.routing.domain.opening import open_case
-from services.routing.domain.values import Decision, Fact, Report
-from services.routing.record import Announced, announce, arm
+from services.routing.domain.values import Decision, Fact, Report, Sheet
+from services.routing.record import Announced, announce, arm, numbered
 from services.routing.requests import take_requests
-from services.routing.store import calendars, cases, facts, registry
+from services.routing.store import calendars, cases, facts, handing, registry
 from services.routing.store.cases import Key, NewCase
 from services.routing.store.facts import FollowUp
 from services.routing.towns import KnownTown, Towns
@@ -132,6 +133,7 @@ class IntakeEvents:
                 for n, o in zip(new, openings, strict=True)
             ),
         )
+        await handing.put_sheets(conn, _sheets(openings))
         await announce(
             conn,
             [
@@ -140,7 +142,7 @@ class IntakeEvents:
                     one.event.subject_id,
                     one.event.event_id,
                     one.decision.case.received_at,
-                    one.decision.facts,
+                    numbered(one.decision, number),
                     one.decision.case.seq,
                     {"number": number, "reporter": _contacts(one.reported)},
                     one.event.traceparent,
@@ -215,6 +217,12 @@ async def _numbers(conn: Connection, openings: Sequence[_Opening]) -> list[str]:
         following[one.day] += 1
         numbers.append(f"{one.day[1]:%y%m%d}-{following[one.day]:04d}")
     return numbers
+
+
+def _sheets(openings: Iterable[_Opening]) -> Iterable[tuple[str, UUID, Sheet]]:
+    for one in openings:
+        if one.decision.sheet is not None:
+            yield one.event.tenant_id, one.event.subject_id, one.decision.sheet
 
 
 def _new_case(one: _Opening, number: str) -> NewCase:

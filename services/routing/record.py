@@ -14,7 +14,7 @@ from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.routing.domain.values import Decision, Fact, NewTimer
 from services.routing.domain.whistle import Settled
-from services.routing.store import cases, facts, slots, timers, upward
+from services.routing.store import cases, facts, handing, slots, timers, upward
 from services.routing.store.facts import KeptFact
 from services.routing.tasks import SOURCE, tell
 
@@ -53,6 +53,27 @@ class Announced:
                 seq=first + n,
                 traceparent=self.traceparent,
             )
+
+
+def first_asked_number(number: str) -> str:
+    """Number the sheet of who was asked first (首问负责单): there is one at most."""
+    return f"{number}-S"
+
+
+def sheet_number(number: str) -> str:
+    """Number a case's hand-over sheet: there is one at most."""
+    return f"{number}-Y"
+
+
+def numbered(decision: Decision, number: str) -> Sequence[Fact]:
+    """Give the facts of a sheet its number; the case has the other."""
+    if decision.sheet is None:
+        return decision.facts
+    more = {"number": sheet_number(number)}
+    return [
+        replace(fact, data={**fact.data, **more}) if fact.type.startswith("handover.") else fact
+        for fact in decision.facts
+    ]
 
 
 async def announce(conn: Connection, announced: Iterable[Announced]) -> None:
@@ -103,7 +124,12 @@ async def record_settled(conn: Connection, one: Announced, settled: Settled) -> 
 
 async def record_act(conn: Connection, one: Announced, decision: Decision) -> None:
     """Record what a person did to a case whose lock the caller holds."""
+    key = (one.tenant_id, one.case_id)
     await cases.update(conn, one.tenant_id, decision.case)
-    await timers.void(conn, one.tenant_id, one.case_id, decision.ended)
-    await arm(conn, [(one.tenant_id, one.case_id, decision.timers)])
+    await timers.void(conn, *key, decision.ended)
+    await arm(conn, [(*key, decision.timers)])
+    if decision.transfer is not None:
+        await handing.put_transfer(conn, *key, decision.transfer)
+    if decision.sheet is not None:
+        await handing.put_sheets(conn, [(*key, decision.sheet)])
     await announce(conn, [one])

@@ -8,16 +8,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.calendar import Calendar
-from contracts.registry import ProfileVersion, Staff, TenantClock, Unit
+from contracts.registry import (
+    Absence,
+    BackupPair,
+    ProfileVersion,
+    Roster,
+    Staff,
+    TenantClock,
+    Unit,
+)
 from services.chassis import copy
 from services.chassis.clock import REAL, Offsets
 from services.chassis.postgres import Connection
-from services.routing.compiled import offsets_from, rules_from, town_from
+from services.routing.compiled import offsets_from, rosters_from, rules_from, town_from
 from services.routing.domain.rules import Rules
 from services.routing.domain.town import Setting, Town
 from services.routing.store.calendars import CALENDAR
 
-_KINDS = ("profile", "unit", "staff", "clock", "calendar")
+_DUTY = ("roster", "absence", "backup_pair")
+_KINDS = ("profile", "unit", "staff", "clock", "calendar", *_DUTY)
 _UNREAD = ("body",)  # a profile's own: of profiles, their ids alone
 
 
@@ -85,6 +94,11 @@ class Towns:
             {one: Unit.model_validate(body) for one, body in found["unit"].items()},
             {one: Staff.model_validate(body) for one, body in found["staff"].items()},
             rules.levels,
+            rosters_from(
+                (Roster.model_validate(body) for body in found["roster"].values()),
+                (Absence.model_validate(body) for body in found["absence"].values()),
+                (BackupPair.model_validate(body) for body in found["backup_pair"].values()),
+            ),
         )
         offsets = offsets_from(TenantClock.model_validate(clock)) if clock else REAL
         return KnownTown(version, town, rules, offsets, calendar)

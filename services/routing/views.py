@@ -11,17 +11,18 @@ from pydantic import BaseModel
 from services.chassis.http import Problem
 from services.routing.domain.values import CLASS_DEADLINE, Refused, UpwardCall
 from services.routing.domain.whistle import Slot
+from services.routing.hands import (
+    CallView,
+    FirstAskedView,
+    HandoverView,
+    Hands,
+    OwnerView,
+    TransferView,
+    owner_view,
+)
 from services.routing.store.cases import Kept
 
 Stage = Literal["called", "reported_in", "arrived", "released"]
-
-
-class OwnerView(BaseModel):
-    """Who answers: a role at a unit, and the person where one is rostered."""
-
-    unit: str
-    role: str
-    staff: str | None
 
 
 class ClockView(BaseModel):
@@ -123,6 +124,11 @@ class CaseView(BaseModel):
     text: dict[str, str]
     follow_ups: list[FollowUpView]
     said: list[SaidView]
+    joint: list[OwnerView] = []
+    first_asked: FirstAskedView | None = None
+    call: CallView | None = None
+    transfer: TransferView | None = None
+    handover: HandoverView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +155,18 @@ class QueueEntry(BaseModel):
 
 
 class Queue(BaseModel):
-    """A page of a unit's open cases, the oldest first. With `more`, ask again `after` the last."""
+    """A page of a unit's open cases, the oldest first. With `more`, ask again `after` the last.
+
+    `joint` are those it has together with another unit that leads; `transfers` are offered to it,
+    `handovers` wait to be signed for.
+    """
 
     unit: str
     cases: list[QueueEntry]
     more: bool
+    joint: list[QueueEntry] = []
+    transfers: list[TransferView] = []
+    handovers: list[HandoverView] = []
 
 
 class HistoryEntry(BaseModel):
@@ -191,6 +204,7 @@ def case_view(
     words: Words,
     called: Sequence[Slot],
     calls: Sequence[UpwardCall],
+    in_hands: Hands,
 ) -> CaseView:
     case = kept.case
     due = next((due_at for deadline, due_at, _ in clocks if deadline == CLASS_DEADLINE), None)
@@ -200,7 +214,7 @@ def case_view(
         tenant=kept.tenant_id,
         state=case.state,
         seq=case.seq,
-        owner=owner_view(kept),
+        owner=owner_view(case.owner),
         grid=case.grid,
         village=case.village,
         placed_by=case.placed_by,
@@ -223,6 +237,7 @@ def case_view(
         text=dict(words.text),
         follow_ups=list(words.follow_ups),
         said=list(words.said),
+        **in_hands,
     )
 
 
@@ -260,9 +275,8 @@ def _whistles(called: Sequence[Slot]) -> list[WhistleView]:
     ]
 
 
-def owner_view(kept: Kept) -> OwnerView:
-    owner = kept.case.owner
-    return OwnerView(unit=owner.unit, role=owner.role, staff=owner.staff)
+def _whistle_of(slot: Slot) -> tuple[datetime, UUID]:
+    return slot.blown_at, slot.whistle_id
 
 
 def queue_entry(row: Mapping[str, Any]) -> QueueEntry:
@@ -326,6 +340,36 @@ _REFUSALS = {
     ),
     "not_joint": (422, "会诊至少要两个部门", "a joint consultation takes two departments"),
     "still_awaited": (409, "还有部门没有报到", "departments have yet to report in"),
+    "nobody_called": (409, "现在没有叫人", "nobody is called to this case now"),
+    "transfer_open": (
+        409,
+        "已有一次移交在等人接，请先撤回",
+        "an offer waits to be taken; withdraw it first",
+    ),
+    "transfer_ended": (409, "这次移交已经了结", "this offer has ended"),
+    "transfer_not_allowed": (
+        409,
+        "这件事已经结案，不能移交",
+        "a closed case cannot be transferred",
+    ),
+    "to_oneself": (
+        422,
+        "不能移交给自己，to 请写别人",
+        "a case cannot go to its own owner; name another in `to`",
+    ),
+    "unknown_receiver": (
+        422,
+        "没有这个人或这个岗位，请改 to",
+        "there is no such person or post; mend `to`",
+    ),
+    "cannot_accept": (
+        422,
+        "对方的角色不能受理，to 请换人",
+        "the receiver's role may not accept cases; name another in `to`",
+    ),
+    "not_the_receiver": (403, "这件事不是移交给您的", "this case is not offered to you"),
+    "not_the_owner": (403, "只有承办人能移交", "only the owner may do this"),
+    "sheet_received": (409, "这张移交单已经签收", "this sheet has been signed for"),
     "stale": (
         409,
         "别人刚刚动过这件事，请看过现状再试",

@@ -10,6 +10,7 @@ from services.console.domain.slots import WITHDRAWN, Lamp, Slot, SlotKey
 
 CLASS_CLOCK = "class"
 FIRST_ACTION_CLOCK = "first_action"
+HAND_OVER_CLOCK = "hand_over"
 STEP_CLOCK = "step."
 # A clock without a warning of its own is about to strike so long before, or at half its time.
 SOON = timedelta(minutes=30)

@@ -146,6 +146,12 @@ class Words:
         "{who} 重新办理 {number} {category}", "{who} took up again {number} {category}"
     )
     act_assigned = Text("{number} {category}", "{number} {category}")
+    act_handed_over = Text(
+        "{who} 接过了 {number} {category}", "{who} took over {number} {category}"
+    )
+    act_called = Text(
+        "{number} {category} 急，正在叫人", "{number} {category} is urgent: people are called"
+    )
     act_warned = Text(
         "{number} {category} 快到时限，{owner} 在办",
         "{number} {category} is due soon, {owner} has it",

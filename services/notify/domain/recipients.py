@@ -1,9 +1,9 @@
 """Who is told what. A person is told once for one cause, whatever roles he holds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from services.notify.domain.town import Rules, Town
+from services.notify.domain.town import Rule, Rules, Town
 
 HANDLER = "handler"
 REPORTER = "reporter"
@@ -44,6 +44,21 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a fact itself names: told like the handler, or, if `alone`, instead of a rule's people.
+
+    `via` holds where the profile has no rule.
+    """
+
+    owners: tuple[Owner, ...] = ()
+    alone: bool = False
+    via: tuple[str, ...] = ()
+
+
+NOBODY_NAMED = Named()
+
+
+@dataclass(frozen=True, slots=True)
 class Telling:
     """One message to be sent: by which rule, to whom, by which channels in which order.
 
@@ -57,20 +72,45 @@ class Telling:
 
 
 def tellings(
-    notice: str, case: Case, rules: Rules, town: Town, parts: Sequence[Part] = ()
+    notice: str,
+    case: Case,
+    rules: Rules,
+    town: Town,
+    parts: Sequence[Part] = (),
+    named: Named = NOBODY_NAMED,
 ) -> tuple[Telling, ...]:
     """Tell who gets a message; of several rules that reach one person, the first holds."""
     found: dict[str, Telling] = {}
-    for rule in rules.told:
-        if rule.notice != notice:
-            continue
-        for part in parts or (None,):
-            for to in rule.to:
-                person = recipient(to, case, rules, town, part)
-                own = part is not None and (len(parts) == 1 or to in rules.reporters)
-                of = part.department if part and own else None
-                found.setdefault(person, Telling(rule.id, person, rules.channels(rule), of))
+    told = [rule for rule in rules.told if rule.notice == notice]
+    people = [_person(owner, town) for owner in named.owners]
+    for rule in told:
+        if named.alone or HANDLER in rule.to:
+            for person in people:
+                found.setdefault(person, Telling(rule.id, person, rules.channels(rule)))
+        if not named.alone:
+            for one in _by_rule(rule, case, rules, town, parts):
+                found.setdefault(one.recipient, one)
+    if named.alone and named.via:
+        for person in people:
+            found.setdefault(person, Telling(notice, person, named.via))
     return tuple(found.values())
+
+
+def _by_rule(
+    rule: Rule, case: Case, rules: Rules, town: Town, parts: Sequence[Part]
+) -> Iterator[Telling]:
+    """Tell whom one rule reaches."""
+    for part in parts or (None,):
+        for to in rule.to:
+            person = recipient(to, case, rules, town, part)
+            own = part is not None and (len(parts) == 1 or to in rules.reporters)
+            of = part.department if part and own else None
+            yield Telling(rule.id, person, rules.channels(rule), of)
+
+
+def _person(owner: Owner, town: Town) -> str:
+    staff = owner.staff or town.first_on_roster(owner.unit, owner.role)
+    return staff or f"{_NOBODY}{owner.role}"
 
 
 def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None = None) -> str:
@@ -84,9 +124,7 @@ def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None =
     if to == REPORTER:
         return REPORTER
     if to == HANDLER:
-        owner = case.owner
-        staff = owner.staff or town.first_on_roster(owner.unit, owner.role)
-        return staff or f"{_NOBODY}{owner.role}"
+        return _person(case.owner, town)
     if part is not None and to == SUPERIOR:
         return _superior(part, case, rules, town)
     if part is not None and to in rules.reporters:

@@ -5,12 +5,14 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
 
+from services.routing.domain.assigning import Assignment, assign
+from services.routing.domain.calls import called_fact
 from services.routing.domain.deadlines import start_clocks
-from services.routing.domain.owners import opening_owner
+from services.routing.domain.handover import file_sheet
 from services.routing.domain.place import locate
 from services.routing.domain.rules import Rules
 from services.routing.domain.town import Setting
-from services.routing.domain.values import Case, Decision, Fact, Report, Tried
+from services.routing.domain.values import ANSWER, Case, Decision, Fact, NewTimer, Report, Tried
 
 
 def open_case(case_id: UUID, report: Report, received_at: datetime, setting: Setting) -> Decision:
@@ -23,10 +25,7 @@ def open_case(case_id: UUID, report: Report, received_at: datetime, setting: Set
     category, severity, case_class, chosen = _kind(report, rules)
     village_name = town.units[place.village].name if place.village else None
     flow = rules.flow_for(category, village_name)
-    owner, rule, tried = opening_owner(flow, place.grid, place.village, setting)
-    fallback = place.fallback
-    if rule != "roster" and place.grid is not None:
-        fallback = "nobody_on_roster"
+    given = assign(flow, place.grid, place.village, case_class, received_at, setting)
     case = Case(
         case_id=case_id,
         flow=flow.id,
@@ -36,13 +35,15 @@ def open_case(case_id: UUID, report: Report, received_at: datetime, setting: Set
         grid=place.grid,
         village=place.village,
         state=flow.start,
-        owner=owner,
+        owner=given.owner,
         received_at=received_at,
         placed_by=place.placed_by,
-        fallback=fallback,
+        fallback=given.fallback or place.fallback,
+        joint=given.joint,
+        call=given.call,
     )
     opened = Fact("case.opened.v1", _opened(case, report, rules))
-    assigned = Fact("case.assigned.v1", {"owner": asdict(owner), "rule": rule})
+    assigned, kept = _assigned(case, given, rules)
     started = [
         one
         for one in rules.deadlines_of(category, case_class, flow)
@@ -50,10 +51,27 @@ def open_case(case_id: UUID, report: Report, received_at: datetime, setting: Set
         or (one.starts == "state" and flow.start in one.states)
     ]
     clocks, timers = start_clocks(started, received_at, rules)
-    facts = (opened, assigned, *clocks)
-    case = replace(case, seq=len(facts), running=frozenset(one.id for one in started))
-    why = (*place.tried, *chosen, Tried("flow", held=True, because=flow.id), *tried)
-    return Decision(case, facts, timers, why=why)
+    facts = (opened, *assigned, *clocks)
+    running = frozenset(one.id for one in started)
+    case = replace(case, seq=len(facts), running=running)
+    why = (*place.tried, *chosen, Tried("flow", held=True, because=flow.id), *given.tried)
+    decision = Decision(case, facts, (*timers, *kept), why=why)
+    return file_sheet(decision, given.sheet_due_at) if given.sheet_due_at else decision
+
+
+def _assigned(
+    case: Case, given: Assignment, rules: Rules
+) -> tuple[list[Fact], tuple[NewTimer, ...]]:
+    """Tell who has it and who is called, and keep the moment by which he must answer."""
+    data: dict[str, object] = {"owner": asdict(given.owner), "rule": given.rule}
+    if given.joint:
+        data["joint"] = tuple(asdict(one) for one in given.joint)
+    facts = [Fact("case.assigned.v1", data)]
+    if case.call is None:
+        return facts, ()
+    facts.append(called_fact(case.call, given.told, rules))
+    due_at = case.call.due_at
+    return facts, () if due_at is None else (NewTimer(ANSWER, "miss", due_at, due_at),)
 
 
 def _kind(report: Report, rules: Rules) -> tuple[str, str, str, tuple[Tried, ...]]:

@@ -49,16 +49,20 @@ def first_able(
     return reserve, tuple(tried)
 
 
-def fallback_owner(village: str | None, setting: Setting) -> Owner:
+def fallback_owner(village: str | None, setting: Setting, barred: Container[str] = ()) -> Owner:
     """Return the profile's role for what is unclear: at the village if it is known, or the town."""
     town, rules = setting.town, setting.rules
     role = rules.fallback_village if village is not None else rules.fallback_town
     unit = village or town.root or rules.ladder[-1]
-    return Owner(unit, role, town.first_on_roster(unit, role))
+    return Owner(unit, role, town.first_on_roster(unit, role, barred))
 
 
 def opening_owner(
-    flow: Flow, grid: str | None, village: str | None, setting: Setting
+    flow: Flow,
+    grid: str | None,
+    village: str | None,
+    setting: Setting,
+    barred: Container[str] = (),
 ) -> tuple[Owner, str, tuple[Tried, ...]]:
     """Choose the first owner; return him, the rule that held, and what was tried.
 
@@ -67,10 +71,10 @@ def opening_owner(
     tried: tuple[Tried, ...] = ()
     if grid is not None:
         roles = next((step.roles for step in main_steps(flow, flow.start) if step.roles), ())
-        owner, tried = first_able(roles, grid, village, setting)
+        owner, tried = first_able(roles, grid, village, setting, barred)
         if owner is not None and owner.staff is not None:
             return owner, "roster", tried
-    owner = fallback_owner(village, setting)
+    owner = fallback_owner(village, setting, barred)
     rule = "fallback.village_known" if village is not None else "fallback.else"
     held = Tried(f"owner.{rule}", held=True, because=owner.role)
     return owner, rule, (*tried, held)
@@ -86,6 +90,8 @@ def owner_after(case: Case, step: Step, mover: Owner, setting: Setting) -> Owner
     flow = setting.rules.flows[case.flow]
     onward = main_steps(flow, case.state)
     leading = next((one for one in onward if one.roles), None)
+    if _stays(case, step, mover):
+        return case.owner
     if any(one.by_system for one in onward):
         return None
     if any(one.by_handler for one in onward):
@@ -98,6 +104,18 @@ def owner_after(case: Case, step: Step, mover: Owner, setting: Setting) -> Owner
         return mover
     owner, _ = first_able(leading.roles, case.grid, case.village, setting, barred)
     return owner or fallback_owner(case.village, setting)
+
+
+def _stays(case: Case, step: Step, mover: Owner) -> bool:
+    """Tell whether the owner keeps it whoever takes a step beside him.
+
+    He who was asked first keeps it until it is taken over; he who leads others keeps the lead.
+    What the flow itself moves, up or down, moves on.
+    """
+    if step.means is not None or case.closed or mover.staff == case.owner.staff:
+        return False
+    first = case.first_asked is not None and case.owner.staff == case.first_asked
+    return first or any(mover.staff == one.staff for one in case.joint)
 
 
 def system_owner(case: Case, *, moved_up: bool, setting: Setting) -> Owner:

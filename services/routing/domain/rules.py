@@ -120,6 +120,40 @@ class WhistleRules:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupRules:
+    """Who stands in for whom. `joint`: both have something urgent; `replaces`: or it waits."""
+
+    enabled: bool = False
+    joint: bool = False
+    replaces: bool = True
+    symmetric: bool = True
+    guided_by: tuple[str, ...] = ()
+    ack_within: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DutyRules:
+    """Who has what comes in after hours, and who is called. `urgent` are classes.
+
+    Without `hand_to` it is the same people at any hour. `files`: what can wait is filed with a
+    hand-over sheet.
+    """
+
+    urgent: frozenset[str] = frozenset()
+    hand_to: tuple[str, ...] = ()
+    call: tuple[str, ...] = ()
+    then_call: tuple[str, ...] = ()
+    ack_within: Span | None = None
+    via: tuple[str, ...] = ()
+    files: bool = False
+    hand_over_by: time | None = None
+    backup: BackupRules = BackupRules()
+    first_asked: frozenset[str] = frozenset()  # roles that own a case by taking it on
+    givers: frozenset[str] = frozenset()  # roles that may transfer
+    takers: frozenset[str] = frozenset()  # roles that may accept
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """One version of a town's profile, as far as routing reads it.
 
@@ -143,6 +177,7 @@ class Rules:
     ladder: tuple[str, ...]
     levels: Mapping[str, str]
     whistle: WhistleRules = WhistleRules()
+    duty: DutyRules = DutyRules()
     work_calendar: WorkCalendar | None = None
 
     def flow_for(self, category: str, village_name: str | None) -> Flow:

@@ -5,12 +5,19 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from services.routing.domain.deadlines import start_clocks
-from services.routing.domain.owners import barred_from, owner_after, system_owner
+from services.routing.domain.owners import (
+    barred_from,
+    main_steps,
+    owner_after,
+    system_owner,
+)
 from services.routing.domain.rules import DeadlineRule, Flow, Step
 from services.routing.domain.town import Setting
 from services.routing.domain.values import (
+    ANSWER,
     CLASS_DEADLINE,
     FIRST_ACTION,
+    HAND_OVER,
     SYSTEM,
     Act,
     Actor,
@@ -89,29 +96,61 @@ def _mover(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | Re
     """Return the role, unit and person as which the actor may take the step.
 
     A role counts only at its own unit: a worker here who is a cadre elsewhere is no cadre here.
+    But whoever has the case may do in his own place what his role may do.
     """
     barred = barred_from(step, case, setting.rules.flows[case.flow])
     if actor.staff in barred:
         return Refused("same_person", tuple(sorted(barred[actor.staff])))
-    if step.by_handler and _is_handler(case, actor):
-        return replace(case.owner, staff=actor.staff)
+    mine = next((one for own in (case.owner, *case.joint) if (one := own.held_by(actor))), None)
+    if mine is not None and (step.by_handler or _may_as_owner(case, step, mine, actor, setting)):
+        return mine
     held = [role for role in step.roles if role in actor.roles]
     if not held:
         by_handler_alone = step.by_handler and not step.roles
         return Refused("not_the_handler" if by_handler_alone else "role_not_allowed", step.roles)
     asked = [(role, setting.unit_for(role, case.grid, case.village)) for role in held]
-    for role, unit in asked:
+    for role, unit in (*asked, *_asked_first(case, step, actor, setting)):
         if unit is not None and unit in actor.units:
             return Owner(unit, role, actor.staff)
     return Refused("unit_not_allowed", tuple(unit for _, unit in asked if unit is not None))
 
 
-def _is_handler(case: Case, actor: Actor) -> bool:
-    """Tell whether the actor is the owner; an owner who is only a role is anyone who holds it."""
-    owner = case.owner
-    if owner.staff is not None:
-        return actor.staff == owner.staff
-    return owner.role in actor.roles and owner.unit in actor.units
+def _may_as_owner(case: Case, step: Step, mine: Owner, actor: Actor, setting: Setting) -> bool:
+    """Tell whether a step is the owner's by his role.
+
+    Who has the night takes on in the daytime people's stead what came in then.
+    """
+    flow = setting.rules.flows[case.flow]
+    nights = mine.role in setting.rules.duty.hand_to and case.state == flow.start
+    may = mine.role in step.roles or (nights and step in _opening(flow))
+    return may and mine.role in actor.roles
+
+
+def _opening(flow: Flow) -> tuple[Step, ...]:
+    return main_steps(flow, flow.start)
+
+
+def asks_first(case: Case, step: Step, setting: Setting) -> bool:
+    """Tell whether a step makes him the owner who was asked first, wherever the case lies."""
+    flow = setting.rules.flows[case.flow]
+    fresh = case.state == flow.start and not case.accepted
+    return fresh and step in _opening(flow) and bool(setting.rules.duty.first_asked)
+
+
+def _asked_first(
+    case: Case, step: Step, actor: Actor, setting: Setting
+) -> list[tuple[str, str | None]]:
+    """Return the places of his own in which somebody may take on what he was asked first."""
+    if not asks_first(case, step, setting):
+        return []
+    who, town = setting.rules.duty.first_asked, setting.town
+    return [
+        (role, unit)
+        for role in step.roles
+        if role in who and role in actor.roles
+        for unit in sorted(actor.units)
+        if unit in town.units and town.units[unit].level == setting.rules.role_levels[role]
+    ]
 
 
 def _taken(move: _Move, now: datetime, setting: Setting) -> Decision:
@@ -124,7 +163,7 @@ def _taken(move: _Move, now: datetime, setting: Setting) -> Decision:
         done=(*case.done, (step.id, move.by.staff or "")),
     )
     owner = owner_after(after, step, move.by, setting)
-    after = replace(after, owner=owner or case.owner)
+    after = _assigned(move, replace(after, owner=owner or case.owner), setting)
     facts = [_step_taken(move, after), *_meanings(move, after)]
     if owner is None:
         after, more = _system_steps(after, moved_up=step.means == "move_up", setting=setting)
@@ -132,6 +171,19 @@ def _taken(move: _Move, now: datetime, setting: Setting) -> Decision:
     elif owner.staff != move.by.staff and not after.closed:
         facts.append(Fact("case.assigned.v1", {"owner": asdict(owner), "rule": "next_step"}))
     return _with_clocks(move, after, facts, now, setting)
+
+
+def _assigned(move: _Move, after: Case, setting: Setting) -> Case:
+    """Keep who was asked first and who has it jointly while it stays; a first step is an answer."""
+    stays = after.owner.staff == move.case.owner.staff
+    first_asked = after.first_asked if stays else None
+    if move.first and after.owner.staff == move.by.staff:
+        asked = move.by.role in setting.rules.duty.first_asked
+        first_asked = move.by.staff if asked else None
+    together = stays and move.step.means != "resolve" and not after.closed
+    joint = after.joint if together else ()
+    call = None if move.first or after.closed else after.call
+    return replace(after, joint=joint, first_asked=first_asked, call=call)
 
 
 def _step_taken(move: _Move, after: Case) -> Fact:
@@ -199,6 +251,10 @@ def _with_clocks(
     case = move.case
     every = setting.rules.deadlines_of(case.category, case.case_class, move.flow)
     ended = frozenset(r.id for r in every if r.id in case.running and _is_met(r, move, after))
+    if after.closed:
+        ended |= case.running & {HAND_OVER}
+    if case.call is not None and after.call is None:
+        ended |= {ANSWER}
     running = case.running - ended
     started = [
         rule

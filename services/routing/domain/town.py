@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from shapely import Point, Polygon, STRtree
 
+from services.routing.domain.duty import Rosters
 from services.routing.domain.rules import Rules
 
 
@@ -44,6 +45,7 @@ class Town:
     grid_map: GridMap = field(compare=False)
     # Who serves in a department, by role, in roster order.
     departments: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    rosters: Rosters = field(default_factory=Rosters)
 
     def path(self, unit_id: str | None) -> tuple[str, ...]:
         """Return a unit and those above it, the nearest first."""

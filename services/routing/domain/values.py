@@ -4,7 +4,7 @@ Frozen values only. A decision never changes anything: it says what is to be rec
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -13,6 +13,8 @@ TimerKind = Literal["warn", "miss", "rung"]
 SYSTEM = "system"
 CLASS_DEADLINE = "class"
 FIRST_ACTION = "first_action"
+ANSWER = "answer"  # the clock by which those who were called answer
+HAND_OVER = "hand_over"  # the clock by which a sheet is to be signed for
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,13 @@ class Owner:
     role: str
     staff: str | None = None
 
+    def held_by(self, actor: "Actor") -> "Owner | None":
+        """Return the actor in this place, if it is his; a role alone is anyone's who holds it."""
+        if self.staff is not None:
+            return self if actor.staff == self.staff else None
+        holds = self.role in actor.roles and self.unit in actor.units
+        return replace(self, staff=actor.staff) if holds else None
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -32,6 +41,19 @@ class Actor:
     roles: frozenset[str] = frozenset()
     units: frozenset[str] = frozenset()
     department: str | None = None
+
+
+CallReason = Literal["urgent_after_hours", "backup_called"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call that has not been answered; without `due_at` nobody is called after it."""
+
+    reason: CallReason
+    number: int
+    called: tuple[Owner, ...]
+    due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +90,8 @@ class Case:
     `placed_by` is the clue that named the grid, `fallback` the reason why none could, or why
     nobody there could take it. `seq` counts all its facts; `human_seq` is that of the last act
     by a person. `done` lists which person took which step. `running` names the deadlines whose
-    clocks run.
+    clocks run. `joint` are assigned beside the owner, who leads. `first_asked` is who took it on
+    when he was asked: it is his until somebody has taken it over.
     """
 
     case_id: UUID
@@ -89,6 +112,9 @@ class Case:
     accepted: bool = False
     done: tuple[tuple[str, str], ...] = ()
     running: frozenset[str] = frozenset()
+    joint: tuple[Owner, ...] = ()
+    first_asked: str | None = None
+    call: OpenCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +143,35 @@ class NewTimer:
 
 
 @dataclass(frozen=True, slots=True)
+class Sheet:
+    """One sheet: filed by whoever had the night, to be signed for at `unit` by `due_at`."""
+
+    handover_id: UUID
+    unit: str
+    filed_by: Owner
+    filed_at: datetime
+    due_at: datetime
+    received_at: datetime | None = None
+    received_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """An offer of a case to somebody else; until he has taken it, `owner` answers for it."""
+
+    transfer_id: UUID
+    owner: Owner
+    to: Owner
+    offered_at: datetime
+    outcome: Literal["taken", "declined", "withdrawn", "moot"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What is to be recorded: the case as it is now, its facts, its clocks.
 
-    `ended` names the deadlines whose open timers no longer matter.
+    `ended` names the deadlines whose open timers no longer matter. `sheet` and `transfer` are
+    those that are new or changed.
     """
 
     case: Case
@@ -128,6 +179,8 @@ class Decision:
     timers: tuple[NewTimer, ...] = ()
     ended: frozenset[str] = frozenset()
     why: tuple[Tried, ...] = ()
+    sheet: Sheet | None = None
+    transfer: Transfer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +243,16 @@ RefusalCode = Literal[
     "consultation_not_allowed",
     "not_joint",
     "still_awaited",
+    "nobody_called",
+    "transfer_open",
+    "transfer_ended",
+    "transfer_not_allowed",
+    "to_oneself",
+    "unknown_receiver",
+    "cannot_accept",
+    "not_the_receiver",
+    "not_the_owner",
+    "sheet_received",
 ]
 
 

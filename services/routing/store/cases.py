@@ -10,7 +10,7 @@ from uuid import UUID
 from asyncpg import Record, UniqueViolationError
 
 from services.chassis.postgres import Connection
-from services.routing.domain.values import Case, Owner
+from services.routing.domain.values import Case, OpenCall, Owner
 
 Key = tuple[str, UUID]  # tenant, case
 
@@ -85,21 +85,22 @@ INSERT = """
 INSERT INTO cases (
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
-    seq, human_seq, closed, accepted, done, running, location, sealed, why
+    seq, human_seq, closed, accepted, done, running, location, sealed, why, joint, open_call
 )
 SELECT
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
-    seq, 0, false, false, '[]', running::jsonb, location::jsonb, sealed::jsonb, why::jsonb
+    seq, 0, false, false, '[]', running::jsonb, location::jsonb, sealed::jsonb, why::jsonb,
+    joint::jsonb, open_call::jsonb
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
     $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::integer[], $20::text[],
-    $21::text[], $22::text[], $23::text[]
+    $21::text[], $22::text[], $23::text[], $24::text[], $25::text[]
 ) AS given(
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
-    seq, running, location, sealed, why
+    seq, running, location, sealed, why, joint, open_call
 )
 ORDER BY tenant_id, case_id
 """
@@ -123,6 +124,7 @@ async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
             one.case.owner.unit, one.case.owner.role, one.case.owner.staff, one.case.received_at,
             one.case.seq, *map(json.dumps, (sorted(one.case.running), one.location)),
             json.dumps(one.sealed), json.dumps(one.why, ensure_ascii=False),
+            json.dumps(_places(one.case.joint)), _json_or_none(_parts(one.case.call)),
         )
         for one in new
     ]  # fmt: skip
@@ -135,7 +137,8 @@ async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
 UPDATE = """
 UPDATE cases
 SET state = $3, owner_unit = $4, owner_role = $5, owner_staff = $6, seq = $7, human_seq = $8,
-    closed = $9, accepted = $10, done = $11, running = $12
+    closed = $9, accepted = $10, done = $11, running = $12, joint = $13, first_asked = $14,
+    open_call = $15
 WHERE tenant_id = $1 AND case_id = $2
 """
 
@@ -156,7 +159,33 @@ async def update(conn: Connection, tenant_id: str, case: Case) -> None:
         case.accepted,
         [list(one) for one in case.done],
         sorted(case.running),
+        _places(case.joint),
+        case.first_asked,
+        _parts(case.call),
     )
+
+
+def _places(owners: Iterable[Owner]) -> list[list[str | None]]:
+    return [[one.unit, one.role, one.staff] for one in owners]
+
+
+def _json_or_none(value: object) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _parts(call: OpenCall | None) -> list[object] | None:
+    if call is None:
+        return None
+    due_at = call.due_at.isoformat() if call.due_at else None
+    return [call.reason, call.number, _places(call.called), due_at]
+
+
+def _open_call(kept: list[Any] | None) -> OpenCall | None:
+    if kept is None:
+        return None
+    reason, number, called, due_at = kept
+    due = datetime.fromisoformat(due_at) if due_at else None
+    return OpenCall(reason, number, tuple(Owner(*one) for one in called), due)
 
 
 ADVANCE = """
@@ -192,7 +221,7 @@ async def next_seq(conn: Connection, tenant_id: str, case_id: UUID) -> int:
 CASES = """
 SELECT tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at, seq,
-    human_seq, closed, accepted, done, running, sealed, why
+    human_seq, closed, accepted, done, running, sealed, why, joint, first_asked, open_call
 FROM cases
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 ORDER BY tenant_id, case_id
@@ -260,6 +289,26 @@ async def queue(
     return [dict(row) for row in await conn.fetch(QUEUE, tenant_id, unit, *after, limit)]
 
 
+# Of a unit's partners' cases those that it has jointly: few are open at a time.
+JOINT_QUEUE = """
+SELECT case_id, number, state, seq, owner_unit, owner_role, owner_staff, category,
+    class AS case_class, severity, received_at
+FROM cases
+WHERE tenant_id = $1 AND owner_unit = ANY($2::text[]) AND NOT closed
+    AND joint @> jsonb_build_array(jsonb_build_array($3::text))
+ORDER BY received_at, case_id
+LIMIT $4
+"""
+
+
+async def joint_queue(
+    conn: Connection, tenant_id: str, unit: str, partners: Sequence[str], limit: int
+) -> list[Mapping[str, Any]]:
+    """Read the open cases that a unit has together with its partners, the oldest first."""
+    found = await conn.fetch(JOINT_QUEUE, tenant_id, list(partners), unit, limit)
+    return [dict(row) for row in found]
+
+
 def _kept(row: Record) -> Kept:
     case = Case(
         case_id=row["case_id"],
@@ -280,6 +329,9 @@ def _kept(row: Record) -> Kept:
         accepted=row["accepted"],
         done=tuple((step, staff) for step, staff in row["done"]),
         running=frozenset(row["running"]),
+        joint=tuple(Owner(*one) for one in row["joint"]),
+        first_asked=row["first_asked"],
+        call=_open_call(row["open_call"]),
     )
     names = ("number", "profile_version", "front_end", "sealed", "why")
     return Kept(tenant_id=row["tenant_id"], case=case, **{name: row[name] for name in names})

@@ -51,6 +51,32 @@ async def test_without_kafka_the_databases_are_still_looked_at(
     assert found["cases without an owner"].state == "well"
 
 
+GAP = """
+INSERT INTO cases (
+    tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, fallback,
+    front_end, state, owner_unit, owner_role, received_at, seq, human_seq, closed, accepted, done,
+    running, location, sealed, why
+)
+SELECT 't', gen_random_uuid(), n::text, 1, 'f', 'c', 's', 'c', 'g12', 'nobody_on_duty', 'f', 's',
+    'v1', 'village_cadre', now(), 1, 0, n > 2, false, '[]', '[]', '{}', '{}', '[]'
+FROM generate_series(1, 3) AS n
+"""
+
+
+async def test_a_roster_with_a_gap_is_listed_by_its_grid(
+    tmp_path: Path, database: Database
+) -> None:
+    dsn = await database("routing")
+    name = "grids found without anybody on duty"
+    assert by_name(await examine(stack(tmp_path, dsn)))[name].state == "well"
+    conn = await asyncpg.connect(dsn)
+    await conn.execute(GAP)
+    await conn.close()
+    found = by_name(await examine(stack(tmp_path, dsn)))[name]
+    assert (found.state, list(found.details)) == ("note", ["t g12: 2"])
+    assert "· " in found.todo
+
+
 async def test_all_that_is_set_aside_is_counted_and_the_oldest_are_listed(
     tmp_path: Path, database: Database
 ) -> None:

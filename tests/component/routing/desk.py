@@ -24,7 +24,7 @@ from services.chassis.kafka import partition_of
 from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
-from services.routing import pull, stages, stream, whistles
+from services.routing import handing, pull, stages, stream, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
@@ -229,6 +229,7 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         app.include_router(pull.make_router(door))
         streams = Streams(settings, door, asyncio.Event())
         app.include_router(stream.make_router(door, streams))
+        app.include_router(handing.make_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         intake = Subscription(
             settings,

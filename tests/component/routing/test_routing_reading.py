@@ -52,7 +52,7 @@ async def test_another_units_case_is_forbidden(desk: Desk, case_id: UUID, unit: 
         answer = await desk.get(f"/v1/cases/{case_id}{path}", "grid_worker", unit)
         assert (answer.status_code, answer.json()["code"]) == (403, "unit_not_allowed")
         assert answer.json().keys() == {"type", "status", "code", "title", "detail"}
-    answer = await desk.step(case_id, "first_ask", ("grid_worker", unit, "x"), 3)
+    answer = await desk.step(case_id, "grid_settle", ("grid_worker", unit, "x"), 3)
     assert (answer.status_code, answer.json()["code"]) == (403, "unit_not_allowed")
 
 
@@ -226,7 +226,7 @@ async def test_why_tells_each_rule_that_was_tried(desk: Desk) -> None:
     answer = (await desk.get(f"/v1/cases/{case_id}/why")).json()
     assert [(one["rule"], one["held"]) for one in answer["tried"]] == [
         ("place.household", False), ("place.grid", True), ("category.given", False),
-        ("severity.given", False), ("class.given", False), ("flow", True),
+        ("severity.given", False), ("class.given", False), ("flow", True), ("duty", False),
         ("owner.grid_worker", True),
     ]  # fmt: skip
     assert answer["number"] == "250303-0001"

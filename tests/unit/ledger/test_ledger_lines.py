@@ -49,6 +49,9 @@ def with_body(**changes: Any) -> dict[str, Any]:
     return {**PROFILE, "body": {**PROFILE["body"], **changes}}
 
 
+DAY = {"begin": "08:30", "end": "18:00"}
+NIGHT, NOON = {"begin": "18:00", "end": "08:30"}, {"begin": "08:30", "end": "noon"}
+SOONER, LATER = "2025-03-04T08:00+08:00", "2025-03-04T09:00+08:00"
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
 FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
     ("no JSON", b"{", "line", "JSON"),
@@ -65,6 +68,19 @@ FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
     ("no body", {"kind": "unit", "id": "a"}, "body", "required"),
     ("an extra word", {**UNIT, "valid": True}, "valid", "not permitted"),
     ("a field missing", line("unit", "a", zh="x"), "level", "required"),
+    ("hours of nobody", line("roster", "a", shifts=[DAY]), "staff", "either"),
+    ("hours of two", line("roster", "a", staff="s", unit="g", shifts=[DAY]), "staff", "either"),
+    ("a night in one", line("roster", "a", unit="g", shifts=[NIGHT]), "shifts.0.end", "24:00"),
+    ("no time", line("roster", "a", unit="g", shifts=[NOON]), "shifts.0.end", "pattern"),
+    ("no day", line("roster", "a", unit="g", shifts=[{**DAY, "days": []}]), "shifts.0.days",
+     "leave it out"),
+    ("an absence that ends first", line("absence", "a", staff="s", begin=LATER, end=SOONER), "end",
+     "after `begin`"),
+    ("an absence without a zone", line("absence", "a", staff="s", begin=SOONER, end="2025-03-05"),
+     "end", "time"),
+    ("a grid that backs itself", line("backup_pair", "a", grids=["g1", "g1"]), "grids", "once"),
+    ("a pair of one", line("backup_pair", "a", grids=["g1"]), "grids", "2"),
+    ("a row of four", line("backup_pair", "a", grids=list("abcd")), "grids", "3"),
     ("a field of another type", line("unit", "a", level="grid", zh=5), "zh", "string"),
     ("an unknown field", line("unit", "a", level="g", zh="x", polygn=[]), "polygn", "unknown"),
     (

@@ -2,6 +2,7 @@ import pytest
 
 from services.notify.domain.recipients import (
     Case,
+    Named,
     Owner,
     Part,
     Telling,
@@ -202,3 +203,28 @@ def test_what_is_told_of_one_department_hangs_from_it_whoever_is_told() -> None:
         Telling("whistle_blown", "s-do-02", ("sms",), "justice"),
         Telling("whistle_blown", "s-cc-01", ("sms",), "justice"),
     )
+
+
+CALLED = (Owner("g02", "grid_worker"), Owner("v1", "village_cadre", "s-vc-01"))
+NIGHT = Rule("urgent_after_hours", "urgent_after_hours", ("grid_leader",), ("voice", "sms"))
+
+
+def test_yh_s07_who_is_called_is_told_whomever_the_rule_names() -> None:
+    named = Named(CALLED, alone=True, via=("app",))
+    found = tellings("urgent_after_hours", case(), rules(NIGHT), TOWN, named=named)
+    assert [(one.recipient, one.channels) for one in found] == [
+        ("role:grid_worker", ("voice", "sms")),
+        ("s-vc-01", ("voice", "sms")),
+    ]
+
+
+def test_without_a_rule_a_call_goes_the_way_it_names_itself() -> None:
+    named = Named(CALLED[1:], alone=True, via=("app",))
+    (one,) = tellings("urgent_after_hours", case(), rules(), TOWN, named=named)
+    assert (one.rule, one.recipient, one.channels) == ("urgent_after_hours", "s-vc-01", ("app",))
+
+
+def test_yh_s09_b_who_has_it_jointly_is_told_like_the_handler() -> None:
+    assigned = Rule("a", "case_assigned", ("handler", "grid_leader"), ("app",))
+    found = tellings("case_assigned", case(), rules(assigned), TOWN, named=Named(CALLED[1:]))
+    assert {one.recipient for one in found} == {"s-gw-01", "s-vc-01"}

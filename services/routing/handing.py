@@ -1,0 +1,203 @@
+"""HTTP in: a case passes from hand to hand. Offers and takings, answers to calls, sheets."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Self, TypeAlias
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.events import effect_id
+from services.chassis.crash import crash_point
+from services.chassis.http import Problem
+from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.token import Identity
+from services.routing import views
+from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
+from services.routing.domain import calls, handover, transfers
+from services.routing.domain.town import Setting
+from services.routing.domain.transfers import Offer
+from services.routing.domain.values import Decision, Refused, Transfer
+from services.routing.record import Announced, numbered, record_act
+from services.routing.store import handing
+from services.routing.store.cases import Kept
+
+_BODY_BYTES_MAX = 64 * 1024
+
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+Text = Annotated[str, AfterValidator(plain_text)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Receiver(_Body):
+    """To whom: a person by `staff`, or whoever holds `role` at `unit`."""
+
+    staff: Id | None = None
+    unit: Id | None = None
+    role: Id | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        by_place = self.unit is not None and self.role is not None
+        if by_place == (self.staff is not None) or (self.staff and (self.unit or self.role)):
+            raise ValueError("expected `staff` alone, or `unit` and `role`")
+        return self
+
+
+class TransferBody(_Body):
+    """To whom the case is offered, and why."""
+
+    to: Receiver
+    reason: Text
+    expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+
+
+class DeclineBody(_Body):
+    """Why it is declined."""
+
+    reason: Text
+
+
+Held = tuple[Kept, Setting, datetime]  # a locked case, and when the act was handed in
+Act: TypeAlias = Callable[[Connection, Held], Awaitable[Decision | Refused]]
+
+
+def make_router(door: Door) -> APIRouter:
+    """Make the endpoints by which a case passes from hand to hand."""
+    router = APIRouter(prefix="/v1", tags=["handing"])
+    _for_owners(router, door)
+    _for_receivers(router, door)
+    _for_mornings(router, door)
+    return router
+
+
+def _for_owners(router: APIRouter, door: Door) -> None:
+    @router.post("/cases/{case_id}/transfers", max_body_size=_BODY_BYTES_MAX, status_code=201)
+    async def post_transfer(
+        case_id: UUID, body: TransferBody, authorization: Authorization = None
+    ) -> views.CaseView:
+        who = door.who(authorization)
+
+        async def offer(conn: Connection, held: Held) -> Decision | Refused:
+            kept, setting, at = held
+            there = await handing.open_transfer(conn, who.tenant_id, case_id)
+            wanted = Offer(
+                effect_id(case_id, f"transfer/{kept.case.seq}"),
+                actor_of(who),
+                body.expected_seq,
+                body.to.staff,
+                body.to.unit,
+                body.to.role,
+                door.sealed_words(kept, {"reason": body.reason}),
+            )
+            return transfers.offer(kept.case, there, wanted, at, setting)
+
+        return await _act(door, who, case_id, offer)
+
+    @router.post("/transfers/{transfer_id}/withdrawals")
+    async def post_withdrawal(
+        transfer_id: UUID, authorization: Authorization = None
+    ) -> views.CaseView:
+        who = door.who(authorization)
+
+        def withdraw(kept: Kept, there: Transfer) -> Decision | Refused:
+            return transfers.withdraw(kept.case, there, actor_of(who))
+
+        return await _on_transfer(door, who, transfer_id, withdraw)
+
+
+def _for_receivers(router: APIRouter, door: Door) -> None:
+    @router.post("/transfers/{transfer_id}/takings")
+    async def post_taking(transfer_id: UUID, authorization: Authorization = None) -> views.CaseView:
+        who = door.who(authorization)
+
+        def take(kept: Kept, there: Transfer) -> Decision | Refused:
+            return transfers.take(kept.case, there, actor_of(who))
+
+        return await _on_transfer(door, who, transfer_id, take)
+
+    @router.post("/transfers/{transfer_id}/declines", max_body_size=_BODY_BYTES_MAX)
+    async def post_decline(
+        transfer_id: UUID, body: DeclineBody, authorization: Authorization = None
+    ) -> views.CaseView:
+        who = door.who(authorization)
+
+        def decline(kept: Kept, there: Transfer) -> Decision | Refused:
+            sealed = door.sealed_words(kept, {"reason": body.reason})
+            return transfers.decline(kept.case, there, actor_of(who), sealed)
+
+        return await _on_transfer(door, who, transfer_id, decline)
+
+
+def _for_mornings(router: APIRouter, door: Door) -> None:
+    @router.post("/cases/{case_id}/acks")
+    async def post_ack(case_id: UUID, authorization: Authorization = None) -> views.CaseView:
+        who = door.who(authorization)
+
+        async def answer(_: Connection, held: Held) -> Decision | Refused:
+            return calls.answer(held[0].case, actor_of(who))
+
+        return await _act(door, who, case_id, answer)
+
+    @router.post("/handovers/{handover_id}/receipt")
+    async def post_receipt(
+        handover_id: UUID, authorization: Authorization = None
+    ) -> views.CaseView:
+        who = door.who(authorization)
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+            found = await handing.sheet(conn, who.tenant_id, handover_id)
+        if found is None:
+            zh, en = "没有这张移交单。", "There is no such hand-over sheet."
+            raise Problem(404, "handover_not_found", zh, en)
+
+        async def receive(conn: Connection, held: Held) -> Decision | Refused:
+            kept, setting, at = held
+            sheet = await handing.sheet_of(conn, who.tenant_id, found[0]) or found[1]
+            return handover.receive(kept.case, sheet, actor_of(who), at, setting)
+
+        return await _act(door, who, found[0], receive)
+
+
+async def _on_transfer(
+    door: Door,
+    who: Identity,
+    transfer_id: UUID,
+    act: Callable[[Kept, Transfer], Decision | Refused],
+) -> views.CaseView:
+    async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        found = await handing.transfer(conn, who.tenant_id, transfer_id)
+    if found is None:
+        raise Problem(404, "transfer_not_found", "没有这次移交。", "There is no such transfer.")
+
+    async def act_on(conn: Connection, held: Held) -> Decision | Refused:
+        now_so = await handing.transfer(conn, who.tenant_id, transfer_id)
+        return act(held[0], (now_so or found)[1])
+
+    return await _act(door, who, found[0], act_on)
+
+
+async def _act(door: Door, who: Identity, case_id: UUID, act: Act) -> views.CaseView:
+    """Lock the case, decide, record; answer with how it stands."""
+    arrived = time.monotonic()
+    async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with conn.transaction():
+            kept, setting = await door.seen(conn, who, case_id, for_update=True)
+            at = await handed_in(conn, door.towns, who.tenant_id, arrived)
+            decision = await act(conn, (kept, setting, at))
+            if isinstance(decision, Refused):
+                raise views.refusal(decision, kept)
+            cause = effect_id(case_id, f"act/{kept.case.seq}")
+            facts = numbered(decision, kept.number)
+            place = (who.tenant_id, case_id, cause, at)
+            await record_act(conn, Announced(*place, facts, decision.case.seq), decision)
+            shown = await door.view(conn, who, replace(kept, case=decision.case), setting)
+            crash_point("before_commit")
+        crash_point("after_commit")
+    door.announced()
+    return shown
