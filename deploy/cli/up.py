@@ -6,7 +6,7 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,11 +86,16 @@ def options(  # noqa: PLR0913 - what the two commands share
 
 
 @asynccontextmanager
-async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Running]:
-    """Run a stack which other commands can find."""
+async def stack(
+    wanted: UpOptions,
+    *,
+    quiet: bool = False,
+    more_env: Mapping[str, Mapping[str, str]] | None = None,
+) -> AsyncIterator[Running]:
+    """Run a stack which other commands can find; `more_env` is added to services' settings."""
     if wanted.fresh:
         await asyncio.to_thread(erase, wanted.data_dir)
-    layout = Layout(wanted.data_dir, wanted.port_base)
+    layout = Layout(wanted.data_dir, wanted.port_base, more_env or {})
 
     def report(line: str) -> None:
         if not quiet:

@@ -27,6 +27,7 @@ from services.notify.compiled import templates_from
 from services.notify.delivery import Deliverer
 from services.notify.handlers import RoutingEvents, on_registry, parse_registry, parse_routing
 from services.notify.record import Recorder
+from services.notify.replies import Replies
 from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
 from services.notify.towns import Towns
@@ -49,7 +50,7 @@ async def main() -> None:
         sender = Sender(
             settings,
             pool,
-            Claims(settings, pool, towns, needs),
+            Claims(settings, pool, towns, needs, keys),
             Deliverer(keys, channels, templates_from()),
             recorder,
             relay.wake,
@@ -99,7 +100,10 @@ async def main() -> None:
         app = make_app("Chuishao notify", {"work": work.check, "outbox": relay.check})
         tokens = TokenCheck(settings.token_key_file)
         receipts_token = _secret(settings.receipts_token_file)
-        door = Door(settings, pool, towns, keys, tokens, recorder, recorded, receipts_token)
+        replies = Replies(towns, settings.reply_answer_wait_s)
+        door = Door(
+            settings, pool, towns, keys, tokens, recorder, recorded, replies, receipts_token
+        )
         app.include_router(make_router(door))
         await serve(settings, app, work, run)
 

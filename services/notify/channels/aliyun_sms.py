@@ -97,7 +97,7 @@ class AliyunSms:
         fields = {
             "PhoneNumbers": message.address,
             "SignName": account.sign_name,
-            "TemplateCode": account.template_codes.get(message.notice, message.notice),
+            "TemplateCode": account.template_codes.get(message.template, message.template),
             "TemplateParam": json.dumps(message.values, ensure_ascii=False),
             "OutId": str(message.reference),
         }

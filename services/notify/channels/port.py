@@ -13,12 +13,14 @@ from services.notify.domain.progress import Accepted, Missing, Outcome, Unknown
 class OutMessage:
     """One message to one person. `reference` comes back in receipts and look-ups.
 
+    `template` names the text, `values` fill it, `text` is what comes of that.
+
     `address` is the only personal datum, in the channel's own form; it stays out of `repr`.
     """
 
     reference: UUID
     address: str = field(repr=False)
-    notice: str
+    template: str
     values: Mapping[str, str]
     text: str
 

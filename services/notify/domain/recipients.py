@@ -1,6 +1,6 @@
 """Who is told what. A person is told once for one cause, whatever roles he holds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from services.notify.domain.town import Rules, Town
@@ -47,13 +47,14 @@ class Part:
 class Telling:
     """One message to be sent: by which rule, to whom, by which channels in which order.
 
-    With `department` it tells of that department's part alone.
+    With `department` it tells of that department's part alone; who `reports` may report in.
     """
 
     rule: str
     recipient: str
     channels: tuple[str, ...]
     department: str | None = None
+    reports: bool = False
 
 
 def tellings(
@@ -67,9 +68,10 @@ def tellings(
         for part in parts or (None,):
             for to in rule.to:
                 person = recipient(to, case, rules, town, part)
-                own = part is not None and (len(parts) == 1 or to in rules.reporters)
-                of = part.department if part and own else None
-                found.setdefault(person, Telling(rule.id, person, rules.channels(rule), of))
+                reports = part is not None and to in rules.reporters
+                of = part.department if part and (reports or len(parts) == 1) else None
+                channels = rules.channels(rule)
+                found.setdefault(person, Telling(rule.id, person, channels, of, reports))
     return tuple(found.values())
 
 
@@ -110,6 +112,12 @@ def _superior(part: Part, case: Case, rules: Rules, town: Town) -> str:
 def _unit(case: Case, level: str | None, town: Town) -> str | None:
     """Return the unit of a level that the case lies in."""
     return town.at_level(case.grid or case.village or town.root, level)
+
+
+def role_in(town: Town, department: str, staff: str, roles: Collection[str]) -> str | None:
+    """Return the role that somebody holds in a department; None where he holds none of these."""
+    serving = town.departments.get(department, {})
+    return next((role for role in sorted(roles) if staff in serving.get(role, ())), None)
 
 
 def is_staff(person: str) -> bool:

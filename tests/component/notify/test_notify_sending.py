@@ -15,6 +15,7 @@ from services.notify.towns import Towns
 from tests import factories
 from tests.component.notify import world as worlds
 from tests.component.notify.world import (
+    DUE,
     REPORTER_PHONE,
     Gateway,
     World,
@@ -71,7 +72,7 @@ async def test_a_deadline_is_told_on_the_tenant_s_own_clock(
     clock = {"offsets": [{"from_at": "2020-01-01T00:00:00Z", "seconds": ahead}]}
     await world.town({"kind": "clock", "id": "clock", "body": clock})
     opened = world.opened()
-    await world.hear(opened, warned(opened.subject_id))
+    await world.hear(opened, warned(opened.subject_id, DUE))
     async with world.sending():
         await world.until("accepted")
     (text,) = await gateway.texts()

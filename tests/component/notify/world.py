@@ -44,6 +44,7 @@ from services.notify.compiled import TEMPLATES_FILE, templates_from
 from services.notify.delivery import Deliverer
 from services.notify.handlers import RoutingEvents, on_registry, parse_registry, parse_routing
 from services.notify.record import Recorder
+from services.notify.replies import Replies
 from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
 from services.notify.towns import Towns
@@ -54,6 +55,7 @@ KEY_ID, SECRET, SIGN, RECEIPTS_TOKEN = "chuishao", "gateway-secret", "吹哨", "
 CALLBACK = f"/v1/receipts/aliyun?token={RECEIPTS_TOKEN}"
 WORKER = Owner(unit="g01", role="grid_worker", staff="s-gw-01")
 DUE = datetime(2025, 3, 5, 8, 30, tzinfo=UTC)  # 16:30 in the town
+AHEAD = datetime(2099, 3, 5, 8, 30, tzinfo=UTC)
 REPORTER_PHONE = "13812345678"
 
 # Real time, made short: each of these is seconds or minutes in earnest.
@@ -65,6 +67,7 @@ QUICK: dict[str, Any] = {
     "lookup_wait_s": 0.05,
     "lost_after_s": 2.0,
     "unresolved_after_s": 20,
+    "quiet_hours": False,  # whatever the hour is at which tests run
 }
 
 
@@ -182,7 +185,7 @@ class World:
 
     def claims(self, settings: NotifySettings, channels: dict[str, Channel]) -> Claims:
         needs = {name: channel.needs for name, channel in channels.items()}
-        return Claims(settings, self.pool, self.towns, needs)
+        return Claims(settings, self.pool, self.towns, needs, self.ring)
 
     async def until(self, state: str, messages: int = 1) -> None:
         """Wait until so many messages are in a state."""
@@ -223,6 +226,7 @@ class World:
             tokens,
             recorder,
             recorded,
+            Replies(self.towns, self.settings.reply_answer_wait_s),
             RECEIPTS_TOKEN,
         )
         app = make_app("notify", {})
@@ -271,7 +275,7 @@ def assigned(case_id: UUID, owner: Owner = WORKER, tenant: str = TENANT) -> Even
     return event(case_id, CaseAssignedV1(owner=owner, rule="roster"), tenant)
 
 
-def warned(case_id: UUID, due_at: datetime = DUE) -> Event:
+def warned(case_id: UUID, due_at: datetime = AHEAD) -> Event:
     return event(case_id, CaseDeadlineWarnedV1(deadline="class", due_at=due_at))
 
 
