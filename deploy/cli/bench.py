@@ -28,10 +28,10 @@ WARM_UP_S = 5.0
 REST_TIMEOUT_S = 120.0
 PORTS = 40
 # One worker gets more messages here than any provider would send to anybody.
-# They go out whatever the hour is.
+# They go by SMS, whatever the hour is.
 ENV = {
     "sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"},
-    "notify": {"NOTIFY_QUIET_HOURS": "false"},
+    "notify": {"NOTIFY_QUIET_HOURS": "false", "NOTIFY_APP_INBOX": "false"},
 }
 
 

@@ -48,7 +48,7 @@ REPORTS = 60
 QUIET_TIMEOUT_S = 120.0
 PACE_S = 0.25
 # What the story tells is seen on the sandbox's phones, whatever the hour is.
-TOLD_BY_SMS = {"notify": {"NOTIFY_QUIET_HOURS": "false"}}
+TOLD_BY_SMS = {"notify": {"NOTIFY_QUIET_HOURS": "false", "NOTIFY_APP_INBOX": "false"}}
 # The story's steps, from the start of a flow to its end: a profile without them cannot tell it.
 WORK: Sequence[dict[str, Any]] = (
     {"step": "first_ask"},

@@ -14,12 +14,14 @@ from services.chassis import crash, kafka, log
 from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
 from services.chassis.outbox import Relay
-from services.chassis.postgres import open_pool
+from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.notify import inbox
 from services.notify.api import Door, make_router
 from services.notify.channels.acs3 import AccessKey
 from services.notify.channels.aliyun_sms import Account, AliyunSms
+from services.notify.channels.app_inbox import AppInbox
 from services.notify.channels.lines import Lines
 from services.notify.channels.port import Channel
 from services.notify.claims import Claims
@@ -44,7 +46,7 @@ async def main() -> None:
     crash.arm(settings.mode)
     work, towns, keys = Work(), Towns(), KeyRing(settings.key_file)
     recorder, broker = Recorder(settings, towns), kafka.make_broker(settings, NAME)
-    async with open_pool(settings, NAME) as pool, open_channels(settings) as channels:
+    async with open_pool(settings, NAME) as pool, open_channels(settings, pool) as channels:
         relay = Relay(settings, pool, broker)
         needs = {name: channel.needs for name, channel in channels.items()}
         sender = Sender(
@@ -105,16 +107,18 @@ async def main() -> None:
             settings, pool, towns, keys, tokens, recorder, recorded, replies, receipts_token
         )
         app.include_router(make_router(door))
+        app.include_router(inbox.make_router(door))
         await serve(settings, app, work, run)
 
 
 @asynccontextmanager
-async def open_channels(settings: NotifySettings) -> AsyncIterator[dict[str, Channel]]:
+async def open_channels(settings: NotifySettings, pool: Pool) -> AsyncIterator[dict[str, Channel]]:
     """Open the channels that are configured; a message passes over the others."""
+    own: dict[str, Channel] = {"app": AppInbox(pool)} if settings.app_inbox else {}
     secret = _secret(settings.gateway_secret_file)
     if not (settings.gateway_url and settings.gateway_key_id and settings.gateway_sign_name):
         logger.warning("channel_not_configured", channel="sms")
-        yield {}
+        yield own
         return
     account = Account(
         str(settings.gateway_url),
@@ -124,7 +128,7 @@ async def open_channels(settings: NotifySettings) -> AsyncIterator[dict[str, Cha
     )
     timeout = httpx.Timeout(settings.gateway_deadline_s, connect=settings.gateway_connect_s)
     async with Lines.open(settings.send_concurrency, timeout) as lines:
-        yield {"sms": AliyunSms(account, lines, settings.gateway_deadline_s)}
+        yield {**own, "sms": AliyunSms(account, lines, settings.gateway_deadline_s)}
 
 
 def _secret(file: Path | None) -> str | None:

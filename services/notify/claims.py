@@ -15,6 +15,7 @@ from services.notify.domain.quiet import quiet_until
 from services.notify.domain.recipients import REPORTER, is_staff
 from services.notify.domain.turns import (
     CHANNELS,
+    STAFF,
     Action,
     Attempt,
     Drop,
@@ -197,7 +198,7 @@ class Claims:
             sealed = case.reporter if at_home else staff.get((one.tenant_id, one.recipient))
             situation = Situation(
                 needs=self._needs,
-                contacts=_CONTACTS.intersection(sealed["fields"] if sealed else ()),
+                contacts=_contacts(sealed, on_staff=(one.tenant_id, one.recipient) in staff),
                 paused=paused,
                 wanted=wanted(
                     one.notice,
@@ -220,6 +221,11 @@ class Claims:
         if until is None or not self._settings.quiet_hours:
             return 0.0
         return min((until - now).total_seconds(), _REST_S_MAX)
+
+
+def _contacts(sealed: Mapping[str, Any] | None, *, on_staff: bool) -> frozenset[str]:
+    known = _CONTACTS.intersection(sealed["fields"] if sealed else ())
+    return known | {STAFF} if on_staff else known
 
 
 def _words(intent: Intent, now: datetime) -> Mapping[str, str]:

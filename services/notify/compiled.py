@@ -14,10 +14,12 @@ from contracts.registry import Post, TenantClock
 from contracts.registry import Unit as UnitRecord
 from services.chassis.clock import Offsets
 from services.notify.domain.quiet import Quiet
+from services.notify.domain.recipients import SUPERIOR
 from services.notify.domain.town import Rule, Rules, Town, Unit
 from services.notify.domain.wording import REPLY_NONE, REPLY_UNCLEAR, Template, notice_of
 
 TEMPLATES_FILE = Path(__file__).with_name("templates.json")
+REFUSED = "whistle_refused"
 _DAY_S = 86_400
 _MONTH_DAYS, _YEAR_DAYS = 30, 365
 
@@ -60,8 +62,14 @@ def _reply_means(profile: Profile) -> Literal["app_ack", "remote"] | None:
 
 
 def _told(profile: Profile) -> tuple[Rule, ...]:
+    """Compile who is told what; of a refusal its arbiter hears also where no rule says so."""
     rules = profile.notifications.rules
-    return tuple(Rule(one.id or one.when, one.when, tuple(one.to), tuple(one.via)) for one in rules)
+    told = [Rule(one.id or one.when, one.when, tuple(one.to), tuple(one.via)) for one in rules]
+    if not any(rule.notice == REFUSED for rule in told):
+        there = {channel.id for channel in profile.notifications.channels}
+        via = next((one for one in ("sms", "app") if one in there), min(there))
+        told.append(Rule(REFUSED, REFUSED, (SUPERIOR,), (via,)))
+    return tuple(told)
 
 
 def _seconds(wait: Duration) -> float:

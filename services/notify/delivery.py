@@ -19,7 +19,7 @@ from services.notify.domain.progress import (
     RetryLater,
     Unknown,
 )
-from services.notify.domain.turns import NO_ADAPTER, NO_CONTACT
+from services.notify.domain.turns import NO_ADAPTER, NO_CONTACT, STAFF
 from services.notify.domain.wording import Template, text_of
 from services.notify.record import Told
 
@@ -53,10 +53,13 @@ class Deliverer:
         address = self._address(job, channel)
         if not isinstance(address, str):
             return None, _of(job, address)
-        return channel.masked(address), await self._reach(job, channel, address)
+        masked = None if channel.needs == STAFF else channel.masked(address)
+        return masked, await self._reach(job, channel, address)
 
     def _address(self, job: Job, channel: Channel) -> str | Permanent | RetryLater:
         """Open the contact; the answer says why there is no address, and never the contact."""
+        if channel.needs == STAFF:
+            return job.intent.recipient
         if job.sealed is None:
             return Permanent(NO_CONTACT)
         try:

@@ -167,8 +167,9 @@ def _owner(owner: facts.Owner) -> Owner:
 def _intents(
     event: Event, notice: str, case: Case, rules: Rules, town: Town, parts: Slots
 ) -> Iterator[Intent]:
-    known = parts.of(event)
-    for telling in tellings(notice, case, rules, town, parts_of(event)):
+    known, told = parts.of(event), parts_of(event)
+    of = {part.department: part for part in told}
+    for telling in tellings(notice, case, rules, town, told):
         whistle_id, due_at, code = None, getattr(event.data, "due_at", None), None
         if telling.department is not None:
             whistle_id, slot = known[telling.department]
@@ -184,7 +185,7 @@ def _intents(
             rule=telling.rule,
             recipient=telling.recipient,
             plan=Plan(telling.channels, rules.tries_max, rules.wait_s),
-            words=words(case, rules, town, telling.department, code),
+            words=words(case, rules, town, of.get(telling.department or ""), code),
             due_at=due_at,
             timezone=rules.timezone,
             whistle_id=whistle_id,

@@ -26,6 +26,8 @@ class NotifySettings(ServiceSettings):
     receipts_bytes_max: int = Field(1024 * 1024, ge=1_024)
     reply_answer_wait_s: float = Field(300, ge=0)  # between two answers to one number
 
+    app_inbox: bool = True  # false: nobody reads it yet, and messages pass over `app`
+
     send_concurrency: int = Field(32, ge=1, le=1_000)
     send_lease_s: float = Field(30, gt=0)
     send_poll_s: float = Field(0.5, gt=0)

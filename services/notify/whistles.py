@@ -22,7 +22,7 @@ from contracts.facts import (
 )
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection
-from services.notify.domain.recipients import Part
+from services.notify.domain.recipients import Owner, Part
 from services.notify.domain.replies import code_of
 from services.notify.domain.whistle import Slot
 from services.notify.store import cases, replies, slots
@@ -60,6 +60,7 @@ WHISTLE_NOTICES: Mapping[type[Fact], str] = {
     WhistleWarnedV1: "whistle_warned",
     WhistleMissedV1: "whistle_missed",
     CaseEscalatedV1: "whistle_escalated",
+    WhistleRefusedV1: "whistle_refused",
     WhistleCalledUpwardV1: "whistle_called_upward",
 }
 
@@ -134,11 +135,15 @@ class Slots:
 
 def parts_of(event: Event) -> tuple[Part, ...]:
     """Return the departments' parts that a fact tells of; none where it is no whistle's."""
-    level = None
+    named = (department for _, _, department in _keys(event))
     match event.data:
-        case CaseEscalatedV1(do="escalate", to_level=to_level):
-            level = to_level
-    return tuple(Part(department, level) for _, _, department in _keys(event))
+        case CaseEscalatedV1(do="escalate", to_level=level):
+            return tuple(Part(department, level) for department in named)
+        case WhistleRefusedV1(arbiter=arbiter, proposed=proposed):
+            who = Owner(**arbiter.model_dump())
+            return tuple(Part(one, arbiter=who, proposed=proposed) for one in named)
+        case _:
+            return tuple(map(Part, named))
 
 
 def _keys(event: Event) -> tuple[Key, ...]:

@@ -16,11 +16,11 @@ from deploy.seed.reports import reports
 
 SMALL = Size(villages=2, grids=6, household_groups=12, people=120)
 TENANT = "yihe"
-# A load test sends one worker more messages than a provider would take from anybody; and messages
-# go out whatever the hour is at which tests run.
+# A load test sends one worker more messages than a provider would take from anybody; and what is
+# told goes by SMS, whatever the hour is at which tests run.
 ENV = {
     "sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"},
-    "notify": {"NOTIFY_QUIET_HOURS": "false"},
+    "notify": {"NOTIFY_QUIET_HOURS": "false", "NOTIFY_APP_INBOX": "false"},
 }
 PORTS = 40
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.notify.domain.progress import Accepted, Missing, Outcome, Unknown
+from services.notify.domain.progress import Accepted, Delivered, Missing, Outcome, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Channel(Protocol):
 
     @property
     def needs(self) -> str:
-        """The kind of contact that it takes, such as `phone`."""
+        """The kind of contact that it takes, such as `phone`; `staff` where the person will do."""
         ...
 
     def address(self, contact: str) -> str | None:
@@ -52,4 +52,4 @@ class Channel(Protocol):
 
     async def send(self, message: OutMessage) -> Outcome: ...
 
-    async def look_up(self, question: Question) -> Accepted | Missing | Unknown: ...
+    async def look_up(self, question: Question) -> Accepted | Delivered | Missing | Unknown: ...

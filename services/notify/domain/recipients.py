@@ -37,10 +37,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A department's part, of which a notice tells. A rung that climbs names its `level`."""
+    """A department's part, of which a notice tells. A rung that climbs names its `level`.
+
+    Of a refusal, `arbiter` decides, and `proposed` is who should be called instead.
+    """
 
     department: str
     level: str | None = None
+    arbiter: Owner | None = None
+    proposed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +91,7 @@ def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None =
     if to == REPORTER:
         return REPORTER
     if to == HANDLER:
-        owner = case.owner
-        staff = owner.staff or town.first_on_roster(owner.unit, owner.role)
-        return staff or f"{_NOBODY}{owner.role}"
+        return _who(case.owner, town)
     if part is not None and to == SUPERIOR:
         return _superior(part, case, rules, town)
     if part is not None and to in rules.reporters:
@@ -98,8 +101,15 @@ def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None =
     return town.first_on_roster(unit, to) or f"{_NOBODY}{to}"
 
 
+def _who(owner: Owner, town: Town) -> str:
+    staff = owner.staff or town.first_on_roster(owner.unit, owner.role)
+    return staff or f"{_NOBODY}{owner.role}"
+
+
 def _superior(part: Part, case: Case, rules: Rules, town: Town) -> str:
-    """Return the department's head, or the supervisor at the level that a rung names."""
+    """Return the arbiter, the department's head, or the supervisor at a rung's level."""
+    if part.arbiter is not None:
+        return _who(part.arbiter, town)
     if part.level is None:
         staff = town.first_in_department(part.department, rules.heads)
         return staff or f"{_NOBODY}{SUPERIOR}/{part.department}"

@@ -20,6 +20,7 @@ AttemptState = Literal[
 NOBODY = "none"  # no channel is left: the turn is over
 # Every way that a profile may name, and that of messages which have none left.
 CHANNELS = ("sms", "wechat", "app", "voice", "screen", "console", NOBODY)
+STAFF = "staff"  # beside contacts: being somebody on the staff, which is all that an app needs
 NO_ADAPTER = "no_adapter"
 NO_CONTACT = "no_contact"
 EXPIRED = "expired"

@@ -10,7 +10,9 @@ SlotState = Literal[
     "over",  # reported in, corrected, refused, released or withdrawn
 ]
 # What nobody needs to be told any more once the case is closed.
-_UNTIL_CLOSED = frozenset({"deadline_warning", "whistle_called_upward"})
+_UNTIL_CLOSED = frozenset({"deadline_warning", "whistle_called_upward", "whistle_refused"})
+# What is told because a department is not awaited any more.
+_OF_ITS_END = frozenset({"whistle_refused"})
 _UNTIL_MISSED = frozenset({"whistle_warned"})
 # What is told of a miss, and of nothing else: a miss may be withdrawn.
 _ONCE_MISSED = frozenset({"whistle_missed", "whistle_escalated"})
@@ -37,7 +39,9 @@ def wanted(notice: str, slot: SlotState | None, *, closed: bool, overdue: bool =
     """
     if overdue and notice in _UNTIL_DUE:
         return False
-    if slot == "over" or (slot == "missed" and notice in _UNTIL_MISSED):
+    if slot == "over" and notice not in _OF_ITS_END:
+        return False
+    if slot == "missed" and notice in _UNTIL_MISSED:
         return False
     if slot == "called" and notice in _ONCE_MISSED:
         return False

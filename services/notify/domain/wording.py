@@ -6,7 +6,7 @@ from datetime import datetime
 from string import Template as Text
 from zoneinfo import ZoneInfo
 
-from services.notify.domain.recipients import Case
+from services.notify.domain.recipients import Case, Part
 from services.notify.domain.town import Rules, Town
 
 SINGLE_LENGTH_MAX = 70
@@ -70,18 +70,23 @@ def notice_of(text: str) -> str:
 
 
 def words(
-    case: Case, rules: Rules, town: Town, department: str | None = None, code: str | None = None
+    case: Case, rules: Rules, town: Town, part: Part | None = None, code: str | None = None
 ) -> dict[str, str]:
     """Return what texts may name of a case, or of a department's part in it, but for the due time.
 
     A department without a name is named by its id.
     """
+
+    def name(department: str | None) -> str:
+        return rules.departments.get(department, department) if department else ""
+
     return {
         "code": code or "",
         "number": case.number,
         "category": rules.categories.get(case.category, case.category),
         "place": _place(case, town) or rules.town_name,
-        "department": rules.departments.get(department, department) if department else "",
+        "department": name(part.department) if part else "",
+        "proposed": name(part.proposed) if part else "",
     }
 
 

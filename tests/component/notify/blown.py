@@ -42,7 +42,7 @@ def phone(staff_id: str) -> str:
 class Blown:
     """A case whose whistle calls departments, and the facts that may follow."""
 
-    def __init__(self, world: World, *departments: str, **more: str) -> None:
+    def __init__(self, world: World, *departments: str, **more: Any) -> None:
         self.opened = world.opened(**more)
         self.case_id, self.whistle_id = self.opened.subject_id, uuid4()
         called = [{"department": one, "lead": False, "due_at": DUE} for one in departments]

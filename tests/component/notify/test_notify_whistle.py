@@ -112,15 +112,17 @@ async def test_what_was_not_begun_is_void_once_a_department_is_not_awaited(
     one, before = Blown(world, *THREE), crossings()
     await world.hear(one.opened, one.blown, one.missed("police"))
     await world.hear(one.ending(how, "police"))
+    told = {("whistle_refused", "accepted"): 1} if how == "refused" else {}  # its arbiter
     async with world.sending():
         await world.until("void", 2)
-        await world.until("accepted", 2)
+        await world.until("accepted", 2 + len(told))
     assert await states(world) == {
         ("whistle_blown", "void"): 1,
         ("whistle_missed", "void"): 1,
         ("whistle_blown", "accepted"): 2,
+        **told,
     }
-    assert (len(await gateway.texts()), crossings()) == (2, before)
+    assert (len(await gateway.texts()), crossings()) == (2 + len(told), before)
 
 
 async def test_one_whose_refusal_is_rejected_is_called_again_and_told_of_its_new_deadline(
@@ -229,7 +231,7 @@ async def test_no_send_begins_unmarked_while_report_ins_become_known(world: Worl
     many = [Blown(world, *THREE) for _ in range(40)]
     await world.hear(*(fact for one in many for fact in (one.opened, one.blown)))
     came = [one.reported_in(name) for one in many for name in THREE]
-    async with open_channels(world.settings) as channels:
+    async with open_channels(world.settings, world.pool) as channels:
         claims = world.claims(world.settings.model_copy(update={"send_lease_s": 60}), channels)
         hearing = [world.hear(*came[n : n + 12]) for n in range(0, len(came), 12)]
         taking = [claims.take(15) for _ in range(5)]
@@ -247,7 +249,7 @@ async def test_whoever_begins_a_message_waits_for_a_report_in_that_is_being_writ
 ) -> None:
     one = Blown(world, "police")
     await world.hear(one.opened, one.blown)
-    async with open_channels(world.settings) as channels, world.pool.acquire() as conn:
+    async with open_channels(world.settings, world.pool) as channels, world.pool.acquire() as conn:
         async with conn.transaction():
             await conn.execute("UPDATE slot SET state = 'over'")
             taking = asyncio.create_task(world.claims(world.settings, channels).take(10))
@@ -311,9 +313,9 @@ async def test_one_department_never_silences_another(world: World, gateway: Gate
     await world.hear(one.reported_in("police"), one.ending("refused", "justice"))
     async with world.sending():
         await world.until("void", 4)
-        await world.until("accepted", 2)
+        await world.until("accepted", 3)  # the arbiter of the refusal is one
     court = phone(first("department_officer", "court"))
-    assert [message["phone"] for message in await gateway.messages()] == [court, court]
+    assert len(await gateway.messages(phone=court)) == 2
 
 
 async def test_a_department_without_anybody_is_seen(world: World) -> None:
@@ -337,3 +339,35 @@ async def test_a_call_upward_is_told_to_whoever_stays_owner(world: World, gatewa
     assert await gateway.texts() == [
         "【吹哨】250303-0001号件（邻里纠纷，柿红新村菊黄洼网格）已呼叫上级，仍由您负责。"
     ]
+
+
+async def test_a_refusal_is_told_to_its_arbiter(world: World, gateway: Gateway) -> None:
+    one, leader = Blown(world, "police", "justice"), first("town_leader")
+    await world.hear(one.opened, one.blown)
+    await world.hear(one.ending("refused", "police"))
+    async with world.sending():
+        await world.until("void")
+        await world.until("accepted", 2)
+    assert (await intents(world))["whistle_refused", leader, "police"] == 1
+    (text,) = await gateway.texts(phone=phone(leader))
+    assert text == "【吹哨】公安拒绝报到：250303-0001号件（邻里纠纷），提议自然资源所承办，请裁定。"
+
+
+async def test_a_town_that_has_a_rule_of_its_own_for_refusals_is_obeyed(world: World) -> None:
+    body = factories.town_lines()[1]["body"]["body"]
+    rules = [{"when": "whistle_refused", "to": ["center_clerk"], "via": ["sms"]}]
+    other = {**body, "notifications": {**body["notifications"], "rules": rules}}
+    lines = [{"kind": "profile", "id": "2", "body": {"version": 2, "body": other}}]
+    await world.registry(factories.registry_changes(world.ring, lines, change_set="v2"))
+    one = Blown(world, "police", profile_version=2)
+    await world.hear(one.opened, one.blown, one.ending("refused", "police"))
+    clerk = first("center_clerk")
+    assert await intents(world) == {("whistle_refused", clerk, "police"): 1}
+
+
+async def test_an_arbiter_without_a_person_is_looked_for_by_his_role(world: World) -> None:
+    one = Blown(world, "police")
+    gone = {"department": "police", "by": BY, "proposed": "land"}
+    arbiter = {"unit": "town", "role": "nobody_has_it"}
+    await world.hear(one.opened, one.fact(WhistleRefusedV1, **gone, arbiter=arbiter))
+    assert await intents(world) == {("whistle_refused", "role:nobody_has_it", "police"): 1}

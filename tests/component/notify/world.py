@@ -36,6 +36,7 @@ from services.chassis.inbox import Record
 from services.chassis.postgres import Pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.notify import inbox
 from services.notify.api import Door, make_router
 from services.notify.app import open_channels
 from services.notify.channels.port import Channel
@@ -68,6 +69,7 @@ QUICK: dict[str, Any] = {
     "lost_after_s": 2.0,
     "unresolved_after_s": 20,
     "quiet_hours": False,  # whatever the hour is at which tests run
+    "app_inbox": False,  # what is tested goes by SMS
 }
 
 
@@ -165,7 +167,7 @@ class World:
     async def sending(self, **more: Any) -> AsyncIterator[Sender]:
         """Run a sender while the block lasts."""
         settings = self.settings.model_copy(update=more)
-        async with open_channels(settings) as channels:
+        async with open_channels(settings, self.pool) as channels:
             sender, stopping = self.sender(settings, channels), asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sender.run(stopping))
@@ -231,6 +233,7 @@ class World:
         )
         app = make_app("notify", {})
         app.include_router(make_router(door))
+        app.include_router(inbox.make_router(door))
         return app
 
 

@@ -12,7 +12,7 @@ from deploy.sandbox.rules import count_segments, values_refusal
 from deploy.sandbox.settings import TemplateSettings
 from deploy.seed.town import generate
 from services.notify.compiled import TEMPLATES_FILE, rules_from, templates_from, town_from
-from services.notify.domain.recipients import Case, Owner
+from services.notify.domain.recipients import Case, Owner, Part
 from services.notify.domain.replies import code_of, listed
 from services.notify.domain.town import Rules, Town, Unit
 from services.notify.domain.wording import (
@@ -124,7 +124,7 @@ def test_the_longest_text_of_a_town_fits_one_segment_and_is_not_cut(name: str) -
     due = due_words(datetime(2025, 12, 31, 8, 30, tzinfo=UTC), NOON, rules.timezone)
     grids = [unit.id for unit in town.units.values() if unit.level == rules.levels["grid"]]
     every = [
-        words(case_at(grid, village, category), rules, town, department)
+        words(case_at(grid, village, category), rules, town, Part(department, proposed=department))
         for grid in grids
         for village in [town.at_level(grid, rules.levels["village"])]
         for category in rules.categories
