@@ -34,6 +34,7 @@ def sandbox_command(layout: Layout, secrets: Secrets, towns: Iterable[Sequence[E
             "callback_url": f"{layout.url('notify')}/v1/receipts/aliyun?token={token}",
             "delay_s": 0.5,
         },
+        "replies": {"callback_url": f"{layout.url('notify')}/v1/replies/aliyun?token={token}"},
         "page": {"frame_ancestors": ["'self'", layout.url("console")]},
     }
     path = place / "config.json"

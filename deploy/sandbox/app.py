@@ -16,6 +16,7 @@ from deploy.sandbox.limits import AccountThrottle, Nonces, SendWindows
 from deploy.sandbox.messages import Messages
 from deploy.sandbox.provider import Provider
 from deploy.sandbox.receipts import Reporter
+from deploy.sandbox.replies import Replies
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.signature import SKEW_MAX
 from deploy.sandbox.truth import TruthFile
@@ -42,9 +43,11 @@ def build_app(
         provider.reporter.resume()
         async with asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(provider.reporter.run())
+            answering = tasks.create_task(provider.replies.run())
             log.info("sandbox_started", messages=len(provider.messages), port=settings.port)
             yield
             telling.cancel()
+            answering.cancel()
         if truth:
             truth.close()
         log.info("sandbox_stopped", messages=len(provider.messages))
@@ -85,6 +88,7 @@ def build_provider(
         closing=closing,
         messages=messages,
         reporter=Reporter(settings.receipts, messages, clock),
+        replies=Replies(settings.replies, clock),
         faults=FaultBoard(settings.faults_max),
         windows=windows,
         throttle=AccountThrottle(settings.limits.account_per_s_max),

@@ -75,6 +75,16 @@ class ReceiptSettings(Part):
     pending_max: Count = 100_000
 
 
+class ReplySettings(Part):
+    """Where answers on the phones are pushed; without a URL nobody can answer."""
+
+    callback_url: HttpUrl | None = None
+    timeout_s: Seconds = 5.0
+    retry_first_s: Seconds = 1.0
+    retry_longest_s: Seconds = 60.0
+    pending_max: Count = 1_000
+
+
 class PageSettings(Part):
     """What one look at the page may cost."""
 
@@ -101,6 +111,7 @@ class SandboxSettings(BaseSettings):
     truth_file: Path | None = None
     limits: LimitSettings = LimitSettings()
     receipts: ReceiptSettings = ReceiptSettings()
+    replies: ReplySettings = ReplySettings()
     page: PageSettings = PageSettings()
     messages_max: Count = 50_000
     nonces_max: Count = 200_000

@@ -43,10 +43,30 @@ function keepReading(old, card) {
   const before = old.querySelector(".texts");
   const after = card.querySelector(".texts");
   const hasFocus = document.activeElement === before;
+  const form = old.querySelector(".reply"); // with what somebody is writing in it
+  const writing = form?.contains(document.activeElement) ? document.activeElement : null;
   const { scrollTop, scrollHeight } = before;
   old.replaceWith(card);
-  if (hasFocus) after.focus({ preventScroll: true });
+  if (form) card.querySelector(".reply")?.replaceWith(form);
+  (hasFocus ? after : writing)?.focus({ preventScroll: true });
   if (scrollTop > 0) after.scrollTop = scrollTop + after.scrollHeight - scrollHeight;
+}
+
+async function reply(event) {
+  const form = event.target.closest(".reply");
+  if (!form) return;
+  event.preventDefault();
+  const content = form.elements.content.value.trim();
+  if (!content) return;
+  const said = form.querySelector(".said");
+  const address = `/phones/${form.closest(".phone").id}/replies`;
+  const answer = await fetch(address, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ content }),
+  }).catch(() => null);
+  said.textContent = answer?.ok ? form.dataset.sent : form.dataset.failed;
+  if (answer?.ok) form.reset();
 }
 
 function bringUp() {
@@ -127,6 +147,7 @@ function tellTime() {
   }
 }
 
+phones.addEventListener("submit", reply);
 heldButton.addEventListener("click", () => {
   bringUp();
   window.scrollTo({ top: 0 });
