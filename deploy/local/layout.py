@@ -22,7 +22,7 @@ PORTS = {
     "postgres": 8,
 }
 SERVICES = ("ledger", "routing", "notify", "console", "intake")
-GATEWAY_KEY_ID, SIGN_NAME = "chuishao", "吹哨"
+GATEWAY_KEY_ID, SIGN_NAME, SHOW_NUMBER = "chuishao", "吹哨", "057100000000"
 REPLICA_STRIDE = 20  # the second replica of a service listens so far above the first
 
 
@@ -78,6 +78,8 @@ class Layout:
                     "GATEWAY_SIGN_NAME": SIGN_NAME,
                     "GATEWAY_SECRET_FILE": str(secrets.gateway_secret_file),
                     "RECEIPTS_TOKEN_FILE": str(secrets.receipts_token_file),
+                    "VOICE_URL": self.url("sandbox"),
+                    "VOICE_SHOW_NUMBER": SHOW_NUMBER,
                 }
             case _:
                 return {}

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from deploy.sandbox import control, gateway, phones
+from deploy.sandbox.calls import CALLS
 from deploy.sandbox.faults import FaultBoard
 from deploy.sandbox.limits import AccountThrottle, Nonces, SendWindows
 from deploy.sandbox.messages import Messages
@@ -78,11 +79,14 @@ def build_provider(
     """What an earlier process wrote down counts, also against how often somebody is written to."""
     messages = Messages(settings.messages_max, truth)
     windows = SendWindows(settings.frequency(), settings.messages_max)
+    call_windows = SendWindows(settings.call_frequency(), settings.messages_max)
     for message in messages.every():
-        windows.count((message.phone, message.template_code), message.accepted_at)
+        key = (message.phone, CALLS if message.call else message.template_code)
+        (call_windows if message.call else windows).count(key, message.accepted_at)
     return Provider(
         settings=settings,
         catalogue=settings.catalogue(),
+        call_catalogue=settings.call_catalogue(),
         secrets=settings.secrets(),
         clock=clock,
         closing=closing,
@@ -91,6 +95,7 @@ def build_provider(
         replies=Replies(settings.replies, clock),
         faults=FaultBoard(settings.faults_max),
         windows=windows,
+        call_windows=call_windows,
         throttle=AccountThrottle(settings.limits.account_per_s_max),
         # As long as a request with that nonce could still carry an acceptable date.
         nonces=Nonces(2 * SKEW_MAX, settings.nonces_max),

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from deploy.sandbox.provider import Provider, TheProvider
+from deploy.sandbox.receipts import HEARD, HUNG_UP
 from deploy.sandbox.truth import Message
 from deploy.sandbox.words import WORDS, Language, ago, clock_time, exact_time
 
@@ -82,6 +83,7 @@ class Page:
             tail=phone[-4:],
             total=messages.count(phone),
             texts=[(message, lamp(message)) for message in shown],
+            state=state,
             words=words,
             ago=lambda at: ago(at, now, words),
             can_reply=self._provider.replies.connected,
@@ -111,6 +113,16 @@ def lamp(message: Message) -> str:
     if message.receipt is None:
         return "waiting"
     return "delivered" if message.receipt.success else "failed"
+
+
+def state(message: Message) -> str:
+    """Name what is known of a text or a call, as `WORDS` has it."""
+    if not message.call:
+        return lamp(message)
+    if message.receipt is None:
+        return "ringing"
+    ends = {HEARD: "call_answered", HUNG_UP: "call_hung_up"}
+    return ends.get(message.receipt.err_code, "call_missed")
 
 
 router = APIRouter()
@@ -152,9 +164,11 @@ class ReplyBody(BaseModel):
 async def reply(card_id: str, body: ReplyBody, request: Request, provider: TheProvider) -> None:
     """Answer the last text on a phone, as its owner would."""
     phone = page_of(request).phone_of(card_id)
-    if phone is None or not provider.replies.connected:
+    of_phone = provider.messages.find(phone, None) if phone else ()
+    texts = [message for message in of_phone if not message.call]
+    if not texts or not provider.replies.connected:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no such phone, or nobody hears replies")
-    provider.replies.answer(provider.messages.newest(phone, 1)[0], body.content)
+    provider.replies.answer(texts[-1], body.content)
 
 
 @router.get("/phones/events")

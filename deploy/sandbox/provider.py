@@ -29,6 +29,7 @@ Fields = Mapping[str, str]
 class Provider:
     settings: SandboxSettings
     catalogue: Catalogue
+    call_catalogue: Catalogue
     secrets: Mapping[str, str]
     clock: Callable[[], datetime]
     closing: asyncio.Event
@@ -37,6 +38,7 @@ class Provider:
     replies: Replies
     faults: FaultBoard
     windows: SendWindows
+    call_windows: SendWindows
     throttle: AccountThrottle
     nonces: Nonces
 

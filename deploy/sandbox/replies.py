@@ -12,7 +12,8 @@ from itertools import count
 import httpx
 import structlog
 
-from deploy.sandbox.receipts import RETRY_FACTOR, DueQueue, china_time, confirms
+from deploy.sandbox.due import DueQueue
+from deploy.sandbox.receipts import RETRY_FACTOR, china_time, confirms
 from deploy.sandbox.settings import ReplySettings
 from deploy.sandbox.truth import Message
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +16,7 @@ from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import BadToken, Identity, TokenCheck
 from services.notify import views
-from services.notify.receipts import ALIYUN, read_receipts, take_receipts
+from services.notify.receipts import ALIYUN, ALIYUN_VOICE, read_receipts, take_receipts
 from services.notify.record import Recorder
 from services.notify.replies import Replies, read_replies
 from services.notify.settings import NotifySettings
@@ -64,13 +64,16 @@ class Door:
             zh, en = "这件事不归您的单位。", "This case does not belong to your unit."
             raise Problem(403, "unit_not_allowed", zh, en)
 
-    def check_provider(self, provider: str, token: str) -> None:
+    def check_provider(
+        self, provider: str, token: str, known_providers: Sequence[str] = (ALIYUN,)
+    ) -> None:
         """Compare in constant time: a push carries no other proof of who sends it."""
         known = self.receipts_token
         if known is None or not hmac.compare_digest(token.encode(), known.encode()):
             raise Problem(401, "token_invalid", "回执地址的口令不对。", "Wrong receipts token.")
-        if provider != ALIYUN:
-            zh, en = f"没有这个服务商，可用：{ALIYUN}。", f"No such provider; known: {ALIYUN}."
+        if provider not in known_providers:
+            named = ", ".join(known_providers)
+            zh, en = f"没有这个服务商，可用：{named}。", f"No such provider; known: {named}."
             raise Problem(404, "provider_unknown", zh, en)
 
 
@@ -100,8 +103,9 @@ def make_router(door: Door) -> APIRouter:
     async def post_receipts(
         provider: str, request: Request, token: Annotated[str, Query(max_length=256)] = ""
     ) -> dict[str, int | str]:
-        door.check_provider(provider, token)
-        receipts = read_receipts(await _body(request, door.settings.receipts_bytes_max), door.keys)
+        door.check_provider(provider, token, (ALIYUN, ALIYUN_VOICE))
+        body = await _body(request, door.settings.receipts_bytes_max)
+        receipts = read_receipts(provider, body, door.keys)
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
             await take_receipts(conn, door.recorder, receipts)
         door.recorded()

@@ -21,11 +21,12 @@ from services.notify import inbox
 from services.notify.api import Door, make_router
 from services.notify.channels.acs3 import AccessKey
 from services.notify.channels.aliyun_sms import Account, AliyunSms
+from services.notify.channels.aliyun_voice import AliyunVoice, CallAccount
 from services.notify.channels.app_inbox import AppInbox
 from services.notify.channels.lines import Lines
 from services.notify.channels.port import Channel
 from services.notify.claims import Claims
-from services.notify.compiled import templates_from
+from services.notify.compiled import all_templates
 from services.notify.delivery import Deliverer
 from services.notify.handlers import RoutingEvents, on_registry, parse_registry, parse_routing
 from services.notify.record import Recorder
@@ -53,7 +54,7 @@ async def main() -> None:
             settings,
             pool,
             Claims(settings, pool, towns, needs, keys),
-            Deliverer(keys, channels, templates_from()),
+            Deliverer(keys, channels, all_templates()),
             recorder,
             relay.wake,
         )
@@ -128,7 +129,19 @@ async def open_channels(settings: NotifySettings, pool: Pool) -> AsyncIterator[d
     )
     timeout = httpx.Timeout(settings.gateway_deadline_s, connect=settings.gateway_connect_s)
     async with Lines.open(settings.send_concurrency, timeout) as lines:
-        yield {**own, "sms": AliyunSms(account, lines, settings.gateway_deadline_s)}
+        given: dict[str, Channel] = {
+            **own,
+            "sms": AliyunSms(account, lines, settings.gateway_deadline_s),
+        }
+        if settings.voice_url and settings.voice_show_number:
+            calls = CallAccount(
+                str(settings.voice_url),
+                account.key,
+                settings.voice_show_number,
+                settings.template_codes,
+            )
+            given["voice"] = AliyunVoice(calls, lines, settings.gateway_deadline_s)
+        yield given
 
 
 def _secret(file: Path | None) -> str | None:

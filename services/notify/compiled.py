@@ -16,9 +16,17 @@ from services.chassis.clock import Offsets
 from services.notify.domain.quiet import Quiet
 from services.notify.domain.recipients import SUPERIOR
 from services.notify.domain.town import Rule, Rules, Town, Unit
-from services.notify.domain.wording import REPLY_NONE, REPLY_UNCLEAR, Template, notice_of
+from services.notify.domain.wording import (
+    CALL_CONFIRMED,
+    REPLY_NONE,
+    REPLY_UNCLEAR,
+    Template,
+    notice_of,
+)
 
 TEMPLATES_FILE = Path(__file__).with_name("templates.json")
+CALL_TEMPLATES_FILE = Path(__file__).with_name("call_templates.json")
+_OWN = frozenset({*NOTICES, REPLY_UNCLEAR, REPLY_NONE, CALL_CONFIRMED})
 REFUSED = "whistle_refused"
 _DAY_S = 86_400
 _MONTH_DAYS, _YEAR_DAYS = 30, 365
@@ -138,9 +146,14 @@ def templates_from(path: Path = TEMPLATES_FILE) -> dict[str, Template]:
     found: dict[str, Template] = {}
     for one in TypeAdapter(list[_TemplateRecord]).validate_json(path.read_bytes()):
         template = Template(one.name, one.content, one.variables)
-        if notice_of(one.code) not in {*NOTICES, REPLY_UNCLEAR, REPLY_NONE} or one.code in found:
+        if notice_of(one.code) not in _OWN or one.code in found:
             raise ValueError(f"{path.name}: {one.code} is no notice, or stands twice")
         if template.named != set(one.variables):
             raise ValueError(f"{path.name}: {one.code}: content and variables differ")
         found[one.code] = template
     return found
+
+
+def all_templates() -> dict[str, Template]:
+    """Return what is written and what is spoken, by its code."""
+    return {**templates_from(), **templates_from(CALL_TEMPLATES_FILE)}

@@ -20,6 +20,9 @@ class NotifySettings(ServiceSettings):
     gateway_sign_name: str | None = Field(None, min_length=2, max_length=12)
     gateway_connect_s: float = Field(3, gt=0)
     gateway_deadline_s: float = Field(10, gt=0)
+    # https://dyvmsapi.aliyuncs.com, or the sandbox; with the number that is bought to call from.
+    voice_url: HttpUrl | None = None
+    voice_show_number: str | None = Field(None, pattern="^[0-9]{5,20}$")
     # Our template's code -> the provider's, where it gave another than ours.
     template_codes: dict[str, str] = Field(default_factory=dict)
     receipts_token_file: Path | None = None

@@ -69,6 +69,16 @@ async function reply(event) {
   if (answer?.ok) form.reset();
 }
 
+async function press(event) {
+  const button = event.target.closest(".keys button");
+  if (!button) return;
+  await fetch(`/sandbox/calls/${button.parentElement.dataset.call}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ key: button.dataset.key }),
+  }).catch(() => null); // the card tells what came of it
+}
+
 function bringUp() {
   for (const id of held) {
     const card = document.getElementById(id);
@@ -148,6 +158,7 @@ function tellTime() {
 }
 
 phones.addEventListener("submit", reply);
+phones.addEventListener("click", press);
 heldButton.addEventListener("click", () => {
   bringUp();
   window.scrollTo({ top: 0 });

@@ -15,7 +15,9 @@ _CUT = "…"
 UNKNOWN_DUE = "规定时限"  # of a clock that cannot be told yet
 # What a reply is answered with: which codes may be answered, or that there is nothing to answer.
 REPLY_UNCLEAR, REPLY_NONE = "reply_unclear", "reply_none"
-_REPLY = "_reply"  # behind a notice: its text that can be answered
+# Behind a notice: its text that can be answered; what is spoken in a call.
+_REPLY, _CALL = "_reply", "_call"
+CALL_CONFIRMED = "call_confirmed"  # what is spoken once the key is pressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,14 @@ def shorten(text: str, most: int) -> str:
 
 def text_of(notice: str, channel: str, words: Mapping[str, str]) -> str:
     """Name the text that tells a notice: by SMS, whoever has a code to answer is told of it."""
+    if channel == "voice":
+        return f"{notice}{_CALL}"
     return f"{notice}{_REPLY}" if channel == "sms" and words.get("code") else notice
 
 
 def notice_of(text: str) -> str:
     """Return the notice that a text tells."""
-    return text.removesuffix(_REPLY)
+    return text.removesuffix(_REPLY).removesuffix(_CALL)
 
 
 def words(

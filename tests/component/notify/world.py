@@ -41,7 +41,7 @@ from services.notify.api import Door, make_router
 from services.notify.app import open_channels
 from services.notify.channels.port import Channel
 from services.notify.claims import Claims
-from services.notify.compiled import TEMPLATES_FILE, templates_from
+from services.notify.compiled import CALL_TEMPLATES_FILE, TEMPLATES_FILE, all_templates
 from services.notify.delivery import Deliverer
 from services.notify.handlers import RoutingEvents, on_registry, parse_registry, parse_routing
 from services.notify.record import Recorder
@@ -53,6 +53,7 @@ from tests import factories
 from tests.factories import TENANT
 
 KEY_ID, SECRET, SIGN, RECEIPTS_TOKEN = "chuishao", "gateway-secret", "吹哨", "receipts-token"
+SHOW_NUMBER = "057100000000"
 CALLBACK = f"/v1/receipts/aliyun?token={RECEIPTS_TOKEN}"
 WORKER = Owner(unit="g01", role="grid_worker", staff="s-gw-01")
 DUE = datetime(2025, 3, 5, 8, 30, tzinfo=UTC)  # 16:30 in the town
@@ -180,7 +181,7 @@ class World:
             settings,
             self.pool,
             self.claims(settings, channels),
-            Deliverer(self.ring, channels, templates_from()),
+            Deliverer(self.ring, channels, all_templates()),
             Recorder(settings, self.towns),
             lambda: None,
         )
@@ -311,8 +312,20 @@ class Gateway:
         found: list[dict[str, Any]] = answer.json()["messages"]
         return found
 
+    async def calls(self, count: int) -> list[dict[str, Any]]:
+        """Return the calls that have rung, once there are so many."""
+        async with asyncio.timeout(30):
+            while len(rung := [m for m in await self.messages() if m["call"]]) < count:
+                await asyncio.sleep(0.01)
+        return rung
+
+    async def press(self, call: dict[str, Any], key: str) -> int:
+        """Answer a call and press a key; none: hang up."""
+        path = f"/sandbox/calls/{call['message_id']}"
+        return (await self.http.post(path, json={"key": key})).status_code
+
     async def texts(self, **where: Any) -> list[str]:
-        return [message["text"] for message in await self.messages(**where)]
+        return [one["text"] for one in await self.messages(**where) if not one["call"]]
 
 
 class SilentServer(uvicorn.Server):
@@ -346,8 +359,16 @@ async def gateway(
             "sign_names": [SIGN],
             "templates_file": TEMPLATES_FILE,
             "limits": {"per_day_max": None},
+            "call_templates_file": CALL_TEMPLATES_FILE,
+            "calls": {
+                "show_numbers": [SHOW_NUMBER],
+                "per_minute_max": None,
+                "per_hour_max": None,
+                "per_day_max": None,
+            },
             "receipts": {
                 "callback_url": callback_url,
+                "calls_url": callback_url and callback_url.replace("/aliyun?", "/aliyun_voice?"),
                 "delay_s": 0,
                 "retry_first_s": 0.01,
                 "retry_longest_s": 0.05,

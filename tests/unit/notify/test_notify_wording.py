@@ -11,11 +11,18 @@ from deploy.sandbox.rules import Template as SandboxTemplate
 from deploy.sandbox.rules import count_segments, values_refusal
 from deploy.sandbox.settings import TemplateSettings
 from deploy.seed.town import generate
-from services.notify.compiled import TEMPLATES_FILE, rules_from, templates_from, town_from
+from services.notify.compiled import (
+    CALL_TEMPLATES_FILE,
+    TEMPLATES_FILE,
+    rules_from,
+    templates_from,
+    town_from,
+)
 from services.notify.domain.recipients import Case, Owner, Part
 from services.notify.domain.replies import code_of, listed
 from services.notify.domain.town import Rules, Town, Unit
 from services.notify.domain.wording import (
+    CALL_CONFIRMED,
     REPLY_NONE,
     REPLY_UNCLEAR,
     Template,
@@ -24,6 +31,7 @@ from services.notify.domain.wording import (
     notice_of,
     segments,
     shorten,
+    text_of,
     words,
 )
 from services.notify.handlers import NOTICES
@@ -33,6 +41,15 @@ TOWNS = ("changping", "gucheng", "haohuahong", "yidukou", "yihe")
 LONGEST_SIGN = "【某某县某某镇人民政府办】"  # 12 characters, the most a signature may have
 TEMPLATES = templates_from()
 OWNER = Owner("town", "center_clerk")
+
+
+def test_every_notice_can_be_spoken() -> None:
+    spoken = templates_from(CALL_TEMPLATES_FILE)
+    assert {notice_of(name) for name in spoken} - {CALL_CONFIRMED} == set(NOTICES.values())
+    assert all(text_of(notice, "voice", {}) in spoken for notice in NOTICES.values())
+    assert all(
+        one.content.endswith("听清请按1。") for n, one in spoken.items() if "_call" in n[-5:]
+    )
 
 
 def test_every_notice_that_is_sent_has_its_text() -> None:
