@@ -164,7 +164,7 @@ def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 
             due_at = next(one.due_at for one in called if one.department == department)
             return replace(slot, due_at=due_at)
         case WhistleRuledV1(ruling="reject", due_at=due_at):
-            return Slot(due_at=due_at)
+            return Slot(due_at=due_at, code=slot.code)
         case WhistleWarnedV1(due_at=due_at):
             return replace(slot, due_at=due_at)
         case WhistleMissedV1(due_at=due_at):

@@ -39,7 +39,7 @@ def wanted(notice: str, slot: SlotState | None, *, closed: bool, overdue: bool =
     """
     if overdue and notice in _UNTIL_DUE:
         return False
-    if slot == "over" and notice not in _OF_ITS_END:
+    if (slot == "over") is not (notice in _OF_ITS_END):
         return False
     if slot == "missed" and notice in _UNTIL_MISSED:
         return False

@@ -10,17 +10,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from contracts.facts import (
+    CaseEscalatedV1,
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleCorrectedV1,
     WhistleDeadlineMovedV1,
     WhistleMissedV1,
     WhistleRefusedV1,
-    WhistleReleasedV1,
-    WhistleReportedInV1,
     WhistleRuledV1,
-    WhistleWarnedV1,
-    WhistleWithdrawnV1,
 )
 from services.notify.app import open_channels
 from services.notify.claims import Ending, Job
@@ -135,7 +132,7 @@ async def test_one_whose_refusal_is_rejected_is_called_again_and_told_of_its_new
     await world.hear(one.fact(WhistleMissedV1, later, department="police", due_at=later))
     async with world.sending():
         await world.until("accepted", 3)
-    assert "请于3月5日 17:30前报到" in "".join(await gateway.texts())
+    assert "3月5日 17:30前回CODE报到" in coded("".join(await gateway.texts()))
 
 
 async def test_of_a_refusal_that_is_accepted_and_of_an_arrivals_ladder_nobody_is_told(
