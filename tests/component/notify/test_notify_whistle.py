@@ -13,7 +13,6 @@ from contracts.facts import (
     CaseEscalatedV1,
     WhistleBlownV1,
     WhistleCalledUpwardV1,
-    WhistleCorrectedV1,
     WhistleDeadlineMovedV1,
     WhistleMissedV1,
     WhistleRefusedV1,
