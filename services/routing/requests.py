@@ -53,7 +53,8 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
     if isinstance(done, Refused):
         seq = await cases.next_seq(conn, *key)
         through = asked.channel if isinstance(asked, MessageRepliedV1) else asked.front_end
-        told = {"act": "report_in", "code": done.code, "front_end": through, "by": asked.by}
+        told: dict[str, object] = {"act": "report_in", "code": done.code, "by": asked.by}
+        told["front_end"] = through
         if slot is not None:
             told |= {"whistle_id": slot.whistle_id, "department": slot.department}
         await announce(conn, [about.telling([Fact("case.step_refused.v1", told)], seq)])
