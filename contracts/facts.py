@@ -681,6 +681,22 @@ class MessageFailedV1(Fact):
     code: str
 
 
+class MessageRepliedV1(Fact):
+    """Published by notify when somebody reports in by answering a message.
+
+    Keyed by the slot's case. It counts from the moment at which the broker took it; `replied_at`
+    is the provider's word and only shown.
+    """
+
+    TYPE = "message.replied.v1"
+    whistle_id: UUID
+    department: str
+    means: Means
+    by: Actor
+    channel: str
+    replied_at: AwareDatetime | None = None
+
+
 def _by_type(*models: type[Fact]) -> dict[str, type[Fact]]:
     return {model.TYPE: model for model in models}
 
@@ -725,5 +741,5 @@ ROUTING_FACTS = _by_type(
     WhistleAnsweredV1,
     WhistleUnansweredV1,
 )
-NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1)
+NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1, MessageRepliedV1)
 TASK_FACTS = _by_type(TaskGivenV1, TaskChangedV1)

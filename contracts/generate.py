@@ -42,7 +42,7 @@ FACTS: Mapping[str, tuple[Topic, Mapping[str, type[Fact]]]] = {
 READERS: Mapping[str, tuple[str, ...]] = {
     INTAKE_EVENTS.name: ("routing", "ledger"),
     ROUTING_EVENTS.name: ("intake", "notify", "ledger", "console"),
-    NOTIFY_EVENTS.name: ("ledger",),
+    NOTIFY_EVENTS.name: ("routing", "ledger"),
     LEDGER_REGISTRY.name: ("intake", "routing", "notify", "console"),
     TASKS: ("department",),
 }

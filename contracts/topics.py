@@ -79,7 +79,7 @@ NOTIFY_EVENTS = Topic(
     partitions=24,
     retention_ms=30 * DAY_MS,
     log_append_time=True,
-    what="what became of each message to a person",
+    what="what became of each message to a person, and what people answered",
 )
 LEDGER_REGISTRY = Topic(
     "ledger.registry",

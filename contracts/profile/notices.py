@@ -13,6 +13,7 @@ NOTICES: Mapping[str, str] = {
     "whistle_warned": "报到时限将到",
     "whistle_missed": "未报到",
     "whistle_escalated": "未报到上报",
+    "whistle_refused": "拒绝报到",
     "whistle_called_upward": "呼叫上级",
     "urgent_after_hours": "班后急事",
     "backup_called": "请B角补位",

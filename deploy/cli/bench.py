@@ -28,7 +28,7 @@ WARM_UP_S = 5.0
 REST_TIMEOUT_S = 120.0
 PORTS = 40
 # One worker gets more messages here than any provider would send to anybody.
-NO_LIMITS = {"sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"}}
+ENV = {"sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"}}
 
 
 def bodies(running: Running, tenant: str) -> Iterator[dict[str, Any]]:
@@ -112,7 +112,7 @@ def bench(
     async def work() -> None:
         facts = machine()
         with TemporaryDirectory(prefix="bench-") as place:
-            layout = Layout(Path(place), unused_ports(PORTS)[0], NO_LIMITS)
+            layout = Layout(Path(place), unused_ports(PORTS)[0], ENV)
             wanted = Wanted(layout, [town_wish(DEMO_TOWN, SIZE)], erase=True)
             async with whole_stack(wanted, lambda line: err.print(f"[dim]· {line}[/dim]")) as stack:
                 measured = await measure(stack, rate, seconds)

@@ -1,5 +1,6 @@
 """Where everything of one development stack is: ports, files, settings of each service."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ PORTS = {
     "postgres": 8,
 }
 SERVICES = ("ledger", "routing", "notify", "console", "intake")
-GATEWAY_KEY_ID, SIGN_NAME = "chuishao", "吹哨"
+GATEWAY_KEY_ID, SIGN_NAME, SHOW_NUMBER = "chuishao", "吹哨", "057100000000"
+QUIETER = ("QUIET_HOURS", "APP_INBOX")
 REPLICA_STRIDE = 20  # the second replica of a service listens so far above the first
 
 
@@ -78,6 +80,10 @@ class Layout:
                     "GATEWAY_SIGN_NAME": SIGN_NAME,
                     "GATEWAY_SECRET_FILE": str(secrets.gateway_secret_file),
                     "RECEIPTS_TOKEN_FILE": str(secrets.receipts_token_file),
+                    "VOICE_URL": self.url("sandbox"),
+                    "VOICE_SHOW_NUMBER": SHOW_NUMBER,
+                    # What is sent shall be seen on the sandbox's phones, whatever the hour.
+                    **{name: os.environ.get(f"NOTIFY_{name}", "false") for name in QUIETER},
                 }
             case _:
                 return {}

@@ -15,7 +15,7 @@ from deploy.local.state import StackState
 # Which topics each service reads into its database.
 READS: Mapping[str, tuple[str, ...]] = {
     "intake": (ROUTING_EVENTS.name,),
-    "routing": (INTAKE_EVENTS.name, LEDGER_REGISTRY.name),
+    "routing": (INTAKE_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name),
     "notify": (ROUTING_EVENTS.name, LEDGER_REGISTRY.name),
     "ledger": (INTAKE_EVENTS.name, ROUTING_EVENTS.name, NOTIFY_EVENTS.name),
     "console": (ROUTING_EVENTS.name,),

@@ -4,13 +4,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 
-from deploy.local.layout import GATEWAY_KEY_ID, SIGN_NAME, Layout
+from deploy.local.layout import GATEWAY_KEY_ID, SHOW_NUMBER, SIGN_NAME, Layout
 from deploy.local.migrate import ROOT
 from deploy.local.process import Command
 from deploy.local.secrets import Secrets
 from deploy.seed.town import Entry
 
 TEMPLATES = ROOT / "services" / "notify" / "templates.json"
+CALL_TEMPLATES = TEMPLATES.with_name("call_templates.json")
 
 
 def sandbox_command(layout: Layout, secrets: Secrets, towns: Iterable[Sequence[Entry]]) -> Command:
@@ -28,12 +29,16 @@ def sandbox_command(layout: Layout, secrets: Secrets, towns: Iterable[Sequence[E
         "access_keys": {GATEWAY_KEY_ID: secrets.gateway_secret_file.read_text()},
         "sign_names": [SIGN_NAME],
         "templates_file": str(TEMPLATES),
+        "call_templates_file": str(CALL_TEMPLATES),
+        "calls": {"show_numbers": [SHOW_NUMBER]},
         "names_file": str(names),
         "truth_file": str(place / "truth.ndjson"),
         "receipts": {
             "callback_url": f"{layout.url('notify')}/v1/receipts/aliyun?token={token}",
+            "calls_url": f"{layout.url('notify')}/v1/receipts/aliyun_voice?token={token}",
             "delay_s": 0.5,
         },
+        "replies": {"callback_url": f"{layout.url('notify')}/v1/replies/aliyun?token={token}"},
         "page": {"frame_ancestors": ["'self'", layout.url("console")]},
     }
     path = place / "config.json"

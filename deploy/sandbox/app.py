@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from deploy.sandbox import control, gateway, phones
+from deploy.sandbox.calls import CALLS
 from deploy.sandbox.faults import FaultBoard
 from deploy.sandbox.limits import AccountThrottle, Nonces, SendWindows
 from deploy.sandbox.messages import Messages
 from deploy.sandbox.provider import Provider
 from deploy.sandbox.receipts import Reporter
+from deploy.sandbox.replies import Replies
 from deploy.sandbox.settings import SandboxSettings
 from deploy.sandbox.signature import SKEW_MAX
 from deploy.sandbox.truth import TruthFile
@@ -42,9 +44,11 @@ def build_app(
         provider.reporter.resume()
         async with asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(provider.reporter.run())
+            answering = tasks.create_task(provider.replies.run())
             log.info("sandbox_started", messages=len(provider.messages), port=settings.port)
             yield
             telling.cancel()
+            answering.cancel()
         if truth:
             truth.close()
         log.info("sandbox_stopped", messages=len(provider.messages))
@@ -75,18 +79,23 @@ def build_provider(
     """What an earlier process wrote down counts, also against how often somebody is written to."""
     messages = Messages(settings.messages_max, truth)
     windows = SendWindows(settings.frequency(), settings.messages_max)
+    call_windows = SendWindows(settings.call_frequency(), settings.messages_max)
     for message in messages.every():
-        windows.count((message.phone, message.template_code), message.accepted_at)
+        key = (message.phone, CALLS if message.call else message.template_code)
+        (call_windows if message.call else windows).count(key, message.accepted_at)
     return Provider(
         settings=settings,
         catalogue=settings.catalogue(),
+        call_catalogue=settings.call_catalogue(),
         secrets=settings.secrets(),
         clock=clock,
         closing=closing,
         messages=messages,
         reporter=Reporter(settings.receipts, messages, clock),
+        replies=Replies(settings.replies, clock),
         faults=FaultBoard(settings.faults_max),
         windows=windows,
+        call_windows=call_windows,
         throttle=AccountThrottle(settings.limits.account_per_s_max),
         # As long as a request with that nonce could still carry an acceptable date.
         nonces=Nonces(2 * SKEW_MAX, settings.nonces_max),

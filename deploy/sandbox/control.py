@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from deploy.sandbox.faults import Active, Faults
@@ -54,6 +55,25 @@ async def forget_messages(provider: TheProvider) -> None:
     provider.messages.record(Cleared(at=provider.clock()))
     provider.reporter.forget()
     provider.windows.forget()
+    provider.call_windows.forget()
+
+
+class CallEnd(BaseModel):
+    """A key that is pressed; without one the call is hung up."""
+
+    model_config = ConfigDict(extra="forbid")
+    key: Annotated[str, Field(pattern=r"^[0-9*#]?$")] = ""
+
+
+@router.post("/sandbox/calls/{message_id}", status_code=HTTPStatus.NO_CONTENT)
+async def end_call(message_id: str, end: CallEnd, provider: TheProvider) -> None:
+    """Answer a call that rings, and press a key or hang up."""
+    message = provider.messages.get(message_id)
+    if message is None or not message.call:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such call")
+    if message.receipt is not None or message.reached_at is None:
+        raise HTTPException(HTTPStatus.CONFLICT, "it does not ring any more")
+    provider.reporter.end_call(message, end.key)
 
 
 @router.get("/sandbox/faults")

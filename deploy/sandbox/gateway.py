@@ -1,4 +1,4 @@
-"""`POST /` as Dysmsapi 2017-05-25 answers it. Voice calls will stand beside SendSms in ACTIONS."""
+"""`POST /` as Dysmsapi and Dyvmsapi answer it: both are 2017-05-25, and sign alike."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -6,6 +6,7 @@ from http import HTTPStatus
 from fastapi import Request, Response
 from starlette.routing import Route
 
+from deploy.sandbox.calls import place_call
 from deploy.sandbox.details import answer_question, read_question
 from deploy.sandbox.provider import Fields, Provider, answer, provider_of, refuse
 from deploy.sandbox.receipts import CHINA
@@ -39,11 +40,16 @@ async def query_send_details(provider: Provider, request: Request, fields: Field
     question = read_question(fields, today)
     if isinstance(question, Refusal):
         return refuse(question)
-    return answer(answer_question(question, provider.messages.find(question.phone, None)))
+    of_phone = provider.messages.find(question.phone, None)
+    return answer(answer_question(question, (one for one in of_phone if not one.call)))
 
 
 Action = Callable[[Provider, Request, Fields], Awaitable[Response]]
-ACTIONS: Mapping[str, Action] = {"SendSms": send_sms, "QuerySendDetails": query_send_details}
+ACTIONS: Mapping[str, Action] = {
+    "SendSms": send_sms,
+    "QuerySendDetails": query_send_details,
+    "IvrCall": place_call,
+}
 
 
 async def call(request: Request) -> Response:

@@ -36,9 +36,14 @@ class Messages:
         self._next_change = asyncio.Event()
 
     def report(self, message_id: str, receipt: Receipt) -> Message | None:
-        """The message with its receipt, or None if it has been forgotten meanwhile."""
-        if message_id in self._by_id:
-            self.record(Reported(message_id=message_id, receipt=receipt))
+        """The message with its receipt; None if it is forgotten, or the operator has spoken."""
+        known = self._by_id.get(message_id)
+        if known is None or known.receipt is not None:
+            return None
+        self.record(Reported(message_id=message_id, receipt=receipt))
+        return self._by_id[message_id]
+
+    def get(self, message_id: str) -> Message | None:
         return self._by_id.get(message_id)
 
     def take(self, message_id: str, at: datetime) -> None:

@@ -15,9 +15,11 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.sse import format_sse_event
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from deploy.sandbox.provider import Provider, TheProvider
+from deploy.sandbox.receipts import HEARD, HUNG_UP
 from deploy.sandbox.truth import Message
 from deploy.sandbox.words import WORDS, Language, ago, clock_time, exact_time
 
@@ -81,12 +83,19 @@ class Page:
             tail=phone[-4:],
             total=messages.count(phone),
             texts=[(message, lamp(message)) for message in shown],
+            state=state,
             words=words,
             ago=lambda at: ago(at, now, words),
+            can_reply=self._provider.replies.connected,
         )
 
     def card_id(self, phone: str) -> str:
         return f"phone-{sha256(f'{self._salt}{phone}'.encode()).hexdigest()[:12]}"
+
+    def phone_of(self, card_id: str) -> str | None:
+        """Return whose card it is."""
+        phones = self._provider.messages.phones()
+        return next((phone for phone in phones if self.card_id(phone) == card_id), None)
 
     def counts(self, lang: Language) -> str:
         messages, limit = self._provider.messages, self._provider.settings.page.phones_max
@@ -104,6 +113,16 @@ def lamp(message: Message) -> str:
     if message.receipt is None:
         return "waiting"
     return "delivered" if message.receipt.success else "failed"
+
+
+def state(message: Message) -> str:
+    """Name what is known of a text or a call, as `WORDS` has it."""
+    if not message.call:
+        return lamp(message)
+    if message.receipt is None:
+        return "ringing"
+    ends = {HEARD: "call_answered", HUNG_UP: "call_hung_up"}
+    return ends.get(message.receipt.err_code, "call_missed")
 
 
 router = APIRouter()
@@ -132,6 +151,24 @@ async def show(
                 name, asked, COOKIE_AGE_S, path="/phones", httponly=True, samesite="lax"
             )
     return response
+
+
+class ReplyBody(BaseModel):
+    """What is answered on a phone."""
+
+    model_config = ConfigDict(extra="forbid")
+    content: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+@router.post("/phones/{card_id}/replies", status_code=HTTPStatus.ACCEPTED)
+async def reply(card_id: str, body: ReplyBody, request: Request, provider: TheProvider) -> None:
+    """Answer the last text on a phone, as its owner would."""
+    phone = page_of(request).phone_of(card_id)
+    of_phone = provider.messages.find(phone, None) if phone else ()
+    texts = [message for message in of_phone if not message.call]
+    if not texts or not provider.replies.connected:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no such phone, or nobody hears replies")
+    provider.replies.answer(texts[-1], body.content)
 
 
 @router.get("/phones/events")

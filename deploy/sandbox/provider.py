@@ -16,6 +16,7 @@ from deploy.sandbox.limits import AccountThrottle, Nonces, SendWindows
 from deploy.sandbox.messages import Messages
 from deploy.sandbox.receipts import Reporter
 from deploy.sandbox.refusal import Refusal
+from deploy.sandbox.replies import Replies
 from deploy.sandbox.rules import Catalogue
 from deploy.sandbox.settings import SandboxSettings
 
@@ -28,13 +29,16 @@ Fields = Mapping[str, str]
 class Provider:
     settings: SandboxSettings
     catalogue: Catalogue
+    call_catalogue: Catalogue
     secrets: Mapping[str, str]
     clock: Callable[[], datetime]
     closing: asyncio.Event
     messages: Messages
     reporter: Reporter
+    replies: Replies
     faults: FaultBoard
     windows: SendWindows
+    call_windows: SendWindows
     throttle: AccountThrottle
     nonces: Nonces
 

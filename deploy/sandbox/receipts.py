@@ -5,17 +5,16 @@ batches; a batch that is not confirmed comes again, perhaps behind later ones.
 """
 
 import asyncio
-import heapq
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from itertools import count
-from typing import Generic, TypeVar
 
 import httpx
 import structlog
+from pydantic import HttpUrl
 
+from deploy.sandbox.due import DueQueue
 from deploy.sandbox.faults import (
     OPERATOR_FAILURE,
     ReceiptBeforeAnswer,
@@ -32,10 +31,12 @@ from deploy.sandbox.truth import Message, Receipt
 
 CHINA = timezone(timedelta(hours=8), "+08:00")
 DELIVERED = "DELIVERED"
+# Of a call: heard to its end, hung up before that, not answered.
+HEARD, HUNG_UP, NOT_ANSWERED = "200000", "200001", "200003"
+CALL_WORDS = {HEARD: "用户听完语音", HUNG_UP: "用户提前挂机", NOT_ANSWERED: "用户收到呼叫但未接听"}
 RETRY_FACTOR = 2.0
 
 log = structlog.get_logger("sandbox")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Fate:
     held_s: float = 0.0
     before_answer: bool = False
     lost: bool = False
+    dtmf: str = ""
 
 
 def decide_fate(delay_s: float, faults: Sequence[ReceiptFault]) -> Fate:
@@ -70,6 +72,8 @@ def decide_fate(delay_s: float, faults: Sequence[ReceiptFault]) -> Fate:
 def fate_after_restart(message: Message, delay_s: float) -> Fate:
     """The plan died with the process; what the phone shows did not."""
     reached = message.reached_at is not None
+    if message.call:
+        return Fate(delay_s, reached, NOT_ANSWERED)
     return Fate(delay_s, reached, DELIVERED if reached else OPERATOR_FAILURE)
 
 
@@ -93,47 +97,30 @@ def receipt_body(message: Message, receipt: Receipt) -> dict[str, str | bool]:
     }
 
 
+def call_body(message: Message, receipt: Receipt) -> dict[str, str]:
+    """One element of the pushed array about a call, a `VoiceReport`: all its values are texts."""
+    at, answered = china_time(receipt.reported_at), receipt.err_code in (HEARD, HUNG_UP)
+    return {
+        "call_id": message.biz_id,
+        "out_id": message.out_id,
+        "caller": message.sign_name,
+        "callee": message.phone,
+        "originate_time": china_time(message.accepted_at),
+        "start_time": at if answered else "",
+        "end_time": at,
+        "duration": "10" if answered else "0",
+        "status_code": receipt.err_code,
+        "status_msg": receipt.err_msg,
+        "hangup_direction": "用户" if receipt.err_code == HUNG_UP else "机器",
+        "dtmf": receipt.dtmf,
+        "voice_type": "voice",
+    }
+
+
 def confirms(verdict: object) -> bool:
     """Only the number 0 does; a body that merely looks successful brings the receipts again."""
     code = verdict.get("code") if isinstance(verdict, dict) else None
     return type(code) is int and code == 0
-
-
-class DueQueue(Generic[T]):
-    """Things to do at their time; bounded, and the newest is turned away when it is full."""
-
-    def __init__(self, items_max: int) -> None:
-        self._items_max = items_max
-        self._heap: list[tuple[float, int, T]] = []
-        self._numbers = count()
-        self._filled = asyncio.Event()
-
-    def put(self, delay_s: float, item: T) -> None:
-        if len(self._heap) >= self._items_max:
-            log.warning("receipt_turned_away", pending=len(self._heap))
-            return
-        due = asyncio.get_running_loop().time() + delay_s
-        heapq.heappush(self._heap, (due, next(self._numbers), item))
-        self._filled.set()
-
-    def clear(self) -> None:
-        self._heap.clear()
-
-    async def take(self, items_max: int) -> list[T]:
-        """Wait until something is due; then all that is, as far as it is allowed."""
-        while True:
-            now = asyncio.get_running_loop().time()
-            taken: list[T] = []
-            while self._heap and self._heap[0][0] <= now and len(taken) < items_max:
-                taken.append(heapq.heappop(self._heap)[2])
-            if taken:
-                return taken
-            self._filled.clear()
-            wait_s = self._heap[0][0] - now if self._heap else None
-            try:
-                await asyncio.wait_for(self._filled.wait(), wait_s)
-            except TimeoutError:
-                continue
 
 
 @dataclass(slots=True, eq=False)
@@ -198,7 +185,7 @@ class Reporter:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._report_due())
-                if self._settings.callback_url:
+                if self._settings.callback_url or self._settings.calls_url:
                     tasks.create_task(self._push_due())
         finally:
             self.running = False
@@ -208,25 +195,34 @@ class Reporter:
             for message, fate in await self._due.take(self._settings.batch_max):
                 self._report(message, fate)
 
+    def end_call(self, message: Message, key: str) -> None:
+        """Somebody has answered a call: he pressed a key, or hung up without one."""
+        self._report(message, Fate(0, err_code=HEARD if key else HUNG_UP, dtmf=key))
+
     def _report(self, message: Message, fate: Fate) -> Push | None:
-        success = fate.err_code == DELIVERED
+        success = fate.err_code in (DELIVERED, HEARD)
+        words = "用户接收成功" if success else "用户接收失败"
         receipt = Receipt(
             success=success,
             err_code=fate.err_code,
-            err_msg="用户接收成功" if success else "用户接收失败",
+            err_msg=CALL_WORDS.get(fate.err_code, words),
             reported_at=self._clock(),
+            dtmf=fate.dtmf,
         )
         known = self._messages.report(message.message_id, receipt)
         return self._push(known, receipt, fate) if known else None
 
     def _push(self, message: Message, receipt: Receipt, fate: Fate) -> Push | None:
-        if self._settings.callback_url is None:
+        if self._url(message) is None:
             return None
         push = Push(message, receipt, fate, copies=fate.copies)
         if fate.held_s:
             self._held.append(push)
         self._pushes.put(fate.held_s, push)
         return push
+
+    def _url(self, message: Message) -> HttpUrl | None:
+        return self._settings.calls_url if message.call else self._settings.callback_url
 
     async def _push_due(self) -> None:
         timeout = httpx.Timeout(self._settings.timeout_s)
@@ -236,15 +232,21 @@ class Reporter:
                 due = await self._pushes.take(self._settings.batch_max)
                 # One that was held back may stand here twice.
                 batch = [push for push in dict.fromkeys(due) if not push.done]
-                if batch:
-                    self._settle(batch, taken=await self._tell(client, batch))
+                for call in (False, True):
+                    alike = [push for push in batch if push.message.call is call]
+                    if alike:
+                        self._settle(alike, taken=await self._tell(client, alike))
 
     async def _tell(self, client: httpx.AsyncClient, batch: Sequence[Push]) -> bool:
         """True if the callback has said that it has them."""
-        body = [receipt_body(push.message, push.receipt) for push in batch]
+        url, make = (
+            self._url(batch[0].message),
+            call_body if batch[0].message.call else receipt_body,
+        )
+        body = [make(push.message, push.receipt) for push in batch]
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                answer = await client.post(str(self._settings.callback_url), json=body)
+                answer = await client.post(str(url), json=body)
             verdict = answer.json() if answer.is_success else None
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
             log.info("receipts_not_taken", receipts=len(batch), reason=type(error).__name__)

@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from deploy.sandbox.limits import Frequency
 from deploy.sandbox.rules import PLACEHOLDER, TEXT_LENGTH_MAX, Catalogue, Template, read_number
 
-PATHS = ("templates_file", "names_file", "truth_file")
+PATHS = ("templates_file", "call_templates_file", "names_file", "truth_file")
 NAME_LENGTH_MAX = 60
 
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_LENGTH_MAX)]
@@ -66,6 +66,7 @@ class ReceiptSettings(Part):
     """How receipts are told to the callback; without a URL they show on the page only."""
 
     callback_url: HttpUrl | None = None
+    calls_url: HttpUrl | None = None
     delay_s: Annotated[float, Field(ge=0, le=3_600)] = 1.0
     batch_max: Annotated[int, Field(ge=1, le=1_000)] = 100
     timeout_s: Seconds = 5.0
@@ -73,6 +74,26 @@ class ReceiptSettings(Part):
     retry_longest_s: Seconds = 60.0
     attempts_max: Count = 10_000
     pending_max: Count = 100_000
+
+
+class CallSettings(Part):
+    """How often one number may be called, as the provider has it, and how long it rings."""
+
+    show_numbers: frozenset[Annotated[str, Field(pattern=r"^[0-9]{5,20}$")]] = frozenset()
+    ring_s: Seconds = 30.0
+    per_minute_max: Count | None = 1
+    per_hour_max: Count | None = 5
+    per_day_max: Count | None = 20
+
+
+class ReplySettings(Part):
+    """Where answers on the phones are pushed; without a URL nobody can answer."""
+
+    callback_url: HttpUrl | None = None
+    timeout_s: Seconds = 5.0
+    retry_first_s: Seconds = 1.0
+    retry_longest_s: Seconds = 60.0
+    pending_max: Count = 1_000
 
 
 class PageSettings(Part):
@@ -101,6 +122,10 @@ class SandboxSettings(BaseSettings):
     truth_file: Path | None = None
     limits: LimitSettings = LimitSettings()
     receipts: ReceiptSettings = ReceiptSettings()
+    replies: ReplySettings = ReplySettings()
+    calls: CallSettings = CallSettings()
+    call_templates: list[TemplateSettings] = []
+    call_templates_file: Path | None = None
     page: PageSettings = PageSettings()
     messages_max: Count = 50_000
     nonces_max: Count = 200_000
@@ -142,20 +167,22 @@ class SandboxSettings(BaseSettings):
     def secrets(self) -> dict[str, str]:
         return {key: secret.get_secret_value() for key, secret in self.access_keys.items()}
 
+    def call_frequency(self) -> Frequency:
+        calls = self.calls
+        return Frequency(calls.per_minute_max, calls.per_hour_max, calls.per_day_max)
+
     def frequency(self) -> Frequency:
         limits = self.limits
         return Frequency(limits.per_minute_max, limits.per_hour_max, limits.per_day_max)
 
     def catalogue(self) -> Catalogue:
-        """Templates of this file and of the templates file, each code once."""
-        specs = list(self.templates)
-        if self.templates_file:
-            text = self.templates_file.read_text("utf-8")
-            specs += TypeAdapter(list[TemplateSettings]).validate_json(text)
-        templates = {spec.code: spec.template() for spec in specs}
-        if len(templates) != len(specs):
-            raise ValueError("a template code is there twice")
-        return Catalogue(self.sign_names, templates)
+        """What is reviewed for texts."""
+        return Catalogue(self.sign_names, _templates(self.templates, self.templates_file))
+
+    def call_catalogue(self) -> Catalogue:
+        """What is reviewed for calls; a number to call from stands in a signature's place."""
+        templates = _templates(self.call_templates, self.call_templates_file)
+        return Catalogue(self.calls.show_numbers, templates)
 
     def names(self) -> dict[str, str]:
         """Whose phone it is, for the page alone: a provider does not know."""
@@ -167,3 +194,14 @@ class SandboxSettings(BaseSettings):
             if read_number(number) != number:
                 raise ValueError("a key of the names file is not an 11-digit mobile number")
         return names
+
+
+def _templates(given: list[TemplateSettings], file: Path | None) -> dict[str, Template]:
+    """Templates of the settings and of a file, each code once."""
+    specs = list(given)
+    if file:
+        specs += TypeAdapter(list[TemplateSettings]).validate_json(file.read_text("utf-8"))
+    templates = {spec.code: spec.template() for spec in specs}
+    if len(templates) != len(specs):
+        raise ValueError("a template code is there twice")
+    return templates

@@ -23,10 +23,14 @@ class Receipt(Line):
     err_code: str
     err_msg: str
     reported_at: AwareDatetime
+    dtmf: str = ""  # the key pressed in a call
 
 
 class Message(Line):
-    """One text to one phone. `reached_at` is empty if the operator never got it there."""
+    """One text or call to one phone. `reached_at` is empty if the operator never got it there.
+
+    Of a call, `text` is what is spoken, `biz_id` its id and `sign_name` who calls.
+    """
 
     kind: Literal["message"] = "message"
     message_id: str
@@ -39,6 +43,7 @@ class Message(Line):
     segments: int
     accepted_at: AwareDatetime
     reached_at: AwareDatetime | None
+    call: bool = False
     receipt: Receipt | None = None
     receipt_taken_at: AwareDatetime | None = None
 

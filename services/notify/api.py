@@ -1,8 +1,8 @@
-"""HTTP in: what became of a case's messages, and the receipts of providers."""
+"""HTTP in: what became of a case's messages; receipts and replies that providers push."""
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
@@ -10,13 +10,15 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request
 from starlette.requests import ClientDisconnect
 
+from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import BadToken, Identity, TokenCheck
 from services.notify import views
-from services.notify.receipts import ALIYUN, read_receipts, take_receipts
+from services.notify.receipts import ALIYUN, ALIYUN_VOICE, read_receipts, take_receipts
 from services.notify.record import Recorder
+from services.notify.replies import Replies, read_replies
 from services.notify.settings import NotifySettings
 from services.notify.store import attempts, cases, intents
 from services.notify.towns import Towns
@@ -40,6 +42,7 @@ class Door:
     tokens: TokenCheck
     recorder: Recorder
     recorded: Callable[[], None]
+    replies: Replies
     receipts_token: str | None = field(repr=False)
 
     def who(self, authorization: str | None) -> Identity:
@@ -61,13 +64,16 @@ class Door:
             zh, en = "这件事不归您的单位。", "This case does not belong to your unit."
             raise Problem(403, "unit_not_allowed", zh, en)
 
-    def check_provider(self, provider: str, token: str) -> None:
+    def check_provider(
+        self, provider: str, token: str, known_providers: Sequence[str] = (ALIYUN,)
+    ) -> None:
         """Compare in constant time: a push carries no other proof of who sends it."""
         known = self.receipts_token
         if known is None or not hmac.compare_digest(token.encode(), known.encode()):
             raise Problem(401, "token_invalid", "回执地址的口令不对。", "Wrong receipts token.")
-        if provider != ALIYUN:
-            zh, en = f"没有这个服务商，可用：{ALIYUN}。", f"No such provider; known: {ALIYUN}."
+        if provider not in known_providers:
+            named = ", ".join(known_providers)
+            zh, en = f"没有这个服务商，可用：{named}。", f"No such provider; known: {named}."
             raise Problem(404, "provider_unknown", zh, en)
 
 
@@ -87,17 +93,32 @@ def make_router(door: Door) -> APIRouter:
             kept = await intents.of_case(conn, who.tenant_id, case_id, limit + 1)
             tried = await attempts.of_intents(conn, [one.intent.key for one in kept])
             offsets = (await door.towns.offsets(conn, [who.tenant_id]))[who.tenant_id]
-        shown = [views.message_view(one, tried[one.intent.key], offsets) for one in kept[:limit]]
+            now = await database_now(conn)
+        shown = [
+            views.message_view(one, tried[one.intent.key], offsets, now) for one in kept[:limit]
+        ]
         return views.Messages(case_id=case_id, messages=shown, more=len(kept) > limit)
 
     @router.post("/receipts/{provider}", tags=["receipts"])
     async def post_receipts(
         provider: str, request: Request, token: Annotated[str, Query(max_length=256)] = ""
     ) -> dict[str, int | str]:
-        door.check_provider(provider, token)
-        receipts = read_receipts(await _body(request, door.settings.receipts_bytes_max), door.keys)
+        door.check_provider(provider, token, (ALIYUN, ALIYUN_VOICE))
+        body = await _body(request, door.settings.receipts_bytes_max)
+        receipts = read_receipts(provider, body, door.keys)
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
             await take_receipts(conn, door.recorder, receipts)
+        door.recorded()
+        return TAKEN
+
+    @router.post("/replies/{provider}", tags=["receipts"])
+    async def post_replies(
+        provider: str, request: Request, token: Annotated[str, Query(max_length=256)] = ""
+    ) -> dict[str, int | str]:
+        door.check_provider(provider, token)
+        said = read_replies(await _body(request, door.settings.receipts_bytes_max), door.keys)
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
+            await door.replies.take(conn, said)
         door.recorded()
         return TAKEN
 

@@ -14,19 +14,23 @@ from services.chassis import crash, kafka, log
 from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
 from services.chassis.outbox import Relay
-from services.chassis.postgres import open_pool
+from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.notify import inbox
 from services.notify.api import Door, make_router
 from services.notify.channels.acs3 import AccessKey
 from services.notify.channels.aliyun_sms import Account, AliyunSms
+from services.notify.channels.aliyun_voice import AliyunVoice, CallAccount
+from services.notify.channels.app_inbox import AppInbox
 from services.notify.channels.lines import Lines
 from services.notify.channels.port import Channel
 from services.notify.claims import Claims
-from services.notify.compiled import templates_from
+from services.notify.compiled import all_templates
 from services.notify.delivery import Deliverer
 from services.notify.handlers import RoutingEvents, on_registry, parse_registry, parse_routing
 from services.notify.record import Recorder
+from services.notify.replies import Replies
 from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
 from services.notify.towns import Towns
@@ -43,14 +47,14 @@ async def main() -> None:
     crash.arm(settings.mode)
     work, towns, keys = Work(), Towns(), KeyRing(settings.key_file)
     recorder, broker = Recorder(settings, towns), kafka.make_broker(settings, NAME)
-    async with open_pool(settings, NAME) as pool, open_channels(settings) as channels:
+    async with open_pool(settings, NAME) as pool, open_channels(settings, pool) as channels:
         relay = Relay(settings, pool, broker)
         needs = {name: channel.needs for name, channel in channels.items()}
         sender = Sender(
             settings,
             pool,
-            Claims(settings, pool, towns, needs),
-            Deliverer(keys, channels, templates_from()),
+            Claims(settings, pool, towns, needs, keys),
+            Deliverer(keys, channels, all_templates()),
             recorder,
             relay.wake,
         )
@@ -99,18 +103,23 @@ async def main() -> None:
         app = make_app("Chuishao notify", {"work": work.check, "outbox": relay.check})
         tokens = TokenCheck(settings.token_key_file)
         receipts_token = _secret(settings.receipts_token_file)
-        door = Door(settings, pool, towns, keys, tokens, recorder, recorded, receipts_token)
+        replies = Replies(towns, settings.reply_answer_wait_s)
+        door = Door(
+            settings, pool, towns, keys, tokens, recorder, recorded, replies, receipts_token
+        )
         app.include_router(make_router(door))
+        app.include_router(inbox.make_router(door))
         await serve(settings, app, work, run)
 
 
 @asynccontextmanager
-async def open_channels(settings: NotifySettings) -> AsyncIterator[dict[str, Channel]]:
+async def open_channels(settings: NotifySettings, pool: Pool) -> AsyncIterator[dict[str, Channel]]:
     """Open the channels that are configured; a message passes over the others."""
+    own: dict[str, Channel] = {"app": AppInbox(pool)} if settings.app_inbox else {}
     secret = _secret(settings.gateway_secret_file)
     if not (settings.gateway_url and settings.gateway_key_id and settings.gateway_sign_name):
         logger.warning("channel_not_configured", channel="sms")
-        yield {}
+        yield own
         return
     account = Account(
         str(settings.gateway_url),
@@ -120,7 +129,19 @@ async def open_channels(settings: NotifySettings) -> AsyncIterator[dict[str, Cha
     )
     timeout = httpx.Timeout(settings.gateway_deadline_s, connect=settings.gateway_connect_s)
     async with Lines.open(settings.send_concurrency, timeout) as lines:
-        yield {"sms": AliyunSms(account, lines, settings.gateway_deadline_s)}
+        given: dict[str, Channel] = {
+            **own,
+            "sms": AliyunSms(account, lines, settings.gateway_deadline_s),
+        }
+        if settings.voice_url and settings.voice_show_number:
+            calls = CallAccount(
+                str(settings.voice_url),
+                account.key,
+                settings.voice_show_number,
+                settings.template_codes,
+            )
+            given["voice"] = AliyunVoice(calls, lines, settings.gateway_deadline_s)
+        yield given
 
 
 def _secret(file: Path | None) -> str | None:

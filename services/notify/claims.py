@@ -10,29 +10,36 @@ from uuid import UUID
 from contracts.events import effect_id
 from services.chassis.clock import database_now
 from services.chassis.postgres import Connection, Pool
+from services.chassis.seal import KeyRing
+from services.notify.domain.quiet import quiet_until
 from services.notify.domain.recipients import REPORTER, is_staff
 from services.notify.domain.turns import (
-    NOBODY,
+    CHANNELS,
+    STAFF,
     Action,
     Attempt,
     Drop,
     GiveUp,
     LookUp,
+    Rest,
     Send,
     Situation,
     Wait,
+    channel_after,
     next_turn,
 )
 from services.notify.domain.whistle import wanted
 from services.notify.domain.wording import UNKNOWN_DUE, due_words
+from services.notify.phones import digest_of
 from services.notify.settings import NotifySettings
-from services.notify.store import attempts, cases, intents, registry, slots
+from services.notify.store import attempts, cases, intents, registry, replies, slots
 from services.notify.store.attempts import KeptAttempt, NewAttempt
 from services.notify.store.intents import Intent, KeptIntent, Turn
+from services.notify.store.replies import Texted
 from services.notify.towns import Towns
 
-# Every way that a profile may name, and that of intents which have none left.
-_CHANNELS = ("sms", "wechat", "app", "voice", "screen", "console", NOBODY)
+# However long quiet hours last, it is looked again meanwhile: a clock may be moved as we look.
+_REST_S_MAX = 300.0
 _CONTACTS = frozenset({"phone", "openid"})
 
 
@@ -81,15 +88,34 @@ class _Claimed:
             yield NewAttempt(intent.key, attempt_id, one)
 
     def turn(self) -> Turn | None:
-        """What the claim itself changes: the channel, and no lease where a pause is waited for."""
-        if not isinstance(self.action, Send | Wait):
+        """What the claim itself changes: the channel, and no lease where it has to wait."""
+        intent = self.kept.intent
+        match self.action:
+            case Rest(wait_s):
+                return Turn(intent.key, "open", None, self.channel, wait_s)
+            case Wait(channel):
+                return Turn(intent.key, "open", None, channel, 0.0)
+            case Send(channel):
+                return Turn(intent.key, "open", None, channel, None)
+            case _:
+                return None
+
+    @property
+    def channel(self) -> str:
+        """Whose turn it is."""
+        return channel_after(self.kept.intent.plan, [one.attempt for one in self.tried])
+
+    def texted(self, keys: KeyRing) -> Texted | None:
+        """Return whom a text goes to that can be answered."""
+        intent = self.kept.intent
+        if self.action != Send("sms") or intent.slot is None or not intent.words.get("code"):
             return None
-        wait_s = 0.0 if isinstance(self.action, Wait) else None
-        return Turn(self.kept.intent.key, "open", None, self.action.channel, wait_s)
+        number = digest_of(keys, intent.tenant_id, intent.recipient, self.sealed)
+        return Texted(number, *intent.slot, intent.recipient, intent.case_id) if number else None
 
     def task(self, late_at: float) -> Job | Ending | None:
         match self.action:
-            case Wait():
+            case Wait() | Rest():
                 return None
             case GiveUp() | Drop():
                 return Ending(self.kept.intent, self.action)
@@ -122,16 +148,22 @@ class Claims:
     """Hands out what is due; any number of processes may ask."""
 
     def __init__(
-        self, settings: NotifySettings, pool: Pool, towns: Towns, needs: Mapping[str, str]
+        self,
+        settings: NotifySettings,
+        pool: Pool,
+        towns: Towns,
+        needs: Mapping[str, str],
+        keys: KeyRing,
     ) -> None:
         self._settings, self._pool, self._towns, self._needs = settings, pool, towns, needs
+        self._keys = keys
 
     async def take(self, limit: int) -> list[Job | Ending]:
         """Lease what is due and commit its attempts; return what is to be done then."""
         late_at = time.monotonic() + self._settings.send_lease_s / 2
         async with self._pool.acquire() as conn, conn.transaction():
             paused = await intents.paused(conn)
-            free = [channel for channel in _CHANNELS if channel not in paused]
+            free = [channel for channel in CHANNELS if channel not in paused]
             lease = timedelta(seconds=self._settings.send_lease_s)
             due = await intents.claim(conn, free, limit, lease)
             if not due:
@@ -139,6 +171,9 @@ class Claims:
             claimed = await self._decide(conn, due, frozenset(paused))
             await attempts.insert(conn, [new for one in claimed for new in one.new_attempts()])
             await intents.update(conn, [turn for one in claimed if (turn := one.turn())])
+            await replies.put_texted(
+                conn, [texted for one in claimed if (texted := one.texted(self._keys))]
+            )
         return [task for one in claimed if (task := one.task(late_at))]
 
     async def _decide(
@@ -155,23 +190,42 @@ class Claims:
         claimed = []
         for kept in due:
             one = kept.intent
-            case = known[one.tenant_id, one.case_id]
+            case, tenant_now = (
+                known[one.tenant_id, one.case_id],
+                offsets[one.tenant_id].tenant_time(now),
+            )
             at_home = one.recipient == REPORTER
             sealed = case.reporter if at_home else staff.get((one.tenant_id, one.recipient))
             situation = Situation(
                 needs=self._needs,
-                contacts=_CONTACTS.intersection(sealed["fields"] if sealed else ()),
+                contacts=_contacts(sealed, on_staff=(one.tenant_id, one.recipient) in staff),
                 paused=paused,
                 wanted=wanted(
-                    one.notice, parts.get(one.slot) if one.slot else None, closed=case.case.closed
+                    one.notice,
+                    parts.get(one.slot) if one.slot else None,
+                    closed=case.case.closed,
+                    overdue=one.due_at is not None and one.due_at <= tenant_now,
                 ),
                 expired=(now - kept.created_at).total_seconds() > self._settings.message_age_s_max,
+                quiet_s=self._quiet_s(one, tenant_now),
             )
             done = tried[one.key]
             skipped, action = next_turn(one.plan, [a.attempt for a in done], situation)
-            words = _words(one, offsets[one.tenant_id].tenant_time(now))
+            words = _words(one, tenant_now)
             claimed.append(_Claimed(kept, done, sealed, skipped, action, words))
         return claimed
+
+    def _quiet_s(self, intent: Intent, now: datetime) -> float:
+        """Return how long to rest in quiet hours; the clocks of all towns run at one pace."""
+        until = quiet_until(intent.quiet, now, intent.timezone)
+        if until is None or not self._settings.quiet_hours:
+            return 0.0
+        return min((until - now).total_seconds(), _REST_S_MAX)
+
+
+def _contacts(sealed: Mapping[str, Any] | None, *, on_staff: bool) -> frozenset[str]:
+    known = _CONTACTS.intersection(sealed["fields"] if sealed else ())
+    return known | {STAFF} if on_staff else known
 
 
 def _words(intent: Intent, now: datetime) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -13,10 +13,21 @@ from contracts.profile import NOTICES, Duration, Profile
 from contracts.registry import Post, TenantClock
 from contracts.registry import Unit as UnitRecord
 from services.chassis.clock import Offsets
+from services.notify.domain.quiet import Quiet
+from services.notify.domain.recipients import SUPERIOR
 from services.notify.domain.town import Rule, Rules, Town, Unit
-from services.notify.domain.wording import Template
+from services.notify.domain.wording import (
+    CALL_CONFIRMED,
+    REPLY_NONE,
+    REPLY_UNCLEAR,
+    Template,
+    notice_of,
+)
 
 TEMPLATES_FILE = Path(__file__).with_name("templates.json")
+CALL_TEMPLATES_FILE = Path(__file__).with_name("call_templates.json")
+_OWN = frozenset({*NOTICES, REPLY_UNCLEAR, REPLY_NONE, CALL_CONFIRMED})
+REFUSED = "whistle_refused"
 _DAY_S = 86_400
 _MONTH_DAYS, _YEAR_DAYS = 30, 365
 
@@ -28,7 +39,7 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
         ProfileError: the profile has faults; each is named by its path.
     """
     profile = town_profile.parse(body)
-    retry = profile.notifications.retry
+    retry, quiet = profile.notifications.retry, profile.notifications.quiet_hours
     can = {role.id: frozenset(role.can) for role in profile.roles}
     return Rules(
         version=version,
@@ -45,12 +56,28 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
         reporters=frozenset(role for role, may in can.items() if "report_in" in may),
         heads=tuple(role for role, may in can.items() if {"report_in", "review"} <= may),
         supervisors=tuple(role for role, may in can.items() if {"supervise", "sign_off"} <= may),
+        reply_means=_reply_means(profile),
+        quiet=Quiet(quiet.start, quiet.end) if quiet else None,
+        loud_classes=frozenset(quiet.except_classes) if quiet else frozenset(),
     )
 
 
+def _reply_means(profile: Profile) -> Literal["app_ack", "remote"] | None:
+    for means in ("app_ack", "remote"):
+        if means in profile.whistle.report_in_means:
+            return means
+    return None
+
+
 def _told(profile: Profile) -> tuple[Rule, ...]:
+    """Compile who is told what; of a refusal its arbiter hears also where no rule says so."""
     rules = profile.notifications.rules
-    return tuple(Rule(one.id or one.when, one.when, tuple(one.to), tuple(one.via)) for one in rules)
+    told = [Rule(one.id or one.when, one.when, tuple(one.to), tuple(one.via)) for one in rules]
+    if not any(rule.notice == REFUSED for rule in told):
+        there = {channel.id for channel in profile.notifications.channels}
+        via = next((one for one in ("sms", "app") if one in there), min(there))
+        told.append(Rule(REFUSED, REFUSED, (SUPERIOR,), (via,)))
+    return tuple(told)
 
 
 def _seconds(wait: Duration) -> float:
@@ -98,7 +125,10 @@ def offsets_from(clock: TenantClock) -> Offsets:
 
 
 class _TemplateRecord(BaseModel):
-    """One template as a provider's operator submits it; our code is the notice's id."""
+    """One template as a provider's operator submits it; our code is the notice's id.
+
+    `…_reply` is the same notice for whoever can answer it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     code: Annotated[str, Field(pattern="^[A-Za-z0-9_]{1,64}$")]
@@ -116,9 +146,14 @@ def templates_from(path: Path = TEMPLATES_FILE) -> dict[str, Template]:
     found: dict[str, Template] = {}
     for one in TypeAdapter(list[_TemplateRecord]).validate_json(path.read_bytes()):
         template = Template(one.name, one.content, one.variables)
-        if one.code not in NOTICES or one.code in found:
+        if notice_of(one.code) not in _OWN or one.code in found:
             raise ValueError(f"{path.name}: {one.code} is no notice, or stands twice")
         if template.named != set(one.variables):
             raise ValueError(f"{path.name}: {one.code}: content and variables differ")
         found[one.code] = template
     return found
+
+
+def all_templates() -> dict[str, Template]:
+    """Return what is written and what is spoken, by its code."""
+    return {**templates_from(), **templates_from(CALL_TEMPLATES_FILE)}

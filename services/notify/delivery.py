@@ -19,8 +19,8 @@ from services.notify.domain.progress import (
     RetryLater,
     Unknown,
 )
-from services.notify.domain.turns import NO_ADAPTER, NO_CONTACT
-from services.notify.domain.wording import Template
+from services.notify.domain.turns import NO_ADAPTER, NO_CONTACT, STAFF
+from services.notify.domain.wording import Template, text_of
 from services.notify.record import Told
 
 log = structlog.get_logger()
@@ -53,10 +53,13 @@ class Deliverer:
         address = self._address(job, channel)
         if not isinstance(address, str):
             return None, _of(job, address)
-        return channel.masked(address), await self._reach(job, channel, address)
+        masked = None if channel.needs == STAFF else channel.masked(address)
+        return masked, await self._reach(job, channel, address)
 
     def _address(self, job: Job, channel: Channel) -> str | Permanent | RetryLater:
         """Open the contact; the answer says why there is no address, and never the contact."""
+        if channel.needs == STAFF:
+            return job.intent.recipient
         if job.sealed is None:
             return Permanent(NO_CONTACT)
         try:
@@ -79,11 +82,10 @@ class Deliverer:
                 return await channel.look_up(Question(job.attempt_id, address, job.begun_at))
             if time.monotonic() > job.late_at:
                 return RetryLater(LATE)  # this process slept: the lease may be over by the answer
-            template = self._templates[job.intent.notice]
+            name = text_of(job.intent.notice, job.channel, job.words)
+            template = self._templates[name]
             values = template.values(job.words)
-            message = OutMessage(
-                job.attempt_id, address, job.intent.notice, values, template.text(values)
-            )
+            message = OutMessage(job.attempt_id, address, name, values, template.text(values))
             return await channel.send(message)
         except Exception as error:  # noqa: BLE001 - one message must not stop the others
             log.error("call_failed", channel=job.channel, error=type(error).__name__)  # noqa: TRY400 - the traceback may hold the number

@@ -29,13 +29,13 @@ from services.chassis.metrics import count
 from services.chassis.postgres import Connection
 from services.notify.domain.recipients import Case, Named, Owner, tellings
 from services.notify.domain.town import Rules, Town
-from services.notify.domain.turns import Plan
+from services.notify.domain.turns import CHANNELS, Plan
 from services.notify.domain.wording import words
-from services.notify.store import cases, intents, slots
+from services.notify.store import cases, intents
 from services.notify.store.cases import Kept
 from services.notify.store.intents import Intent
 from services.notify.towns import Towns
-from services.notify.whistles import FACTS, WHISTLE_NOTICES, Slots, parts_of
+from services.notify.whistles import FACTS, WHISTLE_NOTICES, Slots, parts_of, slots_of
 
 # The kinds that tell who has a case or that somebody is to be told; no other is read.
 FOLLOWED: Mapping[str, type[Fact]] = {
@@ -81,7 +81,9 @@ def parse_registry(record: Record) -> Change | None:
 
 
 async def on_registry(conn: Connection, heard: Sequence[Heard[Change]]) -> None:
+    """Take in the registry; whoever's clock may have moved looks again at his quiet hours."""
     await apply_changes(conn, [one.message for one in heard])
+    await intents.stir(conn, CHANNELS, sorted({one.message.tenant_id for one in heard}))
 
 
 class RoutingEvents:
@@ -93,7 +95,7 @@ class RoutingEvents:
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
         known = await self._towns.known(conn, {one.message.tenant_id for one in heard})
         there = await cases.lock(conn, [_key(one.message) for one in heard])
-        parts = Slots(await slots.of_cases(conn, there))
+        parts = await slots_of(conn, there, [one.message for one in heard])
         found: list[Intent] = []
         for one in heard:
             event = one.message
@@ -199,11 +201,14 @@ def _due_at(fact: Fact) -> datetime | None:
 def _intents(
     event: Event, notice: str, case: Case, rules: Rules, town: Town, parts: Slots
 ) -> Iterator[Intent]:
-    known = parts.of(event)
-    for telling in tellings(notice, case, rules, town, parts_of(event), _named(event.data)):
-        whistle_id, due_at = None, _due_at(event.data)
+    known, told = parts.of(event), parts_of(event)
+    of = {part.department: part for part in told}
+    for telling in tellings(notice, case, rules, town, told, _named(event.data)):
+        whistle_id, due_at, code = None, _due_at(event.data), None
         if telling.department is not None:
-            whistle_id, due_at = known[telling.department]
+            whistle_id, slot = known[telling.department]
+            due_at = slot.due_at
+            code = slot.code if telling.reports and rules.reply_means else None
         yield Intent(
             tenant_id=event.tenant_id,
             intent_id=effect_id(event.event_id, f"{telling.rule}|{telling.recipient}"),
@@ -214,9 +219,10 @@ def _intents(
             rule=telling.rule,
             recipient=telling.recipient,
             plan=Plan(telling.channels, rules.tries_max, rules.wait_s),
-            words=words(case, rules, town, telling.department),
+            words=words(case, rules, town, of.get(telling.department or ""), code),
             due_at=due_at,
             timezone=rules.timezone,
             whistle_id=whistle_id,
             department=telling.department,
+            quiet=rules.quiet_for(case.case_class),
         )

@@ -20,10 +20,16 @@ class NotifySettings(ServiceSettings):
     gateway_sign_name: str | None = Field(None, min_length=2, max_length=12)
     gateway_connect_s: float = Field(3, gt=0)
     gateway_deadline_s: float = Field(10, gt=0)
-    # Notice -> the provider's code, where it gave another than ours.
+    # https://dyvmsapi.aliyuncs.com, or the sandbox; with the number that is bought to call from.
+    voice_url: HttpUrl | None = None
+    voice_show_number: str | None = Field(None, pattern="^[0-9]{5,20}$")
+    # Our template's code -> the provider's, where it gave another than ours.
     template_codes: dict[str, str] = Field(default_factory=dict)
     receipts_token_file: Path | None = None
     receipts_bytes_max: int = Field(1024 * 1024, ge=1_024)
+    reply_answer_wait_s: float = Field(300, ge=0)  # between two answers to one number
+
+    app_inbox: bool = True  # false: nobody reads it yet, and messages pass over `app`
 
     send_concurrency: int = Field(32, ge=1, le=1_000)
     send_lease_s: float = Field(30, gt=0)
@@ -33,6 +39,7 @@ class NotifySettings(ServiceSettings):
     lookup_wait_s: float = Field(5, ge=0)
     lost_after_s: float = Field(60, ge=0)  # a send not found by then was never made
     unresolved_after_s: float = Field(3_600, gt=0)  # a send that cannot be looked up for so long
+    quiet_hours: bool = True  # false: messages go out at any hour, whatever the profiles say
     message_age_s_max: float = Field(86_400, gt=0)
 
     @model_validator(mode="after")

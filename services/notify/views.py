@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services.chassis.clock import Offsets
+from services.notify.domain.quiet import quiet_until
 from services.notify.store.attempts import KeptAttempt
 from services.notify.store.intents import KeptIntent
 
@@ -31,7 +32,8 @@ class AttemptView(BaseModel):
 class MessageView(BaseModel):
     """One message to one person: a staff id, `reporter`, or `role:…` that nobody holds.
 
-    One with `department` tells of its part in `whistle_id`, and is void once that is over.
+    One with `department` tells of its part in `whistle_id`, and is void once that is over. Until
+    `quiet_until` it is not begun.
     """
 
     message_id: UUID
@@ -44,6 +46,7 @@ class MessageView(BaseModel):
     state: str
     code: str | None
     created_at: datetime
+    quiet_until: datetime | None
     decided_at: datetime | None
     attempts: list[AttemptView]
 
@@ -57,9 +60,11 @@ class Messages(BaseModel):
 
 
 def message_view(
-    kept: KeptIntent, attempts: Sequence[KeptAttempt], offsets: Offsets
+    kept: KeptIntent, attempts: Sequence[KeptAttempt], offsets: Offsets, now: datetime
 ) -> MessageView:
+    """Show a message; `now` is real time."""
     intent = kept.intent
+    quiet = intent.quiet if kept.state == "open" else None
     return MessageView(
         message_id=intent.intent_id,
         notice=intent.notice,
@@ -71,6 +76,7 @@ def message_view(
         state=kept.state,
         code=kept.code,
         created_at=offsets.tenant_time(kept.created_at),
+        quiet_until=quiet_until(quiet, offsets.tenant_time(now), intent.timezone),
         decided_at=_shown(kept.decided_at, offsets),
         attempts=[_attempt_view(one, offsets) for one in attempts],
     )

@@ -1,8 +1,8 @@
 """From facts of a whistle to the slots that notify keeps, and to what they give to tell."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from uuid import UUID
 
 from contracts.events import Event, Fact
@@ -22,9 +22,10 @@ from contracts.facts import (
 )
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection
-from services.notify.domain.recipients import Part
+from services.notify.domain.recipients import Owner, Part
+from services.notify.domain.replies import code_of
 from services.notify.domain.whistle import Slot
-from services.notify.store import slots
+from services.notify.store import cases, replies, slots
 from services.notify.store.intents import SlotKey as Key
 
 _Ending = (
@@ -59,28 +60,45 @@ WHISTLE_NOTICES: Mapping[type[Fact], str] = {
     WhistleWarnedV1: "whistle_warned",
     WhistleMissedV1: "whistle_missed",
     CaseEscalatedV1: "whistle_escalated",
+    WhistleRefusedV1: "whistle_refused",
     WhistleCalledUpwardV1: "whistle_called_upward",
 }
+
+
+async def slots_of(conn: Connection, keys: Iterable[cases.Key], events: Sequence[Event]) -> "Slots":
+    """Read the slots of cases whose locks the caller holds; those called now get their codes."""
+    known = await slots.of_cases(conn, keys)
+    blown = (event for event in events if isinstance(event.data, WhistleBlownV1))
+    new = sorted({key for event in blown for key in _keys(event)} - known.keys())
+    if not new:
+        return Slots(known, {})
+    last = await replies.draw(conn, Counter(tenant_id for tenant_id, _, _ in new))
+    codes = {}
+    for key in reversed(new):
+        codes[key] = code_of(last[key[0]])
+        last[key[0]] -= 1
+    return Slots(known, codes)
 
 
 class Slots:
     """The slots of a batch's cases, as the facts taken in so far have left them."""
 
-    def __init__(self, known: Mapping[Key, Slot]) -> None:
-        self._before, self._now = known, dict(known)
+    def __init__(self, known: Mapping[Key, Slot], codes: Mapping[Key, str]) -> None:
+        self._before, self._now, self._codes = known, dict(known), codes
         self._touched: dict[Key, UUID] = {}  # with its case
 
     def take_in(self, event: Event) -> str | None:
         """Learn what a fact tells of its slots, and return the notice that it gives."""
         notice = self._notice(event)
         for key in _keys(event):
-            self._now[key] = _after(self._now.get(key, Slot()), event, key[2])
+            slot = self._now.get(key, Slot(code=self._codes.get(key)))
+            self._now[key] = _after(slot, event, key[2])
             self._touched[key] = event.subject_id
         return notice
 
-    def of(self, event: Event) -> dict[str, tuple[UUID, datetime | None]]:
-        """Return the whistle and the due time of each department that a fact is about."""
-        return {key[2]: (key[1], self._now[key].due_at) for key in _keys(event)}
+    def of(self, event: Event) -> dict[str, tuple[UUID, Slot]]:
+        """Return the whistle and the slot of each department that a fact is about."""
+        return {key[2]: (key[1], self._now[key]) for key in _keys(event)}
 
     async def put(self, conn: Connection) -> None:
         """Write what was touched, and mark what was under way for those that have ended."""
@@ -117,11 +135,15 @@ class Slots:
 
 def parts_of(event: Event) -> tuple[Part, ...]:
     """Return the departments' parts that a fact tells of; none where it is no whistle's."""
-    level = None
+    named = (department for _, _, department in _keys(event))
     match event.data:
-        case CaseEscalatedV1(do="escalate", to_level=to_level):
-            level = to_level
-    return tuple(Part(department, level) for _, _, department in _keys(event))
+        case CaseEscalatedV1(do="escalate", to_level=level):
+            return tuple(Part(department, level) for department in named)
+        case WhistleRefusedV1(arbiter=arbiter, proposed=proposed):
+            who = Owner(**arbiter.model_dump())
+            return tuple(Part(one, arbiter=who, proposed=proposed) for one in named)
+        case _:
+            return tuple(map(Part, named))
 
 
 def _keys(event: Event) -> tuple[Key, ...]:
@@ -142,7 +164,7 @@ def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 
             due_at = next(one.due_at for one in called if one.department == department)
             return replace(slot, due_at=due_at)
         case WhistleRuledV1(ruling="reject", due_at=due_at):
-            return Slot(due_at=due_at)
+            return Slot(due_at=due_at, code=slot.code)
         case WhistleWarnedV1(due_at=due_at):
             return replace(slot, due_at=due_at)
         case WhistleMissedV1(due_at=due_at):

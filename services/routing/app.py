@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, ROUTING_EVENTS
+from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
 from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
@@ -14,15 +14,22 @@ from services.chassis.token import TokenCheck
 from services.routing import handing, pull, stages, stream, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
-from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
+from services.routing.handlers import (
+    IntakeEvents,
+    on_registry,
+    parse_intake,
+    parse_notify,
+    parse_registry,
+)
 from services.routing.recount import Recount
+from services.routing.requests import take_requests
 from services.routing.settings import RoutingSettings
 from services.routing.stream import Streams
 from services.routing.topics import TopicWatch, topics_of
 from services.routing.towns import Towns
 
 NAME = "routing"
-TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
+TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name)
 
 
 async def main() -> None:
@@ -65,6 +72,16 @@ async def main() -> None:
                     apply=IntakeEvents(towns, copied).apply,
                     committed=relay.wake,
                 )
+                replies = await kafka.subscribe(
+                    broker,
+                    settings,
+                    pool,
+                    topics=[NOTIFY_EVENTS.name],
+                    group="routing.replies",
+                    parse=parse_notify,
+                    apply=partial(take_requests, towns=towns),
+                    committed=relay.wake,
+                )
                 consumer = reports.subscriber.consumer
                 clockwork = Clockwork(settings, pool, towns, consumer, relay.wake)
                 work.waiting_for = None
@@ -75,7 +92,7 @@ async def main() -> None:
                 there = partial(topics_of, settings.kafka_bootstrap)
                 watch = TopicWatch(settings, pool, there, relay.wake)
                 tasks.create_task(watch.run(work.stopping))
-                tasks.create_task(kafka.consume_until_stopped(work, [reports]))
+                tasks.create_task(kafka.consume_until_stopped(work, [reports, replies]))
             await broker.stop()
 
         app = make_app("Chuishao routing", {"work": work.check, "outbox": relay.check})

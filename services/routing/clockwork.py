@@ -16,7 +16,7 @@ from typing import Literal
 import structlog
 
 from contracts.events import effect_id
-from contracts.topics import INTAKE_EVENTS
+from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS
 from services.chassis import inbox
 from services.chassis.batch import Consumer, is_passing
 from services.chassis.clock import database_now
@@ -37,6 +37,8 @@ from services.routing.towns import Towns
 log = structlog.get_logger()
 
 _SEEN_MAX = 10_000
+# Where acts are handed in. Both are keyed and parted alike: a case has one partition on each.
+_HANDED_IN = (INTAKE_EVENTS, NOTIFY_EVENTS)
 Outcome = tuple[Due, Literal["fired", "void"]]
 
 
@@ -77,7 +79,8 @@ class Clockwork:
     ) -> None:
         self._settings, self._pool, self._towns = settings, pool, towns
         self._consumer, self._announced = consumer, announced
-        self._gate = Gate(timedelta(seconds=settings.timer_margin_s))
+        margin = timedelta(seconds=settings.timer_margin_s)
+        self._gates = {topic: Gate(margin) for topic in _HANDED_IN}
         self._told_until = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -98,9 +101,7 @@ class Clockwork:
         """Fire one batch of what has come due; return how many timers got their outcome."""
         async with self._pool.acquire() as conn:
             now = await database_now(conn)  # before the ends are read: they are at least as new
-            ends = await end_offsets(self._consumer, INTAKE_EVENTS.name, INTAKE_EVENTS.partitions)
-            self._gate.saw(ends, now)
-            cleared = self._gate.cleared(await inbox.processed(conn, INTAKE_EVENTS.name))
+            cleared = await self._cleared(conn, now)
             async with conn.transaction():
                 due = await timers.due(conn, now, cleared, self._settings.timer_batch_max)
                 if due:
@@ -110,6 +111,15 @@ class Clockwork:
             self._announced()
             log.info("timers_decided", timers=len(due))
         return len(due)
+
+    async def _cleared(self, conn: Connection, now: datetime) -> dict[int, datetime]:
+        """Return up to when each partition has been read on every topic; see `Gate.cleared`."""
+        every = []
+        for topic, gate in self._gates.items():
+            gate.saw(await end_offsets(self._consumer, topic.name, topic.partitions), now)
+            every.append(gate.cleared(await inbox.processed(conn, topic.name)))
+        shared = set.intersection(*map(set, every))
+        return {n: min(cleared[n] for cleared in every) for n in shared}
 
     async def waiting_s(self) -> float:
         """Return for how long the oldest timer that is due has waited."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from contracts.events import Event, read_event
-from contracts.facts import INTAKE_FACTS, CaseReportedV1, Sealed
+from contracts.facts import INTAKE_FACTS, CaseReportedV1, MessageRepliedV1, Sealed
 from contracts.registry import Change, read_change
 from services.chassis.batch import Heard, NotHere
 from services.chassis.clock import database_now
@@ -40,6 +40,11 @@ class TownNotHere(ConnectionError):  # noqa: N818 - a state
 
 def parse_intake(record: Record) -> Event | None:
     return read_event(INTAKE_FACTS, record.headers, record.value)
+
+
+def parse_notify(record: Record) -> Event | None:
+    """Read what somebody answered; what becomes of messages is not ours."""
+    return read_event({MessageRepliedV1.TYPE: MessageRepliedV1}, record.headers, record.value)
 
 
 def parse_registry(record: Record) -> Change | None:
@@ -81,7 +86,7 @@ class IntakeEvents:
         if reports:
             await self._open_all(conn, reports)
         acts = [one for one in heard if not isinstance(one.message.data, CaseReportedV1)]
-        await take_requests(conn, self._towns, acts)
+        await take_requests(conn, acts, self._towns)
 
     async def _open_all(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
         known, households = await self._look(conn, heard)

@@ -1,4 +1,4 @@
-"""Kafka in: acts that front ends and departments' software hand in, instead of over HTTP.
+"""Kafka in: acts handed in by front ends, departments' software and replies, not over HTTP.
 
 Each counts from the moment at which the broker took it, however late we read it.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from contracts.events import Event
-from contracts.facts import CaseStepRequestedV1
+from contracts.facts import CaseStepRequestedV1, MessageRepliedV1
 from services.chassis.batch import Heard
 from services.chassis.postgres import Connection
 from services.routing.domain.values import Fact, Owner, Refused
@@ -19,8 +19,10 @@ from services.routing.towns import Towns
 
 log = structlog.get_logger()
 
+_Asked = CaseStepRequestedV1 | MessageRepliedV1
 
-async def take_requests(conn: Connection, towns: Towns, heard: Sequence[Heard[Event]]) -> None:
+
+async def take_requests(conn: Connection, heard: Sequence[Heard[Event]], towns: Towns) -> None:
     """Take acts in order; one that the rules do not allow is told of, and loses nothing."""
     for one in heard:
         await _take(conn, towns, one)
@@ -28,7 +30,7 @@ async def take_requests(conn: Connection, towns: Towns, heard: Sequence[Heard[Ev
 
 async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
     event, asked = one.message, one.message.data
-    if not isinstance(asked, CaseStepRequestedV1):
+    if not isinstance(asked, _Asked):
         raise TypeError(f"{asked.TYPE} has no handler")
     key = (event.tenant_id, event.subject_id)
     kept = await cases.get(conn, *key, for_update=True)
@@ -50,7 +52,9 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
     about = Announced(*key, event.event_id, at, (), 0, traceparent=event.traceparent)
     if isinstance(done, Refused):
         seq = await cases.next_seq(conn, *key)
-        told = {"act": asked.act, "code": done.code, "front_end": asked.front_end, "by": asked.by}
+        through = asked.channel if isinstance(asked, MessageRepliedV1) else asked.front_end
+        told: dict[str, object] = {"act": "report_in", "code": done.code, "by": asked.by}
+        told["front_end"] = through
         if slot is not None:
             told |= {"whistle_id": slot.whistle_id, "department": slot.department}
         await announce(conn, [about.telling([Fact("case.step_refused.v1", told)], seq)])
@@ -58,6 +62,6 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
         await record_settled(conn, about.telling(done.facts, done.case.seq), done)
 
 
-def _slot(called: Sequence[Slot], asked: CaseStepRequestedV1) -> Slot | None:
+def _slot(called: Sequence[Slot], asked: _Asked) -> Slot | None:
     wanted = (asked.whistle_id, asked.department)
     return next((one for one in called if (one.whistle_id, one.department) == wanted), None)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.faults import deadlines, freeze, kills, replayed, replicas
+from tests.faults import deadlines, freeze, kills, knowing, replayed, replicas
 
 REPLAY_ARGUMENTS = 3
 
@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
     "freeze": ("the broker is frozen for 30 s", lambda: freeze.main("freeze", 30)),
     "database": ("PostgreSQL is stopped for 20 s", lambda: freeze.main("database", 20)),
     "replicas": ("two routing replicas come and go", lambda: replicas.main(2_000, 60)),
+    "knowing": ("how soon notify knows of a report-in", lambda: knowing.main(300, 60)),
     "deadlines": ("the clock jumps past 1,000 deadlines", lambda: deadlines.main(1_000, 60)),
 }
 

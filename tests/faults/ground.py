@@ -17,7 +17,7 @@ from deploy.seed.reports import reports
 SMALL = Size(villages=2, grids=6, household_groups=12, people=120)
 TENANT = "yihe"
 # A load test sends one worker more messages than a provider would take from anybody.
-NO_LIMITS = {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"}
+ENV = {"sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"}}
 PORTS = 40
 
 
@@ -31,7 +31,7 @@ async def ground(
     tenants: tuple[str, ...] = (TENANT,),
 ) -> AsyncIterator[Running]:
     """Run a stack while the block lasts."""
-    env = {"sandbox": NO_LIMITS, **(more_env or {})}
+    env = {**ENV, **(more_env or {})}
     layout = Layout(data_dir, unused_ports(PORTS)[0], env)
     towns = [town_wish(name, size) for name in tenants]
     wanted = Wanted(layout, towns, services=services, erase=True)
@@ -57,6 +57,7 @@ async def restart_with(
 ) -> None:
     """Restart a service with more settings, such as a crash point; empty takes them away."""
     await running.stop(service)
+    env = {**ENV.get(service, {}), **env}
     layout = replace(running.layout, more_env={**running.layout.more_env, service: env})
     running.wanted = replace(running.wanted, layout=layout)
     await running.start(service, wait=wait)

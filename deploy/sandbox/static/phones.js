@@ -43,10 +43,40 @@ function keepReading(old, card) {
   const before = old.querySelector(".texts");
   const after = card.querySelector(".texts");
   const hasFocus = document.activeElement === before;
+  const form = old.querySelector(".reply"); // with what somebody is writing in it
+  const writing = form?.contains(document.activeElement) ? document.activeElement : null;
   const { scrollTop, scrollHeight } = before;
   old.replaceWith(card);
-  if (hasFocus) after.focus({ preventScroll: true });
+  if (form) card.querySelector(".reply")?.replaceWith(form);
+  (hasFocus ? after : writing)?.focus({ preventScroll: true });
   if (scrollTop > 0) after.scrollTop = scrollTop + after.scrollHeight - scrollHeight;
+}
+
+async function reply(event) {
+  const form = event.target.closest(".reply");
+  if (!form) return;
+  event.preventDefault();
+  const content = form.elements.content.value.trim();
+  if (!content) return;
+  const said = form.querySelector(".said");
+  const address = `/phones/${form.closest(".phone").id}/replies`;
+  const answer = await fetch(address, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ content }),
+  }).catch(() => null);
+  said.textContent = answer?.ok ? form.dataset.sent : form.dataset.failed;
+  if (answer?.ok) form.reset();
+}
+
+async function press(event) {
+  const button = event.target.closest(".keys button");
+  if (!button) return;
+  await fetch(`/sandbox/calls/${button.parentElement.dataset.call}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ key: button.dataset.key }),
+  }).catch(() => null); // the card tells what came of it
 }
 
 function bringUp() {
@@ -127,6 +157,8 @@ function tellTime() {
   }
 }
 
+phones.addEventListener("submit", reply);
+phones.addEventListener("click", press);
 heldButton.addEventListener("click", () => {
   bringUp();
   window.scrollTo({ top: 0 });

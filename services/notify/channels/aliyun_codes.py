@@ -52,6 +52,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "isv.PARAM_LENGTH_LIMIT": "permanent",
     "isv.PARAM_NOT_SUPPORT_URL": "permanent",
     "isv.BLACK_KEY_CONTROL_LIMIT": "permanent",
+    "isv.TTS_TEMPLATE_ILLEGAL": "permanent",
+    "isv.DISPLAY_NUMBER_ILLEGAL": "permanent",
     # This number.
     "isv.MOBILE_NUMBER_ILLEGAL": "permanent",
     "isv.MOBILE_COUNT_OVER_LIMIT": "permanent",

@@ -6,19 +6,21 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from services.notify.domain.progress import Accepted, Missing, Outcome, Unknown
+from services.notify.domain.progress import Accepted, Delivered, Missing, Outcome, Unknown
 
 
 @dataclass(frozen=True, slots=True)
 class OutMessage:
     """One message to one person. `reference` comes back in receipts and look-ups.
 
+    `template` names the text, `values` fill it, `text` is what comes of that.
+
     `address` is the only personal datum, in the channel's own form; it stays out of `repr`.
     """
 
     reference: UUID
     address: str = field(repr=False)
-    notice: str
+    template: str
     values: Mapping[str, str]
     text: str
 
@@ -37,7 +39,7 @@ class Channel(Protocol):
 
     @property
     def needs(self) -> str:
-        """The kind of contact that it takes, such as `phone`."""
+        """The kind of contact that it takes, such as `phone`; `staff` where the person will do."""
         ...
 
     def address(self, contact: str) -> str | None:
@@ -50,4 +52,4 @@ class Channel(Protocol):
 
     async def send(self, message: OutMessage) -> Outcome: ...
 
-    async def look_up(self, question: Question) -> Accepted | Missing | Unknown: ...
+    async def look_up(self, question: Question) -> Accepted | Delivered | Missing | Unknown: ...

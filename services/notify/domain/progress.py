@@ -61,9 +61,6 @@ class Unknown:
     code: str
 
 
-Outcome: TypeAlias = Accepted | RetryLater | RateLimited | Permanent | Unknown
-
-
 @dataclass(frozen=True, slots=True)
 class Missing:
     """Looked up: the provider knows of no such message, now."""
@@ -71,7 +68,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """By its receipt."""
+    """By its receipt, or at once where nobody else carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,8 @@ class Undelivered:
     code: str
 
 
-News: TypeAlias = Outcome | Missing | Delivered | Undelivered | GiveUp | Drop
+Outcome: TypeAlias = Accepted | Delivered | RetryLater | RateLimited | Permanent | Unknown
+News: TypeAlias = Outcome | Missing | Undelivered | GiveUp | Drop
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Who is told what. A person is told once for one cause, whatever roles he holds."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.notify.domain.town import Rule, Rules, Town
@@ -37,10 +37,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A department's part, of which a notice tells. A rung that climbs names its `level`."""
+    """A department's part, of which a notice tells. A rung that climbs names its `level`.
+
+    Of a refusal, `arbiter` decides, and `proposed` is who should be called instead.
+    """
 
     department: str
     level: str | None = None
+    arbiter: Owner | None = None
+    proposed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +67,14 @@ NOBODY_NAMED = Named()
 class Telling:
     """One message to be sent: by which rule, to whom, by which channels in which order.
 
-    With `department` it tells of that department's part alone.
+    With `department` it tells of that department's part alone; who `reports` may report in.
     """
 
     rule: str
     recipient: str
     channels: tuple[str, ...]
     department: str | None = None
+    reports: bool = False
 
 
 def tellings(
@@ -82,7 +88,7 @@ def tellings(
     """Tell who gets a message; of several rules that reach one person, the first holds."""
     found: dict[str, Telling] = {}
     told = [rule for rule in rules.told if rule.notice == notice]
-    people = [_person(owner, town) for owner in named.owners]
+    people = [_who(owner, town) for owner in named.owners]
     for rule in told:
         if named.alone or HANDLER in rule.to:
             for person in people:
@@ -103,14 +109,9 @@ def _by_rule(
     for part in parts or (None,):
         for to in rule.to:
             person = recipient(to, case, rules, town, part)
-            own = part is not None and (len(parts) == 1 or to in rules.reporters)
-            of = part.department if part and own else None
-            yield Telling(rule.id, person, rules.channels(rule), of)
-
-
-def _person(owner: Owner, town: Town) -> str:
-    staff = owner.staff or town.first_on_roster(owner.unit, owner.role)
-    return staff or f"{_NOBODY}{owner.role}"
+            reports = part is not None and to in rules.reporters
+            of = part.department if part and (reports or len(parts) == 1) else None
+            yield Telling(rule.id, person, rules.channels(rule), of, reports)
 
 
 def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None = None) -> str:
@@ -124,7 +125,7 @@ def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None =
     if to == REPORTER:
         return REPORTER
     if to == HANDLER:
-        return _person(case.owner, town)
+        return _who(case.owner, town)
     if part is not None and to == SUPERIOR:
         return _superior(part, case, rules, town)
     if part is not None and to in rules.reporters:
@@ -134,8 +135,15 @@ def recipient(to: str, case: Case, rules: Rules, town: Town, part: Part | None =
     return town.first_on_roster(unit, to) or f"{_NOBODY}{to}"
 
 
+def _who(owner: Owner, town: Town) -> str:
+    staff = owner.staff or town.first_on_roster(owner.unit, owner.role)
+    return staff or f"{_NOBODY}{owner.role}"
+
+
 def _superior(part: Part, case: Case, rules: Rules, town: Town) -> str:
-    """Return the department's head, or the supervisor at the level that a rung names."""
+    """Return the arbiter, the department's head, or the supervisor at a rung's level."""
+    if part.arbiter is not None:
+        return _who(part.arbiter, town)
     if part.level is None:
         staff = town.first_in_department(part.department, rules.heads)
         return staff or f"{_NOBODY}{SUPERIOR}/{part.department}"
@@ -148,6 +156,12 @@ def _superior(part: Part, case: Case, rules: Rules, town: Town) -> str:
 def _unit(case: Case, level: str | None, town: Town) -> str | None:
     """Return the unit of a level that the case lies in."""
     return town.at_level(case.grid or case.village or town.root, level)
+
+
+def role_in(town: Town, department: str, staff: str, roles: Collection[str]) -> str | None:
+    """Return the role that somebody holds in a department; None where he holds none of these."""
+    serving = town.departments.get(department, {})
+    return next((role for role in sorted(roles) if staff in serving.get(role, ())), None)
 
 
 def is_staff(person: str) -> bool:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+from services.notify.domain.quiet import Quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ class Rules:
     """One version of a town's profile. `tries_max` and `wait_s` hold for one channel.
 
     `reporters` are the roles by which a department reports in, `heads` those that stand above
-    its officers, `supervisors` those that a miss climbs to, level by level.
+    its officers, `supervisors` those that a miss climbs to, level by level. `reply_means`: as
+    what an answered text counts; None: nobody reports in without being there. Cases of
+    `loud_classes` know no quiet hours.
     """
 
     version: int
@@ -90,6 +95,13 @@ class Rules:
     reporters: frozenset[str] = frozenset()
     heads: tuple[str, ...] = ()
     supervisors: tuple[str, ...] = ()
+    reply_means: Literal["app_ack", "remote"] | None = None
+    quiet: Quiet | None = None
+    loud_classes: frozenset[str] = frozenset()
+
+    def quiet_for(self, case_class: str) -> Quiet | None:
+        """Return the hours in which messages of such a case are not begun."""
+        return None if case_class in self.loud_classes else self.quiet
 
     def channels(self, rule: Rule) -> tuple[str, ...]:
         """Return a rule's channels, with the town's last resort behind them."""

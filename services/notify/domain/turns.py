@@ -18,6 +18,9 @@ AttemptState = Literal[
     "unresolved",  # could not be looked up for too long
 ]
 NOBODY = "none"  # no channel is left: the turn is over
+# Every way that a profile may name, and that of messages which have none left.
+CHANNELS = ("sms", "wechat", "app", "voice", "screen", "console", NOBODY)
+STAFF = "staff"  # beside contacts: being somebody on the staff, which is all that an app needs
 NO_ADAPTER = "no_adapter"
 NO_CONTACT = "no_contact"
 EXPIRED = "expired"
@@ -48,13 +51,17 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What holds now. `needs` maps each channel that has an adapter to the contact it takes."""
+    """What holds now. `needs` maps each channel that has an adapter to the contact it takes.
+
+    `quiet_s` is how long to rest, since these are quiet hours.
+    """
 
     needs: Mapping[str, str]
     contacts: frozenset[str]
     paused: frozenset[str] = frozenset()
     wanted: bool = True
     expired: bool = False
+    quiet_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,13 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """These are quiet hours, for so long yet."""
+
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """No channel is left, or it is too late."""
 
@@ -90,7 +104,7 @@ class Drop:
     """Nobody needs to be told any more."""
 
 
-Action: TypeAlias = Send | LookUp | Wait | GiveUp | Drop
+Action: TypeAlias = Send | LookUp | Wait | Rest | GiveUp | Drop
 
 
 def next_turn(
@@ -104,6 +118,8 @@ def next_turn(
         return (), Drop()
     if now.expired:
         return (), GiveUp(EXPIRED)
+    if now.quiet_s > 0:
+        return (), Rest(now.quiet_s)
     every = list(attempts)
     while (channel := channel_after(plan, every)) != NOBODY:
         obstacle = _obstacle(channel, now)

@@ -6,13 +6,18 @@ from datetime import datetime
 from string import Template as Text
 from zoneinfo import ZoneInfo
 
-from services.notify.domain.recipients import Case
+from services.notify.domain.recipients import Case, Part
 from services.notify.domain.town import Rules, Town
 
 SINGLE_LENGTH_MAX = 70
 _PART_LENGTH = 67
 _CUT = "…"
 UNKNOWN_DUE = "规定时限"  # of a clock that cannot be told yet
+# What a reply is answered with: which codes may be answered, or that there is nothing to answer.
+REPLY_UNCLEAR, REPLY_NONE = "reply_unclear", "reply_none"
+# Behind a notice: its text that can be answered; what is spoken in a call.
+_REPLY, _CALL = "_reply", "_call"
+CALL_CONFIRMED = "call_confirmed"  # what is spoken once the key is pressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +61,36 @@ def shorten(text: str, most: int) -> str:
     return text + _CUT
 
 
-def words(case: Case, rules: Rules, town: Town, department: str | None = None) -> dict[str, str]:
+def text_of(notice: str, channel: str, words: Mapping[str, str]) -> str:
+    """Name the text that tells a notice: by SMS, whoever has a code to answer is told of it."""
+    if channel == "voice":
+        return f"{notice}{_CALL}"
+    return f"{notice}{_REPLY}" if channel == "sms" and words.get("code") else notice
+
+
+def notice_of(text: str) -> str:
+    """Return the notice that a text tells."""
+    return text.removesuffix(_REPLY).removesuffix(_CALL)
+
+
+def words(
+    case: Case, rules: Rules, town: Town, part: Part | None = None, code: str | None = None
+) -> dict[str, str]:
     """Return what texts may name of a case, or of a department's part in it, but for the due time.
 
     A department without a name is named by its id.
     """
+
+    def name(department: str | None) -> str:
+        return rules.departments.get(department, department) if department else ""
+
     return {
+        "code": code or "",
         "number": case.number,
         "category": rules.categories.get(case.category, case.category),
         "place": _place(case, town) or rules.town_name,
-        "department": rules.departments.get(department, department) if department else "",
+        "department": name(part.department) if part else "",
+        "proposed": name(part.proposed) if part else "",
     }
 
 

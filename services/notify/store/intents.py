@@ -9,6 +9,7 @@ from asyncpg import Record
 
 from services.chassis.postgres import Connection
 from services.notify.domain.progress import MessageState
+from services.notify.domain.quiet import Quiet
 from services.notify.domain.turns import Plan
 
 Key = tuple[str, UUID]  # tenant, intent
@@ -33,6 +34,7 @@ class Intent:
     timezone: str
     whistle_id: UUID | None = None  # with `department`: of that slot, void once it is over
     department: str | None = None
+    quiet: Quiet | None = None  # it is not begun in these hours
 
     @property
     def key(self) -> Key:
@@ -60,19 +62,20 @@ class KeptIntent:
 INSERT = """
 INSERT INTO intent (
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
-    tries_max, wait_s, words, due_at, timezone, whistle_id, department, state, channel, next_at
+    tries_max, wait_s, words, due_at, timezone, whistle_id, department, quiet_from, quiet_to,
+    state, channel, next_at
 )
 SELECT
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient,
     string_to_array(channels, ','), tries_max, wait_s, words, due_at, timezone,
-    whistle_id, department, 'open', split_part(channels, ',', 1), now()
+    whistle_id, department, quiet_from, quiet_to, 'open', split_part(channels, ',', 1), now()
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::integer[], $11::double precision[], $12::jsonb[], $13::timestamptz[],
-    $14::text[], $15::uuid[], $16::text[]
+    $14::text[], $15::uuid[], $16::text[], $17::time[], $18::time[]
 ) AS given(
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
-    tries_max, wait_s, words, due_at, timezone, whistle_id, department
+    tries_max, wait_s, words, due_at, timezone, whistle_id, department, quiet_from, quiet_to
 )
 ORDER BY tenant_id, intent_id
 ON CONFLICT DO NOTHING
@@ -86,7 +89,8 @@ async def insert(conn: Connection, intents: Sequence[Intent]) -> None:
             one.tenant_id, one.intent_id, one.case_id, one.event_id, one.traceparent, one.notice,
             one.rule, one.recipient, ",".join(one.plan.channels), one.plan.tries_max,
             one.plan.wait_s, dict(one.words), one.due_at, one.timezone, one.whistle_id,
-            one.department,
+            one.department, one.quiet.start if one.quiet else None,
+            one.quiet.end if one.quiet else None,
         )
         for one in intents
     ]  # fmt: skip
@@ -123,6 +127,30 @@ async def claim(
 ) -> list[KeptIntent]:
     """Take what is due by these channels and lease it; what others hold is passed over."""
     return [_kept(row) for row in await conn.fetch(CLAIM, channels, limit, lease)]
+
+
+# Tried again now, they rest anew if these are still quiet hours.
+STIR = """
+UPDATE intent
+SET next_at = now()
+WHERE channel = ANY($1::text[])
+    AND state = 'open'
+    AND next_at > now()
+    AND quiet_from IS NOT NULL
+    AND tenant_id = ANY($2::text[])
+    AND NOT EXISTS (
+        SELECT
+        FROM attempt
+        WHERE attempt.tenant_id = intent.tenant_id
+            AND attempt.intent_id = intent.intent_id
+            AND attempt.state IN ('sending', 'unknown')
+    )
+"""
+
+
+async def stir(conn: Connection, channels: Sequence[str], tenants: Sequence[str]) -> None:
+    """Let what waits for the end of quiet hours look again: its tenants' clocks may have moved."""
+    await conn.execute(STIR, channels, tenants)
 
 
 LOCK = """
@@ -228,6 +256,8 @@ def _kept(row: Record) -> KeptIntent:
         "tenant_id", "intent_id", "case_id", "event_id", "traceparent", "notice", "rule",
         "recipient", "words", "due_at", "timezone", "whistle_id", "department",
     )  # fmt: skip
-    intent = Intent(plan=plan, **{name: row[name] for name in names})
+    start, end = row["quiet_from"], row["quiet_to"]
+    quiet = Quiet(start, end) if start is not None else None
+    intent = Intent(plan=plan, quiet=quiet, **{name: row[name] for name in names})
     more = ("state", "code", "created_at", "decided_at")
     return KeptIntent(intent, **{name: row[name] for name in more})

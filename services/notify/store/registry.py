@@ -15,8 +15,8 @@ WHERE kind = 'staff'
 
 async def staff_contacts(
     conn: Connection, staff: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Return the sealed contacts of staff as they are now; whoever has left is missing."""
+) -> dict[tuple[str, str], Mapping[str, Any] | None]:
+    """Return the sealed contacts of staff as they are now, if any; whoever has left is missing."""
     wanted = list(set(staff))
     rows = await conn.fetch(CONTACTS, [tenant for tenant, _ in wanted], [s for _, s in wanted])
-    return {(row["tenant_id"], row["record_id"]): row["sealed"] for row in rows if row["sealed"]}
+    return {(row["tenant_id"], row["record_id"]): row["sealed"] for row in rows}

@@ -11,7 +11,7 @@ from services.notify.store import cases
 from services.notify.store.intents import SlotKey as Key
 
 OF_CASES = """
-SELECT tenant_id, whistle_id, department, state, due_at, told_at
+SELECT tenant_id, whistle_id, department, state, due_at, told_at, code
 FROM slot
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 """
@@ -21,16 +21,17 @@ async def of_cases(conn: Connection, keys: Iterable[cases.Key]) -> dict[Key, Slo
     """Return the slots of cases; the caller holds the cases' locks, so nobody else writes them."""
     wanted = list(set(keys))
     rows = await conn.fetch(OF_CASES, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
-    return {_key(row): Slot(row["state"], row["due_at"], row["told_at"]) for row in rows}
+    names = Slot.__dataclass_fields__
+    return {_key(row): Slot(**{name: row[name] for name in names}) for row in rows}
 
 
 PUT = """
-INSERT INTO slot (tenant_id, whistle_id, department, case_id, state, due_at, told_at)
-SELECT tenant_id, whistle_id, department, case_id, state, due_at, told_at
+INSERT INTO slot (tenant_id, whistle_id, department, case_id, state, due_at, told_at, code)
+SELECT tenant_id, whistle_id, department, case_id, state, due_at, told_at, code
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[],
-    $7::timestamptz[]
-) AS given(tenant_id, whistle_id, department, case_id, state, due_at, told_at)
+    $7::timestamptz[], $8::text[]
+) AS given(tenant_id, whistle_id, department, case_id, state, due_at, told_at, code)
 ORDER BY tenant_id, whistle_id, department
 ON CONFLICT (tenant_id, whistle_id, department) DO UPDATE
 SET state = excluded.state, due_at = excluded.due_at, told_at = excluded.told_at
@@ -38,7 +39,7 @@ SET state = excluded.state, due_at = excluded.due_at, told_at = excluded.told_at
 
 
 async def put(conn: Connection, slots: Mapping[Key, tuple[UUID, Slot]]) -> None:
-    """Write slots, each with its case, as they stand now, in key order.
+    """Write slots, each with its case, as they stand now, in key order; a code stays.
 
     It waits for whoever is beginning a message of one; what has been begun is seen afterwards.
     """
@@ -51,6 +52,7 @@ async def put(conn: Connection, slots: Mapping[Key, tuple[UUID, Slot]]) -> None:
         [slot.state for _, slot in slots.values()],
         [slot.due_at for _, slot in slots.values()],
         [slot.told_at for _, slot in slots.values()],
+        [slot.code for _, slot in slots.values()],
     )
 
 

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from services.notify.channels.acs3 import AccessKey
-from services.notify.channels.aliyun_sms import Account, AliyunSms, utc_now
+from services.notify.channels.aliyun_rpc import utc_now
+from services.notify.channels.aliyun_sms import Account, AliyunSms
 from services.notify.channels.lines import Lines
 from services.notify.channels.port import OutMessage, Question
 from services.notify.compiled import templates_from

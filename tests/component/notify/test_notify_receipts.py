@@ -136,7 +136,7 @@ async def test_a_receipt_settles_what_got_no_answer(told: Told) -> None:
 async def test_a_receipt_settles_what_a_dead_process_left(told: Told) -> None:
     world = told.world
     await world.assign()
-    async with open_channels(world.settings) as channels:
+    async with open_channels(world.settings, world.pool) as channels:
         await world.claims(world.settings, channels).take(10)
     assert (await told.push(await told.receipt())).json() == TAKEN
     assert await world.sms() == [("delivered", None)]
@@ -179,7 +179,7 @@ async def test_the_first_receipt_stands(told: Told) -> None:
 )
 async def test_a_receipt_of_nothing_we_know_is_taken(told: Told, odd: dict[str, str]) -> None:
     await told.world.assign()
-    async with open_channels(told.world.settings) as channels:
+    async with open_channels(told.world.settings, told.world.pool) as channels:
         await told.world.claims(told.world.settings, channels).take(10)
     answer = await told.push({**await told.receipt(), **odd})
     assert (answer.status_code, answer.json()) == (200, TAKEN)
@@ -201,7 +201,7 @@ BAD: list[object] = [
 
 async def test_a_bad_receipt_does_not_hold_up_its_batch(told: Told) -> None:
     await told.world.assign()
-    async with open_channels(told.world.settings) as channels:
+    async with open_channels(told.world.settings, told.world.pool) as channels:
         await told.world.claims(told.world.settings, channels).take(10)
     answer = await told.push(*BAD, await told.receipt())
     assert (answer.status_code, answer.json()) == (200, TAKEN)

@@ -15,6 +15,7 @@ from services.notify.towns import Towns
 from tests import factories
 from tests.component.notify import world as worlds
 from tests.component.notify.world import (
+    DUE,
     REPORTER_PHONE,
     Gateway,
     World,
@@ -71,7 +72,7 @@ async def test_a_deadline_is_told_on_the_tenant_s_own_clock(
     clock = {"offsets": [{"from_at": "2020-01-01T00:00:00Z", "seconds": ahead}]}
     await world.town({"kind": "clock", "id": "clock", "body": clock})
     opened = world.opened()
-    await world.hear(opened, warned(opened.subject_id))
+    await world.hear(opened, warned(opened.subject_id, DUE))
     async with world.sending():
         await world.until("accepted")
     (text,) = await gateway.texts()
@@ -162,7 +163,7 @@ async def test_a_process_that_dies_after_the_call_leaves_one_message(
     world: World, gateway: Gateway
 ) -> None:
     await world.assign()
-    async with open_channels(world.settings) as channels:
+    async with open_channels(world.settings, world.pool) as channels:
         sender = world.sender(world.settings, channels)
         (job,) = await world.claims(world.settings, channels).take(10)
         await sender._deliverer.call(job)  # type: ignore[arg-type]  # noqa: SLF001 - and here it dies
@@ -177,7 +178,7 @@ async def test_a_process_that_dies_before_the_call_leaves_one_message(
     world: World, gateway: Gateway
 ) -> None:
     await world.assign()
-    async with open_channels(world.settings) as channels:
+    async with open_channels(world.settings, world.pool) as channels:
         await world.claims(world.settings, channels).take(10)
     async with world.sending():
         await world.until("accepted")
@@ -189,7 +190,7 @@ async def test_a_process_that_slept_after_its_claim_does_not_send_any_more(
     world: World, gateway: Gateway
 ) -> None:
     await world.assign()
-    async with open_channels(world.settings) as channels:
+    async with open_channels(world.settings, world.pool) as channels:
         sender = world.sender(world.settings, channels)
         (job,) = await world.claims(world.settings, channels).take(10)
         await asyncio.sleep(world.settings.send_lease_s / 2)
@@ -213,7 +214,7 @@ async def test_a_town_whose_registry_is_broken_does_not_stop_the_others(
 
 async def test_a_leased_message_is_left_alone(world: World, gateway: Gateway) -> None:
     await world.assign()
-    async with open_channels(world.settings) as channels:
+    async with open_channels(world.settings, world.pool) as channels:
         claims = world.claims(world.settings.model_copy(update={"send_lease_s": 60}), channels)
         assert len(await claims.take(10)) == 1
         assert await claims.take(10) == []

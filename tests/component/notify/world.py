@@ -36,14 +36,16 @@ from services.chassis.inbox import Record
 from services.chassis.postgres import Pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.notify import inbox
 from services.notify.api import Door, make_router
 from services.notify.app import open_channels
 from services.notify.channels.port import Channel
 from services.notify.claims import Claims
-from services.notify.compiled import TEMPLATES_FILE, templates_from
+from services.notify.compiled import CALL_TEMPLATES_FILE, TEMPLATES_FILE, all_templates
 from services.notify.delivery import Deliverer
 from services.notify.handlers import RoutingEvents, on_registry, parse_registry, parse_routing
 from services.notify.record import Recorder
+from services.notify.replies import Replies
 from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
 from services.notify.towns import Towns
@@ -51,9 +53,11 @@ from tests import factories
 from tests.factories import TENANT
 
 KEY_ID, SECRET, SIGN, RECEIPTS_TOKEN = "chuishao", "gateway-secret", "吹哨", "receipts-token"
+SHOW_NUMBER = "057100000000"
 CALLBACK = f"/v1/receipts/aliyun?token={RECEIPTS_TOKEN}"
 WORKER = Owner(unit="g01", role="grid_worker", staff="s-gw-01")
 DUE = datetime(2025, 3, 5, 8, 30, tzinfo=UTC)  # 16:30 in the town
+AHEAD = datetime(2099, 3, 5, 8, 30, tzinfo=UTC)
 REPORTER_PHONE = "13812345678"
 
 # Real time, made short: each of these is seconds or minutes in earnest.
@@ -65,6 +69,8 @@ QUICK: dict[str, Any] = {
     "lookup_wait_s": 0.05,
     "lost_after_s": 2.0,
     "unresolved_after_s": 20,
+    "quiet_hours": False,  # whatever the hour is at which tests run
+    "app_inbox": False,  # what is tested goes by SMS
 }
 
 
@@ -162,7 +168,7 @@ class World:
     async def sending(self, **more: Any) -> AsyncIterator[Sender]:
         """Run a sender while the block lasts."""
         settings = self.settings.model_copy(update=more)
-        async with open_channels(settings) as channels:
+        async with open_channels(settings, self.pool) as channels:
             sender, stopping = self.sender(settings, channels), asyncio.Event()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(sender.run(stopping))
@@ -175,14 +181,14 @@ class World:
             settings,
             self.pool,
             self.claims(settings, channels),
-            Deliverer(self.ring, channels, templates_from()),
+            Deliverer(self.ring, channels, all_templates()),
             Recorder(settings, self.towns),
             lambda: None,
         )
 
     def claims(self, settings: NotifySettings, channels: dict[str, Channel]) -> Claims:
         needs = {name: channel.needs for name, channel in channels.items()}
-        return Claims(settings, self.pool, self.towns, needs)
+        return Claims(settings, self.pool, self.towns, needs, self.ring)
 
     async def until(self, state: str, messages: int = 1) -> None:
         """Wait until so many messages are in a state."""
@@ -223,10 +229,12 @@ class World:
             tokens,
             recorder,
             recorded,
+            Replies(self.towns, self.settings.reply_answer_wait_s),
             RECEIPTS_TOKEN,
         )
         app = make_app("notify", {})
         app.include_router(make_router(door))
+        app.include_router(inbox.make_router(door))
         return app
 
 
@@ -271,7 +279,7 @@ def assigned(case_id: UUID, owner: Owner = WORKER, tenant: str = TENANT) -> Even
     return event(case_id, CaseAssignedV1(owner=owner, rule="roster"), tenant)
 
 
-def warned(case_id: UUID, due_at: datetime = DUE) -> Event:
+def warned(case_id: UUID, due_at: datetime = AHEAD) -> Event:
     return event(case_id, CaseDeadlineWarnedV1(deadline="class", due_at=due_at))
 
 
@@ -304,8 +312,20 @@ class Gateway:
         found: list[dict[str, Any]] = answer.json()["messages"]
         return found
 
+    async def calls(self, count: int) -> list[dict[str, Any]]:
+        """Return the calls that have rung, once there are so many."""
+        async with asyncio.timeout(30):
+            while len(rung := [m for m in await self.messages() if m["call"]]) < count:
+                await asyncio.sleep(0.01)
+        return rung
+
+    async def press(self, call: dict[str, Any], key: str) -> int:
+        """Answer a call and press a key; none: hang up."""
+        path = f"/sandbox/calls/{call['message_id']}"
+        return (await self.http.post(path, json={"key": key})).status_code
+
     async def texts(self, **where: Any) -> list[str]:
-        return [message["text"] for message in await self.messages(**where)]
+        return [one["text"] for one in await self.messages(**where) if not one["call"]]
 
 
 class SilentServer(uvicorn.Server):
@@ -339,8 +359,16 @@ async def gateway(
             "sign_names": [SIGN],
             "templates_file": TEMPLATES_FILE,
             "limits": {"per_day_max": None},
+            "call_templates_file": CALL_TEMPLATES_FILE,
+            "calls": {
+                "show_numbers": [SHOW_NUMBER],
+                "per_minute_max": None,
+                "per_hour_max": None,
+                "per_day_max": None,
+            },
             "receipts": {
                 "callback_url": callback_url,
+                "calls_url": callback_url and callback_url.replace("/aliyun?", "/aliyun_voice?"),
                 "delay_s": 0,
                 "retry_first_s": 0.01,
                 "retry_longest_s": 0.05,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import httpx
 from contracts.events import Event, read_event
 from contracts.facts import ROUTING_FACTS, CaseDeadlineMissedV1
 from contracts.registry import Change
-from contracts.topics import INTAKE_EVENTS, ROUTING_EVENTS
+from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS
 from deploy.local.secrets import Secrets
 from services.chassis.batch import Subscription
 from services.chassis.http import make_app
@@ -27,7 +28,14 @@ from services.chassis.token import TokenCheck
 from services.routing import handing, pull, stages, stream, whistles
 from services.routing.api import Door, make_router
 from services.routing.clockwork import Clockwork
-from services.routing.handlers import IntakeEvents, on_registry, parse_intake, parse_registry
+from services.routing.handlers import (
+    IntakeEvents,
+    on_registry,
+    parse_intake,
+    parse_notify,
+    parse_registry,
+)
+from services.routing.requests import take_requests
 from services.routing.settings import RoutingSettings
 from services.routing.stream import Streams
 from services.routing.towns import Towns
@@ -50,6 +58,7 @@ class Consumer:
 
     def __init__(self) -> None:
         self.ends: Counter[int] = Counter()
+        self.reply_ends: Counter[int] = Counter()
         self.given_back = 0
         self.copied = True
 
@@ -68,7 +77,8 @@ class Consumer:
     def resume(self, *_partitions: object) -> None: ...
 
     async def end_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
-        return {place: self.ends[place.partition] for place in places}
+        ends = {INTAKE_EVENTS.name: self.ends, NOTIFY_EVENTS.name: self.reply_ends}
+        return {place: ends[place.topic][place.partition] for place in places}
 
 
 def town_lines(profile: str = "yihe") -> list[dict[str, Any]]:
@@ -127,6 +137,18 @@ class Desk:
         offset = self.consumer.ends[partition]
         self.consumer.ends[partition] += 1
         return factories.record_of(event, partition=partition, offset=offset, at=at)
+
+    def reply(self, event: Event, at: datetime = START) -> Record:
+        """Return the event as the next record of its partition among notify's."""
+        partition = partition_of(event.key, NOTIFY_EVENTS.partitions)
+        offset = self.consumer.reply_ends[partition]
+        self.consumer.reply_ends[partition] += 1
+        return factories.record_of(
+            event, topic=NOTIFY_EVENTS.name, partition=partition, offset=offset, at=at
+        )
+
+    async def hear_replies(self, *records: Record) -> None:
+        await self.subscriptions["replies"].on_batch(self.consumer, records)
 
     async def hear(self, *records: Record) -> None:
         await self.subscriptions["intake"].on_batch(self.consumer, records)
@@ -242,8 +264,15 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         registry = Subscription(
             settings, pool, "registry", parse_registry, on_registry, lambda: None
         )
-        both: dict[str, Subscription[Any]] = {"intake": intake, "registry": registry}
+        replies = Subscription(
+            settings, pool, "replies", parse_notify, partial(take_requests, towns=towns), wake
+        )
+        every: dict[str, Subscription[Any]] = {
+            "intake": intake,
+            "registry": registry,
+            "replies": replies,
+        }
         async with httpx.AsyncClient(transport=transport, base_url="http://routing") as http:
             yield Desk(
-                pool, secrets, settings, keys, towns, http, consumer, woken, "yihe", both, door
+                pool, secrets, settings, keys, towns, http, consumer, woken, "yihe", every, door
             )

@@ -191,16 +191,16 @@ BLOWN = Rule("whistle_blown", "whistle_blown", ("officer", "center_clerk"), ("sm
 def test_each_department_is_told_of_its_own_part_and_others_of_the_whole() -> None:
     parts = tuple(Part(one) for one in ("police", "justice", "court"))
     assert tellings("whistle_blown", case(), rules(BLOWN), TOWN, parts) == (
-        Telling("whistle_blown", "s-do-03", ("sms",), "police"),
+        Telling("whistle_blown", "s-do-03", ("sms",), "police", reports=True),
         Telling("whistle_blown", "s-cc-01", ("sms",)),
-        Telling("whistle_blown", "s-do-02", ("sms",), "justice"),
-        Telling("whistle_blown", "role:officer/court", ("sms",), "court"),
+        Telling("whistle_blown", "s-do-02", ("sms",), "justice", reports=True),
+        Telling("whistle_blown", "role:officer/court", ("sms",), "court", reports=True),
     )
 
 
 def test_what_is_told_of_one_department_hangs_from_it_whoever_is_told() -> None:
     assert tellings("whistle_blown", case(), rules(BLOWN), TOWN, (Part("justice"),)) == (
-        Telling("whistle_blown", "s-do-02", ("sms",), "justice"),
+        Telling("whistle_blown", "s-do-02", ("sms",), "justice", reports=True),
         Telling("whistle_blown", "s-cc-01", ("sms",), "justice"),
     )
 

@@ -23,6 +23,8 @@ from services.notify.domain.whistle import SlotState, wanted
         ("deadline_warning", None, False, True),
         ("deadline_warning", None, True, False),
         ("case_resolved", None, True, True),
+        ("whistle_refused", "over", False, True),
+        ("whistle_refused", "over", True, False),
     ],
 )
 def test_what_is_still_worth_telling(

@@ -11,15 +11,27 @@ from deploy.sandbox.rules import Template as SandboxTemplate
 from deploy.sandbox.rules import count_segments, values_refusal
 from deploy.sandbox.settings import TemplateSettings
 from deploy.seed.town import generate
-from services.notify.compiled import TEMPLATES_FILE, rules_from, templates_from, town_from
-from services.notify.domain.recipients import Case, Owner
+from services.notify.compiled import (
+    CALL_TEMPLATES_FILE,
+    TEMPLATES_FILE,
+    rules_from,
+    templates_from,
+    town_from,
+)
+from services.notify.domain.recipients import Case, Owner, Part
+from services.notify.domain.replies import code_of, listed
 from services.notify.domain.town import Rules, Town, Unit
 from services.notify.domain.wording import (
+    CALL_CONFIRMED,
+    REPLY_NONE,
+    REPLY_UNCLEAR,
     Template,
     due_words,
     length,
+    notice_of,
     segments,
     shorten,
+    text_of,
     words,
 )
 from services.notify.handlers import NOTICES
@@ -31,8 +43,18 @@ TEMPLATES = templates_from()
 OWNER = Owner("town", "center_clerk")
 
 
+def test_every_notice_can_be_spoken() -> None:
+    spoken = templates_from(CALL_TEMPLATES_FILE)
+    assert {notice_of(name) for name in spoken} - {CALL_CONFIRMED} == NOTICES
+    assert all(text_of(notice, "voice", {}) in spoken for notice in NOTICES)
+    assert all(
+        one.content.endswith("听清请按1。") for n, one in spoken.items() if "_call" in n[-5:]
+    )
+
+
 def test_every_notice_that_is_sent_has_its_text() -> None:
-    assert set(TEMPLATES) == NOTICES
+    told = {notice_of(name) for name in TEMPLATES} - {REPLY_UNCLEAR, REPLY_NONE}
+    assert told == NOTICES
 
 
 @pytest.mark.parametrize(
@@ -59,6 +81,7 @@ def test_segments_are_counted_as_the_provider_counts(units: int, expected: int) 
     assert segments("件" * units) == count_segments("件" * units) == expected
 
 
+SIX = listed([code_of(n) for n in range(9)])
 NOON = datetime(2025, 3, 5, 4, 0, tzinfo=UTC)  # 12:00 in the town
 
 
@@ -118,7 +141,7 @@ def test_the_longest_text_of_a_town_fits_one_segment_and_is_not_cut(name: str) -
     due = due_words(datetime(2025, 12, 31, 8, 30, tzinfo=UTC), NOON, rules.timezone)
     grids = [unit.id for unit in town.units.values() if unit.level == rules.levels["grid"]]
     every = [
-        words(case_at(grid, village, category), rules, town, department)
+        words(case_at(grid, village, category), rules, town, Part(department, proposed=department))
         for grid in grids
         for village in [town.at_level(grid, rules.levels["village"])]
         for category in rules.categories
@@ -126,7 +149,7 @@ def test_the_longest_text_of_a_town_fits_one_segment_and_is_not_cut(name: str) -
     ]
     longest = {key: max((said[key] for said in every), key=length) for key in every[0]}
     for template in TEMPLATES.values():
-        values = template.values({**longest, "due": due})
+        values = template.values({**longest, "due": due, "code": "4711", "codes": SIX})
         text = LONGEST_SIGN + template.text(values)
         assert (length(text) <= 70, segments(text)) == (True, 1)
         assert "$" not in text
