@@ -48,7 +48,7 @@ class Plan:
     services: Sequence[str] = SERVICES
 
 
-CRASH_S_MAX = 60.0
+CRASH_S_MAX = 120.0
 SHORT = Plan(per_service=1, per_server=1, per_crash_service=1, pause_s=(0.5, 1.0))
 
 

@@ -169,6 +169,7 @@ async def stage(ground: Ground, tmp_path: Path) -> AsyncIterator[Stage]:
             "gateway_secret_file": secret,
             "gateway_sign_name": worlds.SIGN,
             "receipts_token_file": token,
+            "app_inbox": False,  # by SMS
             **worlds.QUICK,
         }
         env = {f"NOTIFY_{name.upper()}": str(value) for name, value in given.items()}
