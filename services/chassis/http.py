@@ -13,7 +13,6 @@ from typing import Any, NoReturn, TypeAlias
 import asyncpg
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -44,17 +43,20 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         return JSONResponse(self.body, self.status, self.headers, "application/problem+json")
 
 
-async def _on_problem(_request: Request, error: Exception) -> Response:
+async def _on_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
         return error.response()
-    if isinstance(error, RequestValidationError):
-        return invalid(error.errors()).response()
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    zh, en = ("没有这个地址。", "No such path.") if status == 404 else ("出错了。", "It failed.")  # noqa: PLR2004
-    return Problem(status, f"http_{status}", zh, en).response()
+    status, headers = getattr(error, "status_code", 500), getattr(error, "headers", None) or {}
+    about = {"method": request.method, "allowed": headers.get("Allow")}
+    zh, en = (text.format(**about) for text in _UNTAKEN.get(status, ("出错了。", "It failed.")))
+    return Problem(status, f"http_{status}", zh, en, headers).response()
 
 
-_KNOWN = (Problem, RequestValidationError, HTTPException, 500)
+_UNTAKEN = {
+    404: ("没有这个地址。", "No such path."),
+    405: ("这里不收 {method}，请用 {allowed}。", "No {method} here: use {allowed}."),
+}
+_KNOWN = (Problem, HTTPException, 500)
 _TROUBLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -66,15 +68,6 @@ async def _on_trouble(_request: Request, error: Exception) -> Response:
     return Problem(503, "not_now", zh, en, {"Retry-After": "5"}).response()
 
 
-def invalid(errors: Json) -> Problem:
-    """Name each faulty field and what was expected; never repeat the value."""
-    faults = [{"field": ".".join(map(str, one["loc"])), "message": one["msg"]} for one in errors]
-    named = ", ".join(fault["field"] or "body" for fault in faults)
-    zh = f"字段有误：{named}。请按 errors 修改后重发。"
-    en = f"Invalid fields: {named}. Mend what `errors` names and send again."
-    return Problem(422, "invalid_fields", zh, en, errors=faults)
-
-
 def read_json(body: bytes) -> Json:
     """Parse strictly: UTF-8, whole characters, finite numbers, no key twice, no endless nesting.
 
@@ -83,11 +76,15 @@ def read_json(body: bytes) -> Json:
     """
     try:
         raw = body.decode()
+        if raw.startswith("\ufeff"):
+            _refuse("json_bom", "正文以字节序标记（BOM）开头", "the body begins with a BOM")
         said = json.loads(raw, **_STRICT)
         if _SURROGATE.search(raw):  # half of a pair is no character: nobody could store it
             json.dumps(said, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         _refuse("json_not_utf8", "正文不是 UTF-8 编码", "the body is not UTF-8")
+    except UnicodeEncodeError:
+        _refuse("json_half_character", "含半个字符（单个代理码）", "it holds a lone surrogate")
     except RecursionError:
         _refuse("json_too_deep", "嵌套太深", "it is nested too deeply")
     except ValueError:
@@ -114,8 +111,7 @@ _STRICT: Any = {"object_pairs_hook": _object, "parse_constant": _number, "parse_
 
 
 def _refuse(code: str, zh: str, en: str) -> NoReturn:
-    en = f"Not accepted: {en}. Mend it and send again."
-    raise Problem(400, code, f"{zh}。请改正后重发。", en)
+    raise Problem(400, code, f"{zh}。请改正后重发。", f"Not accepted: {en}. Mend it and resend.")
 
 
 def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:

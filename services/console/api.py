@@ -17,6 +17,7 @@ from services.console.settings import ConsoleSettings
 from services.console.store import look
 from services.console.stream import Streams
 from services.console.towns import Towns
+from services.doors.route import JsonRoute
 
 _COOKIE_AGE_S = 365 * 24 * 3600
 _TOWNS_MAX = 500
@@ -39,7 +40,7 @@ class Hall:
 
 def make_router(hall: Hall) -> APIRouter:
     """Make the pages' endpoints."""
-    router = APIRouter(tags=["pages"], include_in_schema=False)
+    router = APIRouter(tags=["pages"], include_in_schema=False, route_class=JsonRoute)
 
     @router.get("/")
     async def get_first(request: Request) -> Response:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NoReturn, TypeVar
 from uuid import UUID
 
@@ -28,9 +28,10 @@ from contracts.registry import FrontEnd
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
-from services.chassis.http import Problem, invalid, read_json
+from services.chassis.http import Problem, read_json
 from services.chassis.metrics import count
 from services.chassis.seal import CannotOpen, KeyRing
+from services.doors.faults import invalid
 from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
 from services.intake.registry import Granted, Registry, TownKnown
@@ -42,6 +43,8 @@ log = structlog.get_logger()
 M = TypeVar("M", bound=BaseModel)
 Handle = Callable[[Request], Awaitable[Response]]
 
+_OCCURRED_MIN = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD_MAX = timedelta(days=1)  # devices' clocks are wrong, but not by more
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -89,6 +92,7 @@ class Acceptor:
         report = validated(Report, await self.body(request))
         tenant_id, source, town = self.town(report.tenant, granted)
         _check_kind(report, town, granted[tenant_id][1])
+        _check_when(report, town, datetime.now(UTC))
         reported_id = case_id(tenant_id, source, key)
         try:
             tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
@@ -283,6 +287,18 @@ def _not_ready() -> Problem:
     zh = "这个镇还没有就绪，请稍后用同一幂等键重发。"
     en = "This town is not ready yet: send again later with the same key."
     return Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
+
+
+def _check_when(report: Report, town: TownKnown, now: datetime) -> None:
+    """Refuse a time that no device can have meant. By our clock, as no broker has been asked yet.
+
+    Where the town's clock is a virtual one, the later of both counts.
+    """
+    last = max(now, town.offsets.tenant_time(now)) + _AHEAD_MAX
+    if report.occurred_at is not None and not _OCCURRED_MIN <= report.occurred_at <= last:
+        zh = f"occurred_at 应在 {_OCCURRED_MIN.year} 年以后、现在之后一天以内，请核对设备的时钟。"
+        en = f"occurred_at: expected {_OCCURRED_MIN.year} or later, and at most a day from now."
+        raise Problem(422, "occurred_at_unlikely", zh, en, field="occurred_at")
 
 
 def _check_kind(report: Report, town: TownKnown, front_end: FrontEnd) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from contracts.profile import Profile
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Pool
+from services.doors.route import JsonRoute
 from services.intake import store
 from services.intake.accept import Acceptor
 from services.intake.acts import Act, ActAccepted, Acts
@@ -57,7 +58,7 @@ class TrackView(BaseModel):
 
 def make_router(pool: Pool, registry: Registry) -> APIRouter:
     """Make the endpoints for those who follow a report."""
-    router = APIRouter(prefix="/v1", tags=["track"])
+    router = APIRouter(prefix="/v1", tags=["track"], route_class=JsonRoute)
 
     @router.get("/track/{code}")
     async def get_track(code: str) -> TrackView:

@@ -15,25 +15,28 @@ from pydantic import (
     model_validator,
 )
 
-# Control characters but for line breaks and tabs, and halves of characters.
-_NOT_KEPT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+from contracts.text import NOT_KEPT, is_blank
+
 _MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
 _OTHER_PHONE = re.compile(r"\+?[0-9]{5,15}")
+_EXPECTED_TIME = (
+    "应为带时区的时间，如 2025-03-03T10:00:00+08:00。 Expected a time with its offset, so written."
+)
 _AS_TYPED = str.maketrans("０１２３４５６７８９＋－—–（）", "0123456789+---()")
 
 
 def _kept(text: str) -> str:
-    if _NOT_KEPT.search(text):
-        raise ValueError("control characters are not kept: remove them")
-    if not any(one.isprintable() and not one.isspace() for one in text):
-        raise ValueError("this must not be blank")
+    if NOT_KEPT.search(text):
+        raise ValueError("不收控制字符，请删去。 Control characters are not kept: remove them.")
+    if is_blank(text):
+        raise ValueError("不能空白，请填写。 This must not be blank: say something.")
     return text
 
 
 def _written(moment: object) -> object:
     """Let only text be a time: a number would be taken for seconds since 1970."""
     if not isinstance(moment, str):
-        raise ValueError("expected a time with its offset, such as 2025-03-03T10:00:00+08:00")  # noqa: TRY004 - pydantic lists a ValueError among the faults
+        raise ValueError(_EXPECTED_TIME)  # noqa: TRY004 - pydantic lists a ValueError among the faults
     return moment
 
 
@@ -45,7 +48,7 @@ def _phone(text: str) -> str:
         return f"+86{mobile[1]}"
     if _OTHER_PHONE.fullmatch(digits):
         return digits
-    raise ValueError("expected a phone number, such as 13800000000 or 0546-1234567")
+    raise ValueError("应为电话号码，如 13800000000 或 0546-1234567。 Expected a phone number.")
 
 
 Kept = AfterValidator(_kept)
@@ -80,7 +83,11 @@ class Place(Part):
     @model_validator(mode="after")
     def _point_is_whole(self) -> "Place":
         if (self.lat is None) != (self.lon is None):
-            raise ValueError("lat and lon go together: send both or neither")
+            zh, en = (
+                "lat 和 lon 须同时给或都不给。",
+                "Send both lat and lon, or neither.",
+            )
+            raise ValueError(f"{zh} {en}")
         return self
 
 

@@ -15,6 +15,7 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import BadToken, Identity, TokenCheck
+from services.doors.route import JsonRoute
 from services.notify import views
 from services.notify.receipts import ALIYUN, ALIYUN_VOICE, read_receipts, take_receipts
 from services.notify.record import Recorder
@@ -56,7 +57,7 @@ class Door:
         key = (who.tenant_id, case_id)
         kept = (await cases.some(conn, [key])).get(key)
         if kept is None:
-            return  # of a case that is not known here, there are no messages
+            raise Problem(404, "case_not_found", "没有这件事。", "There is no such case.")
         case, known = kept.case, await self.towns.known(conn, [who.tenant_id])
         town = known[who.tenant_id].town if known else None
         path = town.path(case.grid or case.village or town.root) if town else ()
@@ -79,7 +80,7 @@ class Door:
 
 def make_router(door: Door) -> APIRouter:
     """Make the endpoints of notify."""
-    router = APIRouter(prefix="/v1", tags=["messages"])
+    router = APIRouter(prefix="/v1", tags=["messages"], route_class=JsonRoute)
 
     @router.get("/messages")
     async def get_messages(

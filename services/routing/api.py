@@ -8,16 +8,18 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.events import effect_id
+from contracts.text import NOT_KEPT, is_blank
 from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
-from services.chassis.http import Problem, invalid, read_json
+from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing, SealedFields
 from services.chassis.token import BadToken, Identity, TokenCheck
+from services.doors.route import json_route
 from services.routing import views
 from services.routing.domain.steps import allowed_steps, asks_first, take_step
 from services.routing.domain.town import Setting
@@ -30,9 +32,7 @@ from services.routing.store.cases import Kept
 from services.routing.towns import Towns
 
 _OPAQUE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_NOT_KEPT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _TEXT_MAX = 2_000
-_BODY_BYTES_MAX = 256 * 1024
 _PROOFS_MAX = 20
 _PAGE_MAX = 200
 _HISTORY_MAX = 1_000
@@ -59,14 +59,6 @@ class StepBody(BaseModel):
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
     step: Annotated[str, Field(max_length=64)]
     expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
-
-
-_STEP_DOCUMENTED = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": StepBody.model_json_schema()}},
-    }
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +162,7 @@ async def _is_offered(conn: Connection, who: Identity, case_id: UUID) -> bool:
 
 def make_router(door: Door) -> APIRouter:
     """Make the endpoints of routing."""
-    router = APIRouter(prefix="/v1", tags=["cases"])
+    router = APIRouter(prefix="/v1", tags=["cases"], route_class=json_route(door.who))
 
     @router.get("/cases/{case_id}")
     async def get_case(case_id: UUID, authorization: Authorization = None) -> views.CaseView:
@@ -206,15 +198,12 @@ def make_router(door: Door) -> APIRouter:
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             return await _page(conn, door, who, unit, limit, after)
 
-    @router.post(
-        "/cases/{case_id}/steps", max_body_size=_BODY_BYTES_MAX, openapi_extra=_STEP_DOCUMENTED
-    )
+    @router.post("/cases/{case_id}/steps")
     async def post_step(
-        case_id: UUID, request: Request, authorization: Authorization = None
+        case_id: UUID, body: StepBody, authorization: Authorization = None
     ) -> views.CaseView:
         arrived = time.monotonic()
         who = door.who(authorization)
-        body = _step_body(await request.body())
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             async with conn.transaction():
                 kept, setting = await door.seen(conn, who, case_id, for_update=True, step=body.step)
@@ -230,13 +219,6 @@ def make_router(door: Door) -> APIRouter:
     return router
 
 
-def _step_body(body: bytes) -> StepBody:
-    try:
-        return StepBody.model_validate(read_json(body))
-    except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_input=False)) from error
-
-
 async def _page(
     conn: Connection, door: Door, who: Identity, unit: str, limit: int, after: UUID | None
 ) -> views.Queue:
@@ -244,8 +226,11 @@ async def _page(
     path = known.town.path(unit) if known else ()
     if known and not path and unit == known.rules.whistle.upward_to:
         path = (unit,)  # the level above need not be in the town's registry
-    if not who.units.intersection(path):
+    if not path:
         raise Problem(404, "unit_not_found", "没有这个单位。", "There is no such unit.")
+    if not who.units.intersection(path):
+        zh, en = "这不是您的单位。", "This is neither your unit nor one below it."
+        raise Problem(403, "unit_not_allowed", zh, en)
     behind = cases.FRONT
     if after is not None:
         last = await cases.get(conn, who.tenant_id, after)
@@ -328,7 +313,7 @@ def _given(
     faults = []
     for name, value in extra.items():
         if name not in (*needs, "note"):
-            faults.append({"field": name, "message": "this step takes no such field"})
+            faults.append({"field": name, "message": _NO_SUCH_FIELD})
         elif name == "satisfied" and isinstance(value, bool):
             given[name] = value
         elif name == "proof" and _is_proof(value):
@@ -344,11 +329,14 @@ def _given(
     return texts, given
 
 
+_NO_SUCH_FIELD = "这一步没有这一项，请删去。 This step takes no such field: remove it."
 _EXPECTED = {
-    "satisfied": "expected true or false",
-    "proof": f"expected a list of 1 to {_PROOFS_MAX} attachment ids",
+    "satisfied": "应为 true 或 false。 Expected true or false.",
+    "proof": f"应为 1 至 {_PROOFS_MAX} 个附件编号的列表。 Expected a list of attachment ids.",
 }
-_EXPECTED_TEXT = f"expected 1 to {_TEXT_MAX} characters of plain text"
+_EXPECTED_TEXT = (
+    f"应为 1 至 {_TEXT_MAX} 字的文字，不能只有空白。 Expected 1 to {_TEXT_MAX} characters of text."
+)
 
 
 def _is_proof(value: object) -> bool:
@@ -372,9 +360,9 @@ def plain_text(value: str) -> str:
 
 def _is_text(value: object) -> bool:
     """Tell whether it is text that can be kept: no control characters, no half characters."""
-    if not isinstance(value, str) or not 1 <= len(value.strip()) <= len(value) <= _TEXT_MAX:
+    if not isinstance(value, str) or len(value) > _TEXT_MAX or is_blank(value):
         return False
-    return _NOT_KEPT.search(value) is None
+    return NOT_KEPT.search(value) is None
 
 
 def actor_of(who: Identity) -> Actor:

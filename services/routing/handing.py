@@ -15,6 +15,7 @@ from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
+from services.doors.route import json_route
 from services.routing import views
 from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
 from services.routing.domain import calls, handover, transfers
@@ -24,8 +25,6 @@ from services.routing.domain.values import Decision, Refused, Transfer
 from services.routing.record import Announced, numbered, record_act
 from services.routing.store import handing
 from services.routing.store.cases import Kept
-
-_BODY_BYTES_MAX = 64 * 1024
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, AfterValidator(plain_text)]
@@ -46,7 +45,11 @@ class Receiver(_Body):
     def _one_of_both(self) -> Self:
         by_place = self.unit is not None and self.role is not None
         if by_place == (self.staff is not None) or (self.staff and (self.unit or self.role)):
-            raise ValueError("expected `staff` alone, or `unit` and `role`")
+            zh, en = (
+                "请写 staff，或 unit 和 role。",
+                "Give `staff` alone, or `unit` and `role`.",
+            )
+            raise ValueError(f"{zh} {en}")
         return self
 
 
@@ -70,7 +73,7 @@ Act: TypeAlias = Callable[[Connection, Held], Awaitable[Decision | Refused]]
 
 def make_router(door: Door) -> APIRouter:
     """Make the endpoints by which a case passes from hand to hand."""
-    router = APIRouter(prefix="/v1", tags=["handing"])
+    router = APIRouter(prefix="/v1", tags=["handing"], route_class=json_route(door.who))
     _for_owners(router, door)
     _for_receivers(router, door)
     _for_mornings(router, door)
@@ -78,7 +81,7 @@ def make_router(door: Door) -> APIRouter:
 
 
 def _for_owners(router: APIRouter, door: Door) -> None:
-    @router.post("/cases/{case_id}/transfers", max_body_size=_BODY_BYTES_MAX, status_code=201)
+    @router.post("/cases/{case_id}/transfers", status_code=201)
     async def post_transfer(
         case_id: UUID, body: TransferBody, authorization: Authorization = None
     ) -> views.CaseView:
@@ -122,7 +125,7 @@ def _for_receivers(router: APIRouter, door: Door) -> None:
 
         return await _on_transfer(door, who, transfer_id, take)
 
-    @router.post("/transfers/{transfer_id}/declines", max_body_size=_BODY_BYTES_MAX)
+    @router.post("/transfers/{transfer_id}/declines")
     async def post_decline(
         transfer_id: UUID, body: DeclineBody, authorization: Authorization = None
     ) -> views.CaseView:

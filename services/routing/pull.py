@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
+from services.doors.route import json_route
 from services.routing.api import Authorization, Door
 from services.routing.store import queue
 
@@ -67,7 +68,9 @@ class TaskAnswer(BaseModel):
 
 def make_router(door: Door) -> APIRouter:
     """Make the endpoints of departments' queues."""
-    router = APIRouter(prefix="/v1/departments", tags=["departments"])
+    router = APIRouter(
+        prefix="/v1/departments", tags=["departments"], route_class=json_route(door.who)
+    )
 
     @router.get("/{department}/tasks")
     async def get_tasks(

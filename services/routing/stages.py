@@ -6,13 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from services.doors.route import json_route
 from services.routing.api import Authorization, Door, actor_of
 from services.routing.domain import consultation, rulings, upward
 from services.routing.domain.rulings import Ruling
 from services.routing.domain.values import Refused
 from services.routing.domain.whistle import Settled
 from services.routing.whistles import (
-    BODY_BYTES_MAX,
     DEPARTMENTS_MAX,
     Body,
     Called,
@@ -66,14 +66,14 @@ class ConsultationAnswer(BaseModel):
 
 def make_router(door: Door) -> APIRouter:
     """Make the endpoints of the whistle's later stages."""
-    router = APIRouter(prefix="/v1", tags=["whistles"])
+    router = APIRouter(prefix="/v1", tags=["whistles"], route_class=json_route(door.who))
     _for_the_town(router, door)
     _for_the_level_above(router, door)
     return router
 
 
 def _for_the_town(router: APIRouter, door: Door) -> None:
-    @router.post("/whistles/{whistle_id}/rulings", max_body_size=BODY_BYTES_MAX)
+    @router.post("/whistles/{whistle_id}/rulings")
     async def post_ruling(
         whistle_id: UUID, body: RulingBody, authorization: Authorization = None
     ) -> WhistleAnswer:
@@ -87,7 +87,7 @@ def _for_the_town(router: APIRouter, door: Door) -> None:
 
         return await act_on(door, who, whistle_id, rule)
 
-    @router.post("/cases/{case_id}/consultations", max_body_size=BODY_BYTES_MAX, status_code=201)
+    @router.post("/cases/{case_id}/consultations", status_code=201)
     async def post_consultation(
         case_id: UUID, body: ConsultationBody, authorization: Authorization = None
     ) -> ConsultationAnswer:
@@ -110,7 +110,7 @@ def _for_the_town(router: APIRouter, door: Door) -> None:
 
 
 def _for_the_level_above(router: APIRouter, door: Door) -> None:
-    @router.post("/cases/{case_id}/calls-upward", max_body_size=BODY_BYTES_MAX, status_code=201)
+    @router.post("/cases/{case_id}/calls-upward", status_code=201)
     async def post_call_upward(
         case_id: UUID, body: CallUpwardBody, authorization: Authorization = None
     ) -> WhistleAnswer:
@@ -134,7 +134,7 @@ def _for_the_level_above(router: APIRouter, door: Door) -> None:
 
         return await act(door, who, case_id, call, lambda: whistle_id)
 
-    @router.post("/whistles/{whistle_id}/answers", max_body_size=BODY_BYTES_MAX)
+    @router.post("/whistles/{whistle_id}/answers")
     async def post_answer(
         whistle_id: UUID, body: AnswerBody, authorization: Authorization = None
     ) -> WhistleAnswer:

@@ -13,6 +13,7 @@ from services.chassis.batch import is_passing
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S
 from services.chassis.token import BadToken, Identity
+from services.doors.route import JsonRoute
 from services.routing.api import Authorization, Door
 from services.routing.pull import Task, check_reader
 from services.routing.settings import RoutingSettings
@@ -89,7 +90,7 @@ class Streams:
 
 def make_router(door: Door, streams: Streams) -> APIRouter:
     """Make the endpoint of departments' streams."""
-    router = APIRouter(prefix="/v1/departments", tags=["departments"])
+    router = APIRouter(prefix="/v1/departments", tags=["departments"], route_class=JsonRoute)
 
     @router.get("/{department}/stream", response_class=StreamingResponse)
     async def get_stream(

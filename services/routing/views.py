@@ -375,6 +375,11 @@ _REFUSALS = {
         "别人刚刚动过这件事，请看过现状再试",
         "somebody has acted since: look, then retry",
     ),
+    "seq_ahead": (
+        409,
+        "expected_seq 比这件事现在的序号还大，现在是",
+        "`expected_seq` is ahead of the case, which has come as far as `seq` tells",
+    ),
 }
 
 

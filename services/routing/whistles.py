@@ -16,6 +16,7 @@ from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
+from services.doors.route import json_route
 from services.routing import views
 from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
 from services.routing.domain import whistle
@@ -27,7 +28,6 @@ from services.routing.store import slots, upward
 from services.routing.store.cases import Kept
 
 DEPARTMENTS_MAX = 100
-BODY_BYTES_MAX = 64 * 1024
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Text = Annotated[str, AfterValidator(plain_text)]
@@ -113,14 +113,14 @@ Act = Callable[[Called], Settled | Refused]
 
 def make_router(door: Door) -> APIRouter:
     """Make the endpoints of the whistle."""
-    router = APIRouter(prefix="/v1", tags=["whistles"])
+    router = APIRouter(prefix="/v1", tags=["whistles"], route_class=json_route(door.who))
     _for_blowers(router, door)
     _for_departments(router, door)
     return router
 
 
 def _for_blowers(router: APIRouter, door: Door) -> None:
-    @router.post("/cases/{case_id}/whistles", max_body_size=BODY_BYTES_MAX, status_code=201)
+    @router.post("/cases/{case_id}/whistles", status_code=201)
     async def post_whistle(
         case_id: UUID, body: WhistleBody, authorization: Authorization = None
     ) -> WhistleAnswer:

@@ -14,6 +14,7 @@ from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
+from services.doors.route import JsonRoute, json_route
 from services.ledger.api.door import Authorization, Door
 from services.ledger.changes import (
     CalendarUnfit,
@@ -56,7 +57,7 @@ class ClockView(BaseModel):
 
 def make_registry_router(door: Door) -> APIRouter:
     """Make the endpoints that change and count the registry."""
-    router = APIRouter(prefix="/v1/registry", tags=["registry"])
+    router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
 
     @router.post("/change-sets/{change_set_id}")
     async def post_change_set(
@@ -100,7 +101,9 @@ def make_registry_router(door: Door) -> APIRouter:
 
 def make_clock_router(door: Door) -> APIRouter:
     """Make the door that moves virtual clocks; mounted in development alone."""
-    router = APIRouter(prefix="/v1/dev", tags=["development"])
+    router = APIRouter(
+        prefix="/v1/dev", tags=["development"], route_class=json_route(door.operator)
+    )
 
     @router.get("/clock")
     async def get_clock(authorization: Authorization = None) -> ClockView:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Final
 
 from services.routing.domain.town import Setting
-from services.routing.domain.values import Actor, Case, Fact, Refused
+from services.routing.domain.values import Actor, Case, Fact, Refused, misread
 from services.routing.domain.whistle import Settled, Slot, blower_of, settled
 
 _TOGETHER: Final = 2
@@ -26,8 +26,9 @@ def consult(
         return by
     if not setting.rules.whistle.joint_consult or case.closed:
         return Refused("consultation_not_allowed")
-    if not case.human_seq <= expected_seq <= case.seq:
-        return Refused("stale", (str(case.seq),))
+    unseen = misread(case, expected_seq)
+    if unseen is not None:
+        return unseen
     named = tuple(dict.fromkeys(departments))
     if hindrance := _hindrance(named, slots):
         return hindrance

@@ -26,6 +26,7 @@ from services.routing.domain.values import (
     Fact,
     Owner,
     Refused,
+    misread,
 )
 
 _SYSTEM_STEPS_MAX = 5
@@ -67,8 +68,9 @@ def take_step(
     step = flow.step(act.step_id)
     if step is None:
         return Refused("unknown_step", tuple(one.id for one in flow.steps))
-    if not case.human_seq <= act.expected_seq <= case.seq:
-        return Refused("stale", (str(case.seq),))
+    unseen = misread(case, act.expected_seq)
+    if unseen is not None:
+        return unseen
     if case.state not in step.from_states:
         return Refused("step_not_allowed", allowed_steps(case, act.actor, setting))
     mover = _mover(case, step, act.actor, setting)

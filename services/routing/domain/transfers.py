@@ -15,6 +15,7 @@ from services.routing.domain.values import (
     Owner,
     Refused,
     Transfer,
+    misread,
 )
 
 
@@ -61,8 +62,9 @@ def _unfit(
         return Refused("not_the_owner", (case.owner.staff or case.owner.role,))
     if case.owner.role not in setting.rules.duty.givers:
         return Refused("role_not_allowed", tuple(sorted(setting.rules.duty.givers)))
-    if not case.human_seq <= wanted.expected_seq <= case.seq:
-        return Refused("stale", (str(case.seq),))
+    unseen = misread(case, wanted.expected_seq)
+    if unseen is not None:
+        return unseen
     if case.closed:
         return Refused("transfer_not_allowed", (case.state,))
     if there is not None:

@@ -19,6 +19,7 @@ from services.routing.domain.values import (
     Owner,
     Refused,
     UpwardCall,
+    misread,
 )
 from services.routing.domain.whistle import Settled, settled
 
@@ -48,8 +49,9 @@ def call_upward(
     role = next((role for role, unit in units.items() if unit in actor.units), None)
     if role is None:
         return Refused("unit_not_allowed" if held else "role_not_allowed", rules.upward_callers)
-    if not case.human_seq <= expected_seq <= case.seq:
-        return Refused("stale", (str(case.seq),))
+    unseen = misread(case, expected_seq)
+    if unseen is not None:
+        return unseen
     if any(call.open for call in calls):
         return Refused("already_called_upward", tuple(call.unit for call in calls if call.open))
     by = Owner(units[role] or "", role, actor.staff)

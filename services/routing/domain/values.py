@@ -222,6 +222,7 @@ RefusalCode = Literal[
     "same_person",
     "needs_missing",
     "stale",
+    "seq_ahead",
     "whistle_open",
     "whistle_not_allowed",
     "departments_missing",
@@ -262,3 +263,10 @@ class Refused:
 
     code: RefusalCode
     names: tuple[str, ...] = ()
+
+
+def misread(case: Case, expected_seq: int) -> Refused | None:
+    """Tell that an act rests on a look at the case before a person acted, or on none there was."""
+    if case.human_seq <= expected_seq <= case.seq:
+        return None
+    return Refused("stale" if expected_seq <= case.seq else "seq_ahead", (str(case.seq),))

@@ -21,6 +21,7 @@ from services.routing.domain.values import (
     Owner,
     Refused,
     UpwardCall,
+    misread,
 )
 
 Outcome = Literal["reported", "reported_late", "corrected", "missed", "refused", "withdrawn"]
@@ -188,9 +189,7 @@ def _unfit(case: Case, call: Call, rules: WhistleRules) -> Refused | None:
         return Refused("unknown_department", unknown)
     if call.lead is not None and call.lead not in call.departments:
         return Refused("lead_not_named", (call.lead,))
-    if not case.human_seq <= call.expected_seq <= case.seq:
-        return Refused("stale", (str(case.seq),))
-    return None
+    return misread(case, call.expected_seq)
 
 
 def blower_of(

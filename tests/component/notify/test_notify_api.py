@@ -64,8 +64,10 @@ async def test_times_are_the_tenant_s(world: World, http: httpx.AsyncClient) -> 
 async def test_another_tenant_sees_nothing(world: World, http: httpx.AsyncClient) -> None:
     case_id = await world.assign()
     assert len((await ask(http, world, case_id)).json()["messages"]) == 1
-    assert (await ask(http, world, case_id, tenant="gucheng")).json()["messages"] == []
-    assert (await ask(http, world, uuid4())).json()["messages"] == []
+    not_ours = await ask(http, world, case_id, tenant="gucheng")
+    nobody_s = await ask(http, world, uuid4())
+    assert (not_ours.status_code, not_ours.json()["code"]) == (404, "case_not_found")
+    assert not_ours.json() == nobody_s.json()
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,11 @@ async def test_an_act_upon_an_old_look_is_refused_with_the_present(
     first = await seq(desk, case_id)
     await walk(desk, case_id, TO_RESOLVED[0])
     now = await seq(desk, case_id)
-    for stale in (0, first, now - 1, now + 1, 2**70):
-        answer = await desk.step(case_id, "grid_settle", WORKER, stale)
-        assert (answer.status_code, answer.json()["code"]) == (409, "stale"), stale
+    old = dict.fromkeys((0, first, now - 1), "stale")
+    for seen, code in {**old, now + 1: "seq_ahead", 2**70: "seq_ahead"}.items():
+        answer = await desk.step(case_id, "grid_settle", WORKER, seen)
+        assert (answer.status_code, answer.json()["code"]) == (409, code), seen
+        assert str(now) in answer.json()["title"]
         assert (answer.json()["seq"], answer.json()["state"]) == (now, "owned")
 
 

@@ -108,7 +108,7 @@ def test_an_act_is_stale_if_a_person_has_acted_since_or_if_it_has_seen_the_futur
         (struck.human_seq, None),
         (struck.human_seq + 1, None),
         (struck.seq, None),
-        (struck.seq + 1, "stale"),
+        (struck.seq + 1, "seq_ahead"),
     ):
         decision = step(struck, "grid_settle", WORKER, seq=seq)
         assert getattr(decision, "code", None) == code, seq
@@ -116,7 +116,7 @@ def test_an_act_is_stale_if_a_person_has_acted_since_or_if_it_has_seen_the_futur
 
 
 def test_a_stale_act_is_told_so_before_anything_else() -> None:
-    assert refused(IN_PROGRESS, "first_ask", CADRE, seq=IN_PROGRESS.seq + 1).code == "stale"
+    assert refused(IN_PROGRESS, "first_ask", CADRE, seq=IN_PROGRESS.seq + 1).code == "seq_ahead"
 
 
 def test_a_person_of_two_posts_acts_at_the_one_that_is_asked_for() -> None:

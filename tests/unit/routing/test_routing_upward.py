@@ -77,7 +77,7 @@ def test_the_level_above_is_called_once_while_it_has_yet_to_answer() -> None:
         (WORKER, None, "role_not_allowed"),
         (person("c1", "village_cadre", "v1"), None, "role_not_allowed"),
         (person("k9", "center_clerk", "other_town"), None, "unit_not_allowed"),
-        (CLERK, 999, "stale"),
+        (CLERK, 999, "seq_ahead"),
     ],
 )
 def test_who_does_not_call_upward(by: Actor, seq: int | None, code: str) -> None:
@@ -152,7 +152,7 @@ def test_one_who_was_let_go_has_still_come() -> None:
         (("police", "police"), {}, "not_joint"),
         (("police", "justice"), {}, "not_called"),
         (("police", "court"), {"by": WORKER}, "role_not_allowed"),
-        (("police", "court"), {"seq": 999}, "stale"),
+        (("police", "court"), {"seq": 999}, "seq_ahead"),
     ],
 )
 def test_what_is_no_consultation(

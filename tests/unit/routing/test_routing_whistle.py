@@ -338,7 +338,7 @@ def test_arriving_comes_after_reporting_in() -> None:
             "unit_not_allowed",
         ),
         (("police",), {"lead": "court"}, "lead_not_named"),
-        (("police",), {"seq": 999}, "stale"),
+        (("police",), {"seq": 999}, "seq_ahead"),
     ],
 )
 def test_what_is_no_whistle(departments: tuple[str, ...], more: dict[str, Any], code: str) -> None:

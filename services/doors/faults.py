@@ -1,0 +1,34 @@
+"""Faulty fields, told to people: Chinese first, English beside it, limits filled in."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from services.chassis.http import Problem
+
+# By pydantic's `type` of an error: the sentence in both languages, with its `ctx` to fill in.
+_SENTENCES: Mapping[str, list[str]] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+_OR = re.compile(r"(?<=') or (?=')")  # pydantic's list of words ends in English
+
+
+def invalid(errors: Iterable[Mapping[str, Any]]) -> Problem:
+    """Name each faulty field and what was expected; never repeat the value."""
+    faults = [{"field": _field(one["loc"]), "message": _message(one)} for one in errors]
+    named = ", ".join(fault["field"] for fault in faults)
+    zh = f"字段有误：{named}。请按 errors 修改后重发。"
+    en = f"Invalid fields: {named}. Mend what `errors` names and send again."
+    return Problem(422, "invalid_fields", zh, en, errors=faults)
+
+
+def _field(place: Iterable[object]) -> str:
+    return ".".join(map(str, place)) or "body"
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    about = error.get("ctx", {})
+    if error["type"] == "value_error":  # our own check has said it, in both languages
+        return str(about["error"])
+    zh, en = _SENTENCES.get(error["type"], _SENTENCES["other"])
+    return _OR.sub(", ", f"{zh} {en}".format(**about))

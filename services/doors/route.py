@@ -1,0 +1,72 @@
+"""The route of every door: bodies are read strictly, and faults are told in two languages."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+
+from services.chassis.http import Json, Problem, read_json
+from services.doors.faults import invalid
+
+BODY_BYTES_MAX = 256 * 1024
+_JSON = (b"content-type", b"application/json")
+
+
+class JsonRoute(APIRoute):
+    """Give it to each router. A body is JSON whatever its content type says, or a 400 by name."""
+
+    @staticmethod
+    def check(_authorization: str | None) -> object:
+        """Let everybody's body be read."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                if self.body_field is not None:
+                    self.check(request.headers.get("authorization"))
+                    request = await _read(request)
+                return await handle(request)
+            except RequestValidationError as error:
+                # FastAPI puts before each name whether it is of the body, path, query or header.
+                raise invalid([{**one, "loc": one["loc"][1:]} for one in error.errors()]) from error
+
+        return answer
+
+
+def json_route(check: Callable[[str | None], object]) -> type[JsonRoute]:
+    """Make a route that reads no body before `check` has let its `Authorization` pass."""
+    return type("CheckedRoute", (JsonRoute,), {"check": staticmethod(check)})
+
+
+class _Read(Request):
+    """A request whose body has been read."""
+
+    raw, said = b"", None
+
+    async def body(self) -> bytes:
+        return self.raw
+
+    async def json(self) -> Json:
+        return self.said
+
+
+async def _read(request: Request) -> Request:
+    headers = [_JSON, *request.scope["headers"]]  # the first of a name is the one that counts
+    read, body = _Read({**request.scope, "headers": headers}), bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_BYTES_MAX:
+                zh, en = f"正文超过 {BODY_BYTES_MAX} 字节。", f"Larger than {BODY_BYTES_MAX} bytes."
+                raise Problem(413, "body_too_large", zh, en)
+    except ClientDisconnect as error:
+        zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
+        raise Problem(408, "body_incomplete", zh, en) from error
+    read.raw = bytes(body)
+    read.said = read_json(read.raw)
+    return read
