@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -119,6 +120,37 @@ async def test_a_faulty_field_is_named(window: Window, more: dict[str, Any], fie
     assert told(answer) == (422, "invalid_fields")
     assert [one["field"] for one in answer.json()["errors"]] == [field]
     assert field in answer.json()["title"]
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "1999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00",
+     (datetime.now(UTC) + timedelta(days=1, minutes=30)).isoformat()],
+    ids=["one", "old", "last", "ahead"],
+)  # fmt: skip
+async def test_a_time_that_no_device_can_have_meant_is_named(window: Window, moment: str) -> None:
+    answer = await window.post({**REPORT, "occurred_at": moment})
+    assert told(answer) == (422, "occurred_at_unlikely")
+    assert answer.json()["field"] == "occurred_at"
+    assert moment not in answer.text
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["2000-01-01T00:00:00Z", "2024-02-29T23:59:59+08:00",
+     (datetime.now(UTC) + timedelta(hours=23)).isoformat()],
+    ids=["first", "leap", "ahead"],
+)  # fmt: skip
+async def test_a_device_s_clock_may_be_a_little_wrong(window: Window, moment: str) -> None:
+    assert told(await window.post({**REPORT, "occurred_at": moment})) == RIGHT
+
+
+async def test_where_the_town_s_clock_is_ahead_it_is_that_one_that_counts(window: Window) -> None:
+    clock = {"offsets": [{"from_at": "2020-01-01T00:00:00Z", "seconds": 30 * 86_400}]}
+    window.know({"kind": "clock", "id": "clock", "body": clock}, change_set="ahead")
+    for days, answered in ((30, RIGHT), (32, (422, "occurred_at_unlikely"))):
+        moment = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+        assert told(await window.post({**REPORT, "occurred_at": moment})) == answered
 
 
 @pytest.mark.parametrize("name", ["category", "severity", "class"])

@@ -89,3 +89,9 @@ async def test_in_production_there_is_no_such_door(
         clock = {"kind": "clock", "id": "clock", "body": {"offsets": []}}
         answer = await closed.post_set("s1", [clock])
         assert answer.json()["errors"][0]["field"] == "kind"
+
+
+async def test_the_clock_s_body_is_read_as_any_other(office: Office) -> None:
+    twice, headers = b'{"advance_s": 1, "advance_s": 2}', office.headers()
+    answer = await office.http.post("/v1/dev/clock", content=twice, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "json_duplicate_key")

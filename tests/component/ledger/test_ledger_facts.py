@@ -231,3 +231,9 @@ async def test_a_miss_that_is_withdrawn_makes_nobody_late(story: Story) -> None:
     await story.office.pool.execute("UPDATE case_now SET missed = '[]'")
     await story.hear(again("class"))
     assert (await story.now())[-1] is True, "what was missed before it was kept stays missed"
+
+
+async def test_counts_take_no_filter_and_say_so(office: Office) -> None:
+    answer = await office.get("/v1/counts?unit=nosuch&state=zzz")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
+    assert [one["field"] for one in answer.json()["errors"]] == ["unit", "state"]

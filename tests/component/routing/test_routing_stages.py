@@ -286,7 +286,7 @@ async def test_who_may_not_call_answer_or_look_is_told(desk: Desk) -> None:
         404,
         "whistle_not_found",
     )
-    assert (await desk.get("/v1/queues/county")).status_code == 404
+    assert (await desk.get("/v1/queues/county")).status_code == 403
     assert (await desk.get("/v1/queues/prefecture", "x", "prefecture")).status_code == 404
     assert (await post(desk, path, COUNTY, answer="好")).status_code == 200
     assert code(await post(desk, path, COUNTY, answer="好")) == (409, "already_answered")

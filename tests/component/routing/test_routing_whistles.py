@@ -119,7 +119,7 @@ async def test_a_report_in_twice_is_one(desk: Desk) -> None:
         ({"departments": [f"d{n}" for n in range(30)]}, 422, "unknown_department"),
         ({"departments": [f"d{n}" for n in range(101)]}, 422, "invalid_fields"),
         ({"departments": ["police"], "lead": "court"}, 422, "lead_not_named"),
-        ({"departments": ["police"], "expected_seq": 10_000}, 409, "stale"),
+        ({"departments": ["police"], "expected_seq": 10_000}, 409, "seq_ahead"),
         ({"departments": ["police"], "reason": " "}, 422, "invalid_fields"),
         ({"departments": ["police"], "reasons": "x"}, 422, "invalid_fields"),
     ],

@@ -69,11 +69,9 @@ def test_what_has_no_sentence_of_its_own_gets_a_general_one() -> None:
 
 
 def test_each_sentence_is_of_an_error_that_there_is_and_fills_in_what_that_one_tells() -> None:
-    words = dict.fromkeys(
-        ("error", "actual_length", "expected", "pattern", "class_name", "field_type"), "x"
-    )
+    words = dict.fromkeys(("error", "expected", "pattern", "class_name", "field_type"), "x")
     for kind, sentences in faults._SENTENCES.items():  # noqa: SLF001
         if kind != "other":
             filled = {name for text in sentences for _, name, *_ in Formatter().parse(text) if name}
-            about: dict[str, Any] = {**dict.fromkeys(filled, 5), **words}
+            about: dict[str, Any] = {**dict.fromkeys((*filled, "actual_length"), 5), **words}
             assert PydanticKnownError(kind, about).type == kind  # type: ignore[arg-type]
