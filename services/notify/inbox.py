@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, TypeAdapter
 from services.chassis.clock import Offsets
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S
+from services.doors.route import JsonRoute
 from services.notify.api import Authorization, Door
 from services.notify.store import inbox
 from services.notify.store.inbox import Kept, Place
@@ -43,7 +44,7 @@ class Inbox(BaseModel):
 
 def make_router(door: Door) -> APIRouter:
     """Make the endpoints of the inbox."""
-    router = APIRouter(prefix="/v1", tags=["inbox"])
+    router = APIRouter(prefix="/v1", tags=["inbox"], route_class=JsonRoute)
 
     @router.get("/inbox")
     async def get_inbox(

@@ -20,7 +20,11 @@ from services.chassis.http import Problem, make_app
 from services.doors.route import BODY_BYTES_MAX, JsonRoute, json_route
 
 # These read their bodies themselves: one is NDJSON, the others a provider's own form.
-RAW = {"/v1/registry/change-sets/{change_set_id}", "/v1/receipts/{provider}"}
+RAW = {
+    "/v1/registry/change-sets/{change_set_id}",
+    "/v1/receipts/{provider}",
+    "/v1/replies/{provider}",
+}
 
 
 DOOR = SimpleNamespace(who=str, operator=str)
