@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import asyncpg
 import httpx
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from deploy.local.quiet import Watch
 from deploy.local.state import StackState
 
 LOOK_TIMEOUT_S = 15.0
+BACKLOG_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5.0
+KAFKA_TIMEOUT_S = 3.0
 LISTED_MAX = 20
+BACKLOG = "积压 · backlog"
 OUTAGES = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 QUARANTINED = """
@@ -72,6 +76,23 @@ ORDER BY 3 DESC, 1, 2
 LIMIT 200
 """
 UNOWNED = "SELECT count(*) AS cases FROM cases WHERE NOT closed AND owner_role = ''"
+# Whose unit was taken out of the registry: they stand in nobody's queue.
+ORPHANED = """
+SELECT tenant_id, owner_unit, count(*) AS cases
+FROM cases
+WHERE NOT closed
+    AND owner_role <> ''
+    AND NOT EXISTS (
+        SELECT
+        FROM registry_copy AS unit
+        WHERE unit.tenant_id = cases.tenant_id
+            AND unit.kind = 'unit'
+            AND unit.record_id = cases.owner_unit
+    )
+GROUP BY 1, 2
+ORDER BY 3 DESC, 1, 2
+LIMIT 200
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +114,14 @@ async def examine(state: StackState) -> list[Finding]:
         f"稍等再查；还不行就看 {servers}，再重新运行 chuishao up · look again in a while; "
         "if it stays so read these logs and run `chuishao up` again"
     )
-    findings = [await _ready(state, logs)]
-    findings += await _look("积压 · backlog", _backlog(state, logs), todo)
+    findings = await _look("Kafka · kafka", _kafka(state), todo, KAFKA_TIMEOUT_S)
+    answers = findings[0].state == "well"
+    findings.append(await _ready(state, logs))
+    if answers:
+        findings += await _look(BACKLOG, _backlog(state, logs), todo, BACKLOG_TIMEOUT_S)
+    else:
+        text = "看不了：Kafka 没有应答 · cannot be looked at: Kafka does not answer"
+        findings.append(Finding(BACKLOG, "bad", text, todo))
     for service in state.services:
         name = f"{service} 数据库 · database"
         findings += await _look(name, _set_aside(service, state.dsns[service]), todo)
@@ -103,14 +130,27 @@ async def examine(state: StackState) -> list[Finding]:
 
 
 async def _look(
-    what: str, findings: Coroutine[Any, Any, list[Finding]], todo: str
+    what: str,
+    findings: Coroutine[Any, Any, list[Finding]],
+    todo: str,
+    timeout_s: float = LOOK_TIMEOUT_S,
 ) -> list[Finding]:
     """Return the findings, or that none can be had."""
     try:
-        async with asyncio.timeout(LOOK_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             return await findings
     except OUTAGES as error:
         return [Finding(what, "bad", f"看不了 · cannot be looked at: {error!r}", todo)]
+
+
+async def _kafka(state: StackState) -> list[Finding]:
+    """Ask Kafka anything: services stay ready for a while after it has stopped to answer."""
+    client = AIOKafkaClient(bootstrap_servers=state.kafka)
+    try:
+        await client.bootstrap()
+    finally:
+        await client.close()
+    return [Finding("Kafka · kafka", "well", "有应答 · answers")]
 
 
 async def _ready(state: StackState, logs: str) -> Finding:
@@ -137,12 +177,12 @@ async def _backlog(state: StackState, logs: str) -> list[Finding]:
     async with Watch(state) as watch:
         waiting = await watch.waiting()
     if not waiting.total:
-        return [Finding("积压 · backlog", "well", "无 · none")]
+        return [Finding(BACKLOG, "well", "无 · none")]
     todo = (
         f"稍等再查；不见少就看那个服务的 {logs} · look again in a while; if it does not shrink "
         "read that service's log"
     )
-    return [Finding("积压 · backlog", "note", str(waiting), todo)]
+    return [Finding(BACKLOG, "note", str(waiting), todo)]
 
 
 async def _rows(dsn: str, query: str, *given: object) -> list[Mapping[str, Any]]:
@@ -183,6 +223,7 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
     overdue = (await _rows(dsn, OVERDUE))[0]["timers"]
     unarmed = await _rows(dsn, UNARMED)
     unowned = (await _rows(dsn, UNOWNED))[0]["cases"]
+    orphaned = await _rows(dsn, ORPHANED)
     untold = await _rows(dsn, WITHOUT_TOPIC)
     gaps = await _rows(dsn, GAPS)
     places = [f"{row['tenant_id']} {row['grid']}: {row['cases']}" for row in gaps]
@@ -200,6 +241,15 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
             unowned,
             "镇配置的 fallback 角色要有人，再转交这些件 · give the profile's fallback role to "
             "somebody, then hand these cases over",
+        ),
+        replace(
+            _counted(
+                "单位已不在的件 · cases of units that are gone",
+                sum(row["cases"] for row in orphaned),
+                "把下列单位重新登记（台账 unit），把件移交出去，再删除 · record these units in the "
+                "registry again, hand their cases over, then remove them",
+            ),
+            details=[f"{row['tenant_id']} {row['owner_unit']}: {row['cases']}" for row in orphaned],
         ),
         Finding(
             "值班有空档的网格 · grids found without anybody on duty",

@@ -17,6 +17,7 @@ from services.chassis.http import Problem, read_json
 from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
+from services.ledger import references
 from services.ledger.checks import PERSONAL, wrong_in
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
@@ -151,6 +152,7 @@ async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry])
         ProfileFinal: it would change what a version of a profile says.
         CalendarUnfit: its calendar is not newer, or takes an official year back.
         SetReused: its id is known with other content.
+        SetUnfit: a record would name what is not there then.
     """
     if not await registry.open_set(conn, one, len(entries)):
         if await registry.digest(conn, one) not in (None, one.digest):
@@ -160,6 +162,7 @@ async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry])
         await _check(conn, one.tenant_id, entry)
     for start in range(0, len(entries), _ENTRIES_PER_STATEMENT):
         await registry.append(conn, one, entries[start : start + _ENTRIES_PER_STATEMENT])
+    await references.check(conn, one.tenant_id, entries)
     published = [entry for entry in entries if entry.kind in Change.KINDS]
     for start in range(0, len(published), _ENTRIES_PER_STATEMENT):
         part = published[start : start + _ENTRIES_PER_STATEMENT]

@@ -28,6 +28,8 @@ def wrong_in(
     tenant_id: str, kind: str, record_id: str, body: Mapping[str, Any] | None
 ) -> list[Wrong]:
     """Return what is wrong with one record, without any value of it."""
+    if kind == "tenant" and record_id != tenant_id:
+        return [("id", f"expected the tenant's own id, {tenant_id}")]
     if body is None:
         final = ("body", "a profile's versions are final: cases are pinned to them")
         return [final] if kind == "profile" else []
@@ -40,11 +42,11 @@ def wrong_in(
         return [*wrong, ("sealed", "send the plain fields: they are sealed here")]
     if kind == "person":
         return [*wrong, *_unknown(plain.keys() - _PERSON_ELSE)]
-    return [*wrong, *_by_contract(tenant_id, kind, record_id, plain, has_texts=bool(texts))]
+    return [*wrong, *_by_contract(kind, record_id, plain, has_texts=bool(texts))]
 
 
 def _by_contract(
-    tenant_id: str, kind: str, record_id: str, plain: Mapping[str, Any], *, has_texts: bool
+    kind: str, record_id: str, plain: Mapping[str, Any], *, has_texts: bool
 ) -> Iterator[Wrong]:
     try:
         given = {**plain, **({"sealed": _SEALED} if has_texts else {})}
@@ -65,8 +67,6 @@ def _by_contract(
             yield from _outline(record.polygon)
         case Roster() | Absence() | BackupPair():
             yield from _duty(record)
-        case _ if kind == "tenant" and record_id != tenant_id:
-            yield "id", f"expected the tenant's own id, {tenant_id}"
         case _:
             pass
 

@@ -188,10 +188,15 @@ def urgency(row: BoardRow, now: datetime) -> Urgency:
 def place_in_order(row: BoardRow, now: datetime) -> tuple[int, datetime, str]:
     """Return where a line stands: first where a department has not come, for the longest time.
 
-    Then the rest, what has waited longest first, each urgency for itself.
+    Then the rest, what has waited longest first, each urgency for itself; by number within the
+    minute that a reader sees.
     """
     if row.awaited_since is not None:
-        return -1, row.awaited_since, row.number
+        return -1, _minute(row.awaited_since), row.number
     how = urgency(row, now)
     since = row.due_at if how in ("late", "soon") and row.due_at else row.received_at
-    return URGENCIES.index(how), since, row.number
+    return URGENCIES.index(how), _minute(since), row.number
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from services.console.domain.words import Words
 
-Tone = Literal["plain", "soon", "late", "calm"]
+Tone = Literal["plain", "soon", "late", "missed", "calm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def sentence(counts: Counts, words: Words) -> list[tuple[Tone, str]]:
     if counts.awaited:
         parts.append(("plain", words.awaited_now.format(n=counts.awaited)))
     if counts.missed:
-        parts.append(("late", words.missed_now.format(n=counts.missed)))
+        parts.append(("missed", words.missed_now.format(n=counts.missed)))
     if counts.untaken:
         parts.append(("plain", words.untaken_now.format(n=counts.untaken)))
     if counts.soon:

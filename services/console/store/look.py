@@ -60,11 +60,14 @@ ORDER BY
         WHEN NOT accepted THEN 2
         ELSE 3
     END,
-    CASE
-        WHEN since IS NOT NULL THEN since
-        WHEN due_at <= $2 OR soon_at <= $2 THEN due_at
-        ELSE received_at
-    END,
+    date_trunc(
+        'minute',
+        CASE
+            WHEN since IS NOT NULL THEN since
+            WHEN due_at <= $2 OR soon_at <= $2 THEN due_at
+            ELSE received_at
+        END
+    ),
     number COLLATE "C"
 LIMIT $3
 """

@@ -27,6 +27,7 @@ from services.ledger.changes import (
     sealed_entries,
 )
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
+from services.ledger.references import SetUnfit
 from services.ledger.settings import LedgerSettings
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
@@ -85,7 +86,7 @@ def make_registry_router(door: Door) -> APIRouter:
         try:
             async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
                 fresh = await record_set(conn, one, entries)
-        except (ProfileFinal, CalendarUnfit, SetReused) as error:
+        except (ProfileFinal, CalendarUnfit, SetReused, SetUnfit) as error:
             raise _conflict(error) from error
         door.relay.wake()
         return SetView(change_set=change_set_id, entries=len(entries), known=not fresh)
@@ -136,7 +137,7 @@ def make_clock_router(door: Door) -> APIRouter:
     return router
 
 
-def _conflict(error: ProfileFinal | CalendarUnfit | SetReused) -> Problem:
+def _conflict(error: ProfileFinal | CalendarUnfit | SetReused | SetUnfit) -> Problem:
     """Say why a set cannot stand beside what is recorded."""
     match error:
         case ProfileFinal():
@@ -152,6 +153,10 @@ def _conflict(error: ProfileFinal | CalendarUnfit | SetReused) -> Problem:
             zh = f"变更集 {error} 已登记为别的内容，这一份一条也没有记入：请换一个编号。"
             en = f"Set {error} is recorded with other content; nothing was changed: take a new id."
             return Problem(409, "change_set_reused", zh, en)
+        case SetUnfit(faults=found):
+            zh = "这份变更集与登记对不上，一条也没有记入：见 errors。"
+            en = "The set does not fit the registry; nothing was recorded: see `errors`."
+            return Problem(409, "change_set_unfit", zh, en, errors=found)
 
 
 def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], str]:

@@ -137,6 +137,22 @@ async def counts(conn: Connection, tenant_id: str) -> list[dict[str, Any]]:
     return [dict(row) for row in await conn.fetch(COUNTS, tenant_id)]
 
 
+OPEN_OF_UNITS = """
+SELECT owner_unit, count(*) AS cases
+FROM case_now
+WHERE tenant_id = $1 AND NOT closed AND owner_unit = ANY($2::text[])
+GROUP BY owner_unit
+ORDER BY owner_unit
+LIMIT 1000
+"""
+
+
+async def open_of_units(conn: Connection, tenant_id: str, units: Sequence[str]) -> dict[str, int]:
+    """Count the open cases that each of these units owns; a unit without any is left out."""
+    rows = await conn.fetch(OPEN_OF_UNITS, tenant_id, units)
+    return {row["owner_unit"]: row["cases"] for row in rows}
+
+
 FACTS = """
 SELECT topic, type, seq, at, occurred_at, event_id
 FROM case_ledger

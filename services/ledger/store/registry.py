@@ -130,6 +130,70 @@ async def path(conn: Connection, tenant_id: str, unit_id: str | None) -> list[st
     return [row["record_id"] for row in await conn.fetch(PATH, tenant_id, unit_id)]
 
 
+PARENTS = """
+SELECT record_id, body ->> 'parent' AS parent
+FROM (
+    SELECT DISTINCT ON (record_id) record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'unit'
+    ORDER BY record_id, version DESC
+) AS latest
+WHERE body IS NOT NULL
+LIMIT 100000
+"""
+
+
+async def parents(conn: Connection, tenant_id: str) -> dict[str, str | None]:
+    """Return a town's units as they are now, each with the unit above it."""
+    rows = await conn.fetch(PARENTS, tenant_id)
+    return {row["record_id"]: row["parent"] for row in rows}
+
+
+REFERRERS = """
+SELECT unit, kind, count(DISTINCT record_id) AS records
+FROM (
+    SELECT DISTINCT ON (kind, record_id) kind, record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind IN ('unit', 'household', 'staff', 'roster', 'backup_pair')
+    ORDER BY kind, record_id, version DESC
+) AS latest
+CROSS JOIN LATERAL (
+    VALUES (body ->> 'parent'), (body ->> 'grid'), (body ->> 'group'), (body ->> 'unit')
+    UNION ALL
+    SELECT jsonb_path_query(body, '$.posts[*].unit') #>> '{}'
+    UNION ALL
+    SELECT jsonb_path_query(body, '$.grids[*]') #>> '{}'
+) AS named (unit)
+WHERE unit = ANY($2::text[])
+GROUP BY unit, kind
+ORDER BY unit, kind
+LIMIT 1000
+"""
+
+
+async def referrers(
+    conn: Connection, tenant_id: str, units: Sequence[str]
+) -> list[tuple[str, str, int]]:
+    """Count the records that name these units now: unit, kind, how many."""
+    rows = await conn.fetch(REFERRERS, tenant_id, units)
+    return [(row["unit"], row["kind"], row["records"]) for row in rows]
+
+
+CATEGORIES = """
+SELECT DISTINCT category #>> '{}' AS category
+FROM registry_record
+CROSS JOIN LATERAL jsonb_path_query(body, '$.body.cases.categories[*].id') AS category
+WHERE tenant_id = $1 AND kind = 'profile'
+ORDER BY 1
+LIMIT 10000
+"""
+
+
+async def categories(conn: Connection, tenant_id: str) -> list[str]:
+    """Return the categories that any version of a town's profile has."""
+    return [row["category"] for row in await conn.fetch(CATEGORIES, tenant_id)]
+
+
 COUNT_BY_KIND = """
 SELECT kind, count(*) AS records
 FROM (

@@ -56,7 +56,8 @@ async def test_the_database_orders_as_the_rule_does(world: World) -> None:
     rng = random.Random(7)
     stories = []
     for _ in range(300):
-        story = Story(at=START - timedelta(minutes=rng.randrange(200))).opened()
+        ago = timedelta(minutes=rng.randrange(200), seconds=rng.randrange(60))
+        story = Story(at=START - ago).opened()
         if rng.random() < 0.5:
             story.accepted()
         for deadline in rng.sample(["class", "first_action", "step.first_ask"], rng.randrange(3)):

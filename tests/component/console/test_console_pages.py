@@ -78,6 +78,15 @@ async def test_the_sentence_and_the_states_are_counted(world: World) -> None:
     assert "超时1·义和镇看板" in text
 
 
+async def test_a_mark_of_the_sentence_stays_with_its_part(world: World) -> None:
+    world.town()
+    await world.hear(Story(at=real_now()).opened())
+    sentence = (await page(world)).partition('class="sentence">')[2].partition("</p>")[0]
+    parts = re.findall(r"<span><b[^>]*>[^<]+</b>[，。]</span>", sentence)
+    assert len(parts) > 2
+    assert "".join(parts) == sentence
+
+
 async def test_clocks_that_cannot_be_told_are_named_and_never_called_calm(world: World) -> None:
     world.town()
     await world.hear(Story(at=real_now()).opened().clock("step.first_ask"))

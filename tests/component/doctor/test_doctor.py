@@ -1,5 +1,7 @@
 """Doctor speaks whatever is down: a finding with what to do, never a trace."""
 
+import socket
+import time
 from pathlib import Path
 
 import asyncpg
@@ -36,7 +38,13 @@ async def test_servers_that_are_down_are_findings_that_say_what_to_do(tmp_path: 
     nobody = f"postgresql://chuishao@127.0.0.1:{unused_ports(1)[0]}/routing"
     findings = await examine(stack(tmp_path, nobody))
     assert {one.state for one in findings} == {"bad"}
-    assert set(by_name(findings)) == {"services", "backlog", "database", "timers and owners"}
+    assert set(by_name(findings)) == {
+        "kafka",
+        "services",
+        "backlog",
+        "database",
+        "timers and owners",
+    }
     for one in findings:
         assert " · " in one.todo
         assert str(tmp_path) in one.todo
@@ -46,8 +54,8 @@ async def test_without_kafka_the_databases_are_still_looked_at(
     tmp_path: Path, database: Database
 ) -> None:
     found = by_name(await examine(stack(tmp_path, await database("routing"))))
-    assert found["backlog"].state == "bad"
-    assert "KafkaConnectionError" in found["backlog"].text
+    assert (found["kafka"].state, found["backlog"].state) == ("bad", "bad")
+    assert "KafkaConnectionError" in found["kafka"].text
     assert found["cases without an owner"].state == "well"
 
 
@@ -75,6 +83,35 @@ async def test_a_roster_with_a_gap_is_listed_by_its_grid(
     found = by_name(await examine(stack(tmp_path, dsn)))[name]
     assert (found.state, list(found.details)) == ("note", ["t g12: 2"])
     assert "· " in found.todo
+
+
+async def test_open_cases_of_a_unit_that_is_gone_are_listed_by_the_unit(
+    tmp_path: Path, database: Database
+) -> None:
+    dsn = await database("routing")
+    name = "cases of units that are gone"
+    unit = "INSERT INTO registry_copy (tenant_id, kind, record_id, body, valid_from) VALUES ($1, 'unit', 'v1', '{}', now())"  # noqa: E501
+    conn = await asyncpg.connect(dsn)
+    await conn.execute(GAP)
+    await conn.execute(unit, "elsewhere")
+    found = by_name(await examine(stack(tmp_path, dsn)))[name]
+    assert (found.state, found.text, list(found.details)) == ("bad", "2", ["t v1: 2"])
+    await conn.execute(unit, "t")
+    await conn.close()
+    assert by_name(await examine(stack(tmp_path, dsn)))[name].state == "well"
+
+
+async def test_a_kafka_that_accepts_and_never_answers_is_told_first_and_soon(
+    tmp_path: Path, database: Database
+) -> None:
+    state = stack(tmp_path, await database("routing"))
+    host, port = state.kafka.split(":")
+    begun = time.monotonic()
+    with socket.create_server((host, int(port))):  # which nobody accepts from, as when frozen
+        findings = await examine(state)
+    assert time.monotonic() - begun < 8
+    assert (findings[0].what, findings[0].state) == ("Kafka · kafka", "bad")
+    assert by_name(findings)["backlog"].state == "bad"
 
 
 async def test_all_that_is_set_aside_is_counted_and_the_oldest_are_listed(

@@ -77,7 +77,7 @@ async def test_a_set_recorded_before_digests_were_kept_stays_repeatable(office: 
 
 async def test_what_is_kept_of_a_sets_content_tells_no_name(office: Office) -> None:
     posts = [{"unit": "g1", "role": "grid_worker"}]
-    await office.post_set("s1", [line("staff", "w", name=CANARY, posts=posts)])
+    await office.post_set("s1", [*units("g1"), line("staff", "w", name=CANARY, posts=posts)])
     (kept,) = await office.rows("change_set")
     assert len(kept["digest"]) == 32
     assert CANARY not in str(dict(kept))
@@ -125,6 +125,7 @@ async def test_persons_and_addresses_never_leave_and_nothing_personal_lies_open(
     office: Office, ledger_secrets: Secrets
 ) -> None:
     lines = [
+        *units("g1"),
         line("person", "p1", name=CANARY, phone=f"{CANARY}1", id_number=f"{CANARY}2", sex=CANARY,
              birth_date=CANARY, relation=CANARY, household="h1"),
         line("household", "h1", grid="g1", address=f"{CANARY}路1号"),
@@ -136,7 +137,7 @@ async def test_persons_and_addresses_never_leave_and_nothing_personal_lies_open(
     assert CANARY.encode() not in dumped.encode()
     assert json.dumps(CANARY).strip('"') not in dumped
     changes = {one.kind: one for one in await office.published()}
-    assert changes.keys() == {"household", "staff"}
+    assert changes.keys() == {"unit", "household", "staff"}
     assert isinstance(changes["household"].data, Household)
     assert b"sealed" not in (changes["household"].body or b"")
     staff = changes["staff"].data
@@ -221,8 +222,8 @@ async def test_a_change_keeps_from_when_it_holds_and_who_recorded_it(office: Off
 
 
 async def test_twenty_thousand_records_stay_one_set(office: Office) -> None:
-    lines = [line("household", f"h{n:05d}", grid="g1") for n in range(20_000)]
-    answer = await office.post_set("big", lines)
+    lines = [line("household", f"h{n:05d}", grid="g1") for n in range(19_999)]
+    answer = await office.post_set("big", [*lines, *units("g1")])
     assert answer.json() == {"change_set": "big", "entries": 20_000, "known": False}
     rows = await office.outbox()
     assert [row["record_key"] for row in rows] == sorted(row["record_key"] for row in rows)

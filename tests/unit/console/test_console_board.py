@@ -46,7 +46,7 @@ def row(
     number: str,
     *,
     accepted: bool = False,
-    came: int = 0,
+    came: float = 0,
     due: float | None = None,
     soon: float | None = None,
 ) -> BoardRow:
@@ -104,6 +104,15 @@ def test_the_longest_waiting_comes_first_in_each_urgency() -> None:
     for turn in range(len(right)):
         mixed = right[turn:] + right[:turn][::-1]
         assert sorted(mixed, key=lambda one: place_in_order(one, NOW)) == right
+
+
+def test_what_came_within_one_minute_stands_by_its_number() -> None:
+    second = 1 / 3600
+    waiting = [row("1", came=-2 + 50 * second), row("2", came=-2 + 9 * second), row("3", came=-1)]
+    late = [row("4", due=-5 + 50 * second), row("5", due=-5), row("0", due=-4)]
+    right = [*late, *waiting]
+    mixed = right[::-1]
+    assert sorted(mixed, key=lambda one: place_in_order(one, NOW)) == right
 
 
 def test_the_clock_that_strikes_first_is_shown() -> None:

@@ -75,7 +75,7 @@ def test_a_town_that_waits_for_departments_is_never_called_calm() -> None:
     given = counts(open=3, awaited=2, missed=1)
     said = zh.between.join(part for _, part in sentence(given, zh))
     assert said == "今日收 0 件，在办 3 件，等 2 个部门报到，未到 1 个部门"
-    assert ("late", "1 did not come") in sentence(given, en)
+    assert ("missed", "1 did not come") in sentence(given, en)
     assert sentence(counts(open=3, awaited=2), zh)[-1] == ("calm", "都在时限内")
 
 

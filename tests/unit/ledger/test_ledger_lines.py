@@ -107,6 +107,7 @@ FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
     ("a bad hole", line("unit", "g", level="grid", zh="x", polygon=[SQUARE, [[0, 0]]]),
      "polygon.1", "three"),
     ("another tenant", line("tenant", "gucheng", zh="x", en="y"), "id", TENANT),
+    ("another tenant removed", {"kind": "tenant", "id": "gucheng", "body": None}, "id", TENANT),
     ("a version under a name", {**PROFILE, "id": "v1"}, "id", "expected the version's number, 1"),
     ("a version under another number", {**PROFILE, "id": "2"}, "id", "number, 1"),
     ("a profile removed", {"kind": "profile", "id": "1", "body": None}, "body", "final"),
