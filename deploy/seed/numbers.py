@@ -2,18 +2,19 @@
 
 Place codes begin with 79. GB/T 2260 gives the seventies to Taiwan alone, as 71, so no county, no
 citizen number and no division code begins so. Mobile numbers begin with 160, which no operator
-is known to use.
+is known to use; each tenant has a block of them, so that towns on one stack ring no phone twice.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import date
 from zlib import crc32
 
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 _ORDERS = 500  # odd or even three-digit numbers: people of one sex born on one day
-_STEP = 6_180_339  # without a common factor with the range, so no number comes twice
-_RANGE = 10_000_000
+_STEP = 6_180_339  # without a common factor with any holders' share, so no number comes twice
+_BLOCKS, _BLOCK = 500, 200_000
 
 MALE, FEMALE = "1", "2"  # GB/T 2261.1
 
@@ -53,13 +54,39 @@ class CitizenNumbers:
         return body + check_digit(body)
 
 
-class PhoneNumbers:
-    """Gives out mobile numbers, each once; `digit` keeps two givers apart."""
+def phone_block(tenant_id: str) -> int:
+    """Return which of the 500 blocks of mobile numbers is a tenant's; two may have the same."""
+    return crc32(tenant_id.encode()) % _BLOCKS
 
-    def __init__(self, digit: int, start: int) -> None:
-        self._prefix = f"160{digit}"
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Those who share a part of each block: its first number, and how many there are."""
+
+    first: int
+    count: int
+
+
+STAFF, RESIDENTS = Holders(0, 40_000), Holders(40_000, 160_000)
+
+
+class PhoneNumbers:
+    """Gives out mobile numbers of a tenant's block, each once."""
+
+    def __init__(self, tenant_id: str, holders: Holders, start: int) -> None:
+        self._holders = holders
+        self._base = phone_block(tenant_id) * _BLOCK + holders.first
         self._next = start
+        self._left = holders.count
 
     def give(self) -> str:
-        self._next = (self._next + _STEP) % _RANGE
-        return f"{self._prefix}{self._next:07d}"
+        """Give the next number.
+
+        Raises:
+            ValueError: there is none left.
+        """
+        if not self._left:
+            raise ValueError(f"a town has at most {self._holders.count:,} such telephones")
+        self._left -= 1
+        self._next = (self._next + _STEP) % self._holders.count
+        return f"160{self._base + self._next:08d}"

@@ -11,7 +11,14 @@ from random import Random
 
 from deploy.seed.homes import Home
 from deploy.seed.names import Names
-from deploy.seed.numbers import FEMALE, MALE, CitizenNumbers, PhoneNumbers, division_code
+from deploy.seed.numbers import (
+    FEMALE,
+    MALE,
+    RESIDENTS,
+    CitizenNumbers,
+    PhoneNumbers,
+    division_code,
+)
 from deploy.seed.plan import Body
 
 _COUNTY = 6  # digits of a division code that a citizen number begins with
@@ -95,7 +102,7 @@ class _Census:
         self._today = today
         self._names = Names(rng, first_rare=(3, 6))
         self._numbers = CitizenNumbers(division_code(tenant_id)[:_COUNTY])
-        self._phones = PhoneNumbers(8, rng.randrange(1_000_000))
+        self._phones = PhoneNumbers(tenant_id, RESIDENTS, rng.randrange(1_000_000))
 
     def move_in(self, home: Home) -> Iterator[Body]:
         """Yield the people of one household."""

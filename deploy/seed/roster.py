@@ -1,6 +1,6 @@
 """Who works for the town: staff for each of the profile's roles, with their posts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -9,7 +9,7 @@ from random import Random
 from contracts.profile import Profile, Role
 from deploy.seed.headcounts import UNKNOWN, USUAL, Usual
 from deploy.seed.names import Names
-from deploy.seed.numbers import FEMALE, MALE, PhoneNumbers
+from deploy.seed.numbers import FEMALE, MALE, STAFF, PhoneNumbers
 from deploy.seed.plan import Body, Plan
 from deploy.seed.shares import apportion
 from deploy.seed.tree import Tree
@@ -25,13 +25,9 @@ class Place:
     department: str | None = None
 
 
-def staff(
-    profile: Profile, plan: Plan, tree: Tree, today: date, rng: Random
-) -> Iterator[tuple[str, Body]]:
-    """Yield (id, body) of everybody on a roster, role by role."""
+def staff(profile: Profile, plan: Plan, tree: Tree, rng: Random) -> Iterator[tuple[str, Body]]:
+    """Yield (id, body) of everybody on a roster, role by role, nobody named yet."""
     departments = [department.id for department in profile.departments]
-    names = Names(rng, first_rare=(2, 5))
-    phones = PhoneNumbers(0, rng.randrange(1_000_000))
     slugs = _slugs([role.id for role in profile.roles])
     for role in profile.roles:
         if role.level not in tree.at:
@@ -43,10 +39,19 @@ def staff(
             body: Body = {"posts": posts}
             if place.department:
                 body["department"] = place.department
-            sex = rng.choice((MALE, FEMALE))
-            body["name"] = names.full(sex, today.year - rng.randint(*_AGES))
-            body["phone"] = phones.give()
             yield f"s-{slugs[role.id]}-{n:0{width}d}", body
+
+
+def named(
+    rostered: Iterable[tuple[str, Body]], tenant_id: str, today: date, rng: Random
+) -> Iterator[tuple[str, Body]]:
+    """Give everybody on a roster a name and a telephone, other ones in each town."""
+    names = Names(rng, first_rare=(2, 5))
+    phones = PhoneNumbers(tenant_id, STAFF, rng.randrange(1_000_000))
+    for record_id, body in rostered:
+        sex = rng.choice((MALE, FEMALE))
+        name = names.full(sex, today.year - rng.randint(*_AGES))
+        yield record_id, {**body, "name": name, "phone": phones.give()}
 
 
 def _places(

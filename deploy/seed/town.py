@@ -1,4 +1,4 @@
-"""An unreal but credible town for any profile: same profile and seed, same bytes.
+"""An unreal but credible town for any profile: same profile, tenant and seed, same bytes.
 
 Nothing here is taken from a real register: places, people and numbers are made up, and every
 number is of a kind that belongs to nobody (see `deploy.seed.numbers`).
@@ -17,7 +17,7 @@ from deploy.seed.numbers import division_code
 from deploy.seed.pairs import backup_pairs
 from deploy.seed.people import persons
 from deploy.seed.plan import Asked, Body, draw
-from deploy.seed.roster import staff
+from deploy.seed.roster import named, staff
 from deploy.seed.tree import grow
 
 Kind = Literal[
@@ -69,7 +69,8 @@ def generate(  # noqa: PLR0913 - each is a number somebody wants to turn alone
     for department in known.departments:
         body = {"zh": department.zh, "level": department.level or plan.town.id}
         yield Entry("department", department.id, body)
-    rostered = list(staff(known, plan, tree, TODAY, _chance(seed, "staff")))
+    posted = staff(known, plan, tree, _chance(seed, "staff"))
+    rostered = list(named(posted, tenant, TODAY, _chance(seed, f"{tenant}|staff")))
     for name, body in rostered:
         yield Entry("staff", name, body)
     for name, body in backup_pairs(known, tree, rostered):
@@ -77,7 +78,7 @@ def generate(  # noqa: PLR0913 - each is a number somebody wants to turn alone
     built = homes(known, plan, tree, _chance(seed, "homes"))
     for home in built:
         yield Entry("household", home.id, home.body)
-    for name, body in persons(built, tenant, TODAY, _chance(seed, "people")):
+    for name, body in persons(built, tenant, TODAY, _chance(seed, f"{tenant}|people")):
         yield Entry("person", name, body)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from contracts.profile import Profile, load, load_dict, parse
 from contracts.registry import Change
+from deploy.seed.numbers import STAFF, PhoneNumbers, phone_block
 from deploy.seed.town import Entry, generate
 
 PROFILES = Path(__file__).parents[3] / "contracts" / "profiles"
@@ -172,6 +173,30 @@ def test_telephones_are_unique_and_nobodys(yihe: list[Entry]) -> None:
     assert len(set(phones)) == len(phones) > 10_000
     assert all(len(phone) == 11 and phone.startswith("160") for phone in phones)
     assert all(phone.isdigit() for phone in phones)
+
+
+def phones(entries: list[Entry]) -> set[str]:
+    return {entry.body["phone"] for entry in entries if "phone" in entry.body}
+
+
+def test_towns_on_one_stack_ring_no_phone_twice() -> None:
+    one, other = (
+        list(generate(profile_of("yihe"), tenant_id=tenant, **TINY)) for tenant in ("a", "b")
+    )
+    assert of(one, "unit") == of(other, "unit")
+    assert len(phones(one) | phones(other)) == len(phones(one)) + len(phones(other))
+    names = [[body["name"] for body in of(town, "staff").values()] for town in (one, other)]
+    assert names[0] != names[1], "nobody works for both"
+
+
+def test_the_numbers_of_a_town_stay_in_its_block_and_those_of_examples_differ() -> None:
+    assert len({phone_block(profile_of(town).town.id) for town in TOWNS}) == len(TOWNS)
+    given = PhoneNumbers("a", STAFF, 7)
+    drawn = {given.give() for _ in range(40_000)}
+    first = 16_000_000_000 + phone_block("a") * 200_000
+    assert drawn == {str(first + n) for n in range(40_000)}
+    with pytest.raises(ValueError, match="at most 40,000"):
+        given.give()
 
 
 @pytest.mark.parametrize("town", TOWNS)
