@@ -16,6 +16,7 @@ from deploy.local.state import StackState, read_state
 from deploy.local.whole import OPERATOR
 
 QUIET_TIMEOUT_S = 300.0
+AHEAD_MAX_DAYS = 20 * 366  # ledger's own limit
 
 app = typer.Typer(help="演示时钟 · the tenants' virtual time", no_args_is_help=True)
 
@@ -36,7 +37,8 @@ def now(tenant: One = None, data_dir: DataDir = Path(DATA_DIR)) -> None:
     run(work)
 
 
-@app.command()
+# What begins with a minus sign is a length to be refused by name, not an option.
+@app.command(context_settings={"ignore_unknown_options": True})
 def advance(
     by: Annotated[str, typer.Argument(help="ISO 8601，如 PT30M、P7D · such as PT30M or P7D")],
     tenant: One = None,
@@ -45,7 +47,7 @@ def advance(
     """往前拨，等到期的都办完再返回 · Go forward; return when all that fell due is done."""
 
     async def work() -> None:
-        await move(read_state(data_dir), tenant, {"advance_s": _seconds(by)})
+        await move(read_state(data_dir), tenant, {"advance_s": seconds_of(by)})
 
     run(work)
 
@@ -101,19 +103,31 @@ async def _show(state: StackState, clock: dict[str, Any]) -> None:
     out.print(f"{clock['tenant']}  {local.isoformat(timespec='seconds')}  （比真实时间 {shown}）")
 
 
-def _seconds(text: str) -> float:
-    """Read a length of time that needs no calendar.
+def seconds_of(text: str) -> float:
+    """Read a length of time that needs no calendar, of at most `AHEAD_MAX_DAYS`.
 
     Raises:
-        LocalStackError: it is none, or has months or years.
+        LocalStackError: it is none, has months or years, goes back, or is too long.
     """
+    forward = text.replace("-", "")
     try:
-        length = Duration.parse(text)
+        length = Duration.parse(forward)
     except ValueError:
         length = Duration(months=1)
-    if length.months or length.years:
+    if forward != text and not length.months:
         raise LocalStackError(
-            f"{text} 不是时长：请用天、小时、分，如 P7D、PT30M。",
-            f"{text} is no length of time here: use days, hours, minutes, such as P7D or PT30M.",
+            f"{text}：演示时钟只能往前拨。往前请写 {forward}；要拨到某一时刻，"
+            "用 chuishao clock set。",
+            f"{text}: the clock is advanced forward alone: write {forward}. "
+            "`chuishao clock set` goes to a moment.",
         )
-    return length.days * 86_400 + length.seconds
+    seconds = length.days * 86_400 + length.seconds
+    if length.months or length.years or seconds > AHEAD_MAX_DAYS * 86_400:
+        raise LocalStackError(
+            f"{text} 不是这里能用的时长：请用整数的天、小时、分、秒，如 P7D、PT30M、PT45S，"
+            f"不带小数、月、年，最多 P{AHEAD_MAX_DAYS}D。",
+            f"{text} is no length of time here: use whole days, hours, minutes and seconds, such "
+            "as P7D, PT30M or PT45S, without fractions, months or years, at most "
+            f"P{AHEAD_MAX_DAYS}D.",
+        )
+    return seconds

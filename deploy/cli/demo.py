@@ -254,7 +254,7 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     villages: Villages = None,
     grids: Grids = None,
     people: People = None,
-    seed: Seed = 1,
+    seed: Seed = None,
 ) -> None:
     """启动并演示一个镇的上午 · Start everything and tell the story of a town's morning.
 

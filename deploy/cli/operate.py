@@ -7,10 +7,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, run
+from deploy.cli.screen import DATA_DIR, GONE, DataDir, Tenant, err, out, run
 from deploy.local.doctor import examine
-from deploy.local.state import read_state
+from deploy.local.registered import roles_of
+from deploy.local.state import StackState, read_state
 from deploy.local.topics import apply_every
+from deploy.local.whole import OPERATOR
 
 topics = typer.Typer(help="消息主题 · Kafka topics", no_args_is_help=True)
 
@@ -29,13 +31,28 @@ def token(
 
     async def work() -> None:
         state = read_state(data_dir)
-        print(
-            state.token(
-                state.tenant(tenant), *role, units=unit or (), staff=staff, department=department
-            )
-        )
+        town = state.tenant(tenant)
+        print(state.token(town, *role, units=unit or (), staff=staff, department=department))
+        await _warn_of_unknown(state, town, role)
 
     run(work)
+
+
+async def _warn_of_unknown(state: StackState, tenant: str, given: list[str]) -> None:
+    """Name the roles that no rule of the town knows; the token is good for none of its doors."""
+    try:
+        roles = await roles_of(state.dsns["ledger"], tenant)
+    except GONE:
+        return  # the token needs no database, nor does this advice
+    unknown = [one for one in given if one not in (*roles, OPERATOR)]
+    if unknown:
+        err.print(
+            f"注意：{tenant} 的镇配置里没有角色 {'、'.join(unknown)}，令牌照样打印了。"
+            f"有的是：{'、'.join(roles)}；另有运维用的 {OPERATOR}。\n"
+            f"Note: the profile of {tenant} has no role {', '.join(unknown)}; the token was "
+            f"printed all the same. It has: {', '.join(roles)}; and {OPERATOR}, for operators.",
+            markup=False,
+        )
 
 
 @topics.command("apply")

@@ -16,13 +16,20 @@ import asyncpg
 import typer
 from rich.table import Table
 
-from deploy.cli.places import Places, place_of
+from deploy.cli.messages import (
+    SHOWN_MAX,
+    Message,
+    body_of,
+    key_of,
+    read_messages,
+    told_refusal,
+    told_repeats,
+)
+from deploy.cli.places import Places
 from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, progress, run
-from deploy.local.errors import LocalStackError
 from deploy.local.load import ACCEPTED, sender
 from deploy.local.state import StackState, read_state
 
-SUMMARY_MAX, DESCRIPTION_MAX = 200, 10_000
 IN_FLIGHT = 32
 OPEN_TIMEOUT_S = 120.0
 TRIES_MAX = 20
@@ -46,6 +53,15 @@ ORDER BY received_at, case_id
 CASES = "SELECT count(*) FROM cases WHERE tenant_id = $1"
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A report that was not taken: which of those given (from 0), and intake's answer."""
+
+    nth: int
+    status: int
+    problem: dict[str, Any]
+
+
 @dataclass(slots=True)
 class Replayed:
     """What became of a file's messages."""
@@ -53,7 +69,7 @@ class Replayed:
     messages: int = 0
     codes: dict[UUID, str] = field(default_factory=dict)  # tracking code by case
     cases: dict[str, UUID] = field(default_factory=dict)  # case by idempotency key
-    refused: list[str] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
     sent_s: float = 0.0
     opened_s: float = 0.0
     before: int = 0
@@ -87,48 +103,6 @@ async def read_places(state: StackState, tenant: str) -> Places:
     return Places(households, sorted(outlines), outlines)
 
 
-def read_messages(path: Path) -> list[dict[str, Any]]:
-    """Read the file; a line that is no message is named and nothing is sent.
-
-    Raises:
-        LocalStackError: the file or one of its lines cannot be read.
-    """
-    messages = []
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                message = json.loads(line)
-                for name in ("id", "subject", "text", "at"):
-                    if not isinstance(message.get(name), str):
-                        raise LocalStackError(
-                            f"{path} 第 {number} 行缺少文字字段 {name}，一条也没有发送。",
-                            f"{path}, line {number}: no text field {name}. Nothing was sent.",
-                        )
-                messages.append(message)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
-        raise LocalStackError(
-            f"读不了 {path}：应为每行一个 JSON 对象。一条也没有发送。",
-            f"Cannot read {path}: expected a JSON object per line ({error}). Nothing was sent.",
-        ) from error
-    return messages
-
-
-def key_of(message: dict[str, Any]) -> str:
-    """Return the idempotency key: a message is the same report each time."""
-    return f"replay-{message['id']}"
-
-
-def body_of(message: dict[str, Any], tenant: str, places: Places) -> dict[str, Any]:
-    """Turn a message into a report."""
-    return {
-        "tenant": tenant,
-        "summary": message["subject"].strip()[:SUMMARY_MAX] or "（无题）",
-        "description": message["text"].strip()[:DESCRIPTION_MAX] or "（无正文）",
-        "occurred_at": message["at"],
-        "location": place_of(message["id"], places),
-    }
-
-
 async def send_all(
     state: StackState,
     reports: Sequence[tuple[str, dict[str, Any]]],
@@ -140,19 +114,19 @@ async def send_all(
     started = time.monotonic()
     async with sender(state.url("intake"), IN_FLIGHT) as client:
 
-        async def send(key: str, body: dict[str, Any]) -> None:
+        async def send(nth: int, key: str, body: dict[str, Any]) -> None:
             async with free:
                 status, accepted = await _post(client, state.api_key, key, body)
             if status == ACCEPTED:
                 replayed.cases[key] = UUID(accepted["case_id"])
                 replayed.codes[replayed.cases[key]] = accepted["tracking_code"]
             else:
-                replayed.refused.append(f"{key}: {status} {str(accepted)[:200]}")
+                replayed.refused.append(Refused(nth, status, accepted))
             done()
 
         async with asyncio.TaskGroup() as tasks:
-            for key, body in reports:
-                tasks.create_task(send(key, body))
+            for nth, (key, body) in enumerate(reports):
+                tasks.create_task(send(nth, key, body))
     replayed.sent_s = time.monotonic() - started
     return replayed
 
@@ -193,9 +167,8 @@ async def wait_opened(
     replayed.opened_s = time.monotonic() - started
 
 
-async def replay_file(state: StackState, tenant: str, path: Path) -> Replayed:
-    """Replay a file and wait until all of it is opened."""
-    messages = read_messages(path)
+async def replay_file(state: StackState, tenant: str, messages: Sequence[Message]) -> Replayed:
+    """Replay a file's messages and wait until all of them are opened."""
     places = await read_places(state, tenant)
     async with routing_database(state) as conn:
         before = await conn.fetchval(CASES, tenant)
@@ -211,7 +184,7 @@ async def replay_file(state: StackState, tenant: str, path: Path) -> Replayed:
     return replayed
 
 
-def show(replayed: Replayed) -> None:
+def show(replayed: Replayed, messages: Sequence[Message]) -> None:
     """Print what became of it."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     new = replayed.after - replayed.before
@@ -226,8 +199,12 @@ def show(replayed: Replayed) -> None:
     for name, value in rows:
         table.add_row(name, value)
     out.print(table)
-    for line in replayed.refused[:10]:
-        out.print(f"  {line}")
+    refused = sorted(replayed.refused, key=lambda one: one.nth)
+    told = [told_refusal(messages[one.nth], one.status, one.problem) for one in refused]
+    if len(told) > SHOWN_MAX:
+        told[SHOWN_MAX:] = [f"……还有 {len(told) - SHOWN_MAX} 条 · and more"]
+    for line in [*told_repeats(messages), *told]:
+        out.print(line, markup=False)
     _show_counts("归属依据 · placed by", Counter(one["placed_by"] for one in replayed.opened))
     fallback = Counter(one["fallback"] for one in replayed.opened if one["fallback"])
     _show_counts("兜底原因 · fallback by reason", fallback)
@@ -252,8 +229,9 @@ def replay(
 
     async def work() -> None:
         state = read_state(data_dir)
-        replayed = await replay_file(state, state.tenant(tenant), file)
-        show(replayed)
+        town, messages = state.tenant(tenant), read_messages(file)
+        replayed = await replay_file(state, town, messages)
+        show(replayed, messages)
         if replayed.refused:
             raise typer.Exit(1)
 

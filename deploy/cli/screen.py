@@ -80,5 +80,5 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         )
         err.print(what, markup=False)
         raise typer.Exit(1) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None

@@ -23,10 +23,13 @@ from deploy.local.layout import PORT_BASE, Layout
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Restart
 from deploy.local.registered import logins_of
-from deploy.local.seeding import DEMO_TOWN, Size, TownWish, town_wish
+from deploy.local.seeding import DEMO_TOWN, Size, TownWish, check_together, town_wish
 from deploy.local.stack import LOCK, locked
 from deploy.local.state import remove_state, write_state
 from deploy.local.whole import Running, Wanted, whole_stack
+
+STOPPING = "[dim]· 正在停止 · stopping[/dim]"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Towns = Annotated[
     list[str] | None,
@@ -54,7 +57,9 @@ Durable = Annotated[
 Grids = Annotated[int | None, typer.Option(min=1, metavar="N", help="网格数 · how many grids")]
 Villages = Annotated[int | None, typer.Option(min=1, metavar="N", help="村数 · how many villages")]
 People = Annotated[int | None, typer.Option(min=1, metavar="N", help="人数 · how many people")]
-Seed = Annotated[int, typer.Option(metavar="N", help="随机种子 · the seed of the made-up town")]
+Seed = Annotated[
+    int | None, typer.Option(metavar="N", help="随机种子，默认 1 · the made-up town's seed, else 1")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +83,18 @@ def options(  # noqa: PLR0913 - what the two commands share
     fresh: bool = False,
     durable: bool = False,
     size: Size,
-    seed: int = 1,
+    seed: int | None = None,
 ) -> UpOptions:
     """Check what was asked for."""
     wishes = tuple(town_wish(name, size, seed) for name in tenants or [DEMO_TOWN])
+    check_together(wishes)
     return UpOptions(data_dir.resolve(), port_base, wishes, virtual_clock, fresh, durable)
 
 
 @asynccontextmanager
 async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Running]:
     """Run a stack which other commands can find."""
+    _stop_when_told()
     if wanted.fresh:
         await asyncio.to_thread(erase, wanted.data_dir)
     layout = Layout(wanted.data_dir, wanted.port_base)
@@ -113,6 +120,8 @@ async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Runn
         write_state(wanted.data_dir, running.facts())
         taken_s = time.monotonic() - began
         report(f"就绪，用时 {taken_s:.0f} 秒 · ready after {taken_s:.0f} s")
+        for note in running.notes:
+            err.print(note, markup=False)
         try:
             yield running
         finally:
@@ -144,14 +153,27 @@ def erase(place: Path) -> None:
                 one.unlink()
 
 
+def _stop_when_told() -> None:
+    """Let Ctrl-C or SIGTERM break off what this task does, and say so at once."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+
+    def stop() -> None:
+        err.print(STOPPING)
+        if task is not None:
+            task.cancel()
+
+    for one in SIGNALS:
+        loop.add_signal_handler(one, stop)
+
+
 async def until_stopped() -> None:
     """Wait for Ctrl-C or SIGTERM."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for one in (signal.SIGINT, signal.SIGTERM):
+    for one in SIGNALS:
         loop.add_signal_handler(one, stopped.set)
     await stopped.wait()
-    err.print("[dim]· 正在停止 · stopping[/dim]")
+    err.print(STOPPING)
 
 
 async def show(running: Running) -> None:
@@ -196,7 +218,7 @@ def up(  # noqa: PLR0913, PLR0917 - each is an option of the command
     villages: Villages = None,
     grids: Grids = None,
     people: People = None,
-    seed: Seed = 1,
+    seed: Seed = None,
 ) -> None:
     """启动全部服务，直到 Ctrl-C · Start everything, seeded, until Ctrl-C."""
 

@@ -35,6 +35,25 @@ class Login:
     staff: str
 
 
+async def is_recorded(ledger_dsn: str, tenant: str) -> bool:
+    """Tell whether a town is in the registry."""
+    conn = await asyncpg.connect(ledger_dsn)
+    try:
+        return await conn.fetchval(PROFILE, tenant) is not None
+    finally:
+        await conn.close()
+
+
+async def roles_of(ledger_dsn: str, tenant: str) -> list[str]:
+    """Return the roles that a town's profile names."""
+    conn = await asyncpg.connect(ledger_dsn)
+    try:
+        profile = json.loads(await conn.fetchval(PROFILE, tenant))
+    finally:
+        await conn.close()
+    return [role["id"] for role in profile["roles"]]
+
+
 async def timezone_of(ledger_dsn: str, tenant: str) -> ZoneInfo:
     """Return the zone of a town's clocks."""
     conn = await asyncpg.connect(ledger_dsn)

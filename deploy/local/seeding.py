@@ -1,9 +1,11 @@
 """A seeded town: generated records go through ledger's own door, as any other change does."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,15 @@ from contracts.profile import Profile, load_dict, parse
 from deploy.local.errors import LocalStackError
 from deploy.local.migrate import ROOT
 from deploy.local.secrets import DEMO_FRONT_END
+from deploy.seed.numbers import phone_block
 from deploy.seed.town import Entry, generate
 
 PROFILES = ROOT / "contracts" / "profiles"
 # The town that is started where none is named: an example like the others, and no rule knows it.
 DEMO_TOWN = "yihe"
+DEFAULT_SEED = 1
+# As ledger has its ids, without the colon, which the name of a department's topic cannot hold.
+_TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TIMEOUT = httpx.Timeout(120, connect=5)
 
 
@@ -41,16 +47,20 @@ class TownWish:
     profile: Path
     tenant_id: str
     size: Size = DEFAULT_SIZE
-    seed: int = 1
+    seed: int | None = None
+
+    @property
+    def chosen_seed(self) -> int:
+        return DEFAULT_SEED if self.seed is None else self.seed
 
 
-def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int = 1) -> TownWish:
+def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int | None = None) -> TownWish:
     """Read `profile` or `tenant=profile`; a profile is a name or a YAML file.
 
     Raises:
-        LocalStackError: there is no such profile.
+        LocalStackError: there is no such profile, or no tenant can have that id.
     """
-    tenant, _, profile = name.rpartition("=")
+    tenant, given, profile = name.rpartition("=")
     path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES / f"{profile}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml") if one.stem != "base"))
@@ -58,7 +68,40 @@ def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int = 1) -> TownWish:
             f"没有镇配置 {profile}。可用：{known}，或给出一个 YAML 文件。",
             f"No profile {profile}. There are: {known}; or give a YAML file.",
         )
-    return TownWish(path, tenant or path.stem, size, seed)
+    tenant_id = tenant if given else path.stem
+    if not _TENANT_ID.fullmatch(tenant_id):
+        raise LocalStackError(
+            f"--tenant {name}：镇的编号 {tenant_id!r} 不合规。应以字母或数字开头，只含字母、数字"
+            f"和 . _ -，最多 64 个字符，如 --tenant t-1={profile}。",
+            f"--tenant {name}: {tenant_id!r} is no id for a tenant. It begins with a letter or "
+            "digit and has letters, digits and . _ - alone, 64 at most, as in "
+            f"--tenant t-1={profile}.",
+        )
+    return TownWish(path, tenant_id, size, seed)
+
+
+def check_together(wishes: Sequence[TownWish]) -> None:
+    """Check that towns can share a stack.
+
+    Raises:
+        LocalStackError: two have one id, or their staff would have one another's telephones.
+    """
+    for one, other in combinations(wishes, 2):
+        if one.tenant_id == other.tenant_id:
+            raise LocalStackError(
+                f"--tenant：编号 {one.tenant_id} 给了两次。同一套里每个镇要有自己的编号，"
+                f"如 --tenant {one.tenant_id}-2={other.profile.stem}。",
+                f"--tenant: the id {one.tenant_id} was given twice. Each town of a stack needs its "
+                f"own, as in --tenant {one.tenant_id}-2={other.profile.stem}.",
+            )
+        if phone_block(one.tenant_id) == phone_block(other.tenant_id):
+            raise LocalStackError(
+                f"--tenant：{one.tenant_id} 和 {other.tenant_id} 会用到同一段电话号码。"
+                f"请给其中一个换个编号，如 --tenant {other.tenant_id}-2={other.profile.stem}。",
+                f"--tenant: {one.tenant_id} and {other.tenant_id} would share their telephone "
+                f"numbers. Choose another id for one of them, as in --tenant {other.tenant_id}-2="
+                f"{other.profile.stem}.",
+            )
 
 
 def profile_of(wish: TownWish) -> Profile:
@@ -85,7 +128,7 @@ def entries_of(wish: TownWish) -> list[Entry]:
         return list(
             generate(
                 body,
-                seed=wish.seed,
+                seed=wish.chosen_seed,
                 tenant_id=wish.tenant_id,
                 villages=wish.size.villages,
                 grids=wish.size.grids,
@@ -111,14 +154,6 @@ def front_end_line(key_digest: str) -> dict[str, Any]:
 
 def ndjson(lines: Iterable[dict[str, Any]]) -> bytes:
     return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode()
-
-
-async def is_seeded(ledger_url: str, token: str) -> bool:
-    """Tell whether the tenant's registry holds anything."""
-    async with httpx.AsyncClient(base_url=ledger_url, timeout=_TIMEOUT) as client:
-        headers = {"Authorization": f"Bearer {token}"}
-        answer = await client.get("/v1/registry/counts", headers=headers)
-    return bool(_checked(answer))
 
 
 async def post_set(

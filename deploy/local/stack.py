@@ -57,9 +57,22 @@ async def servers(  # noqa: PLR0913 - each is a plain choice of the caller
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Held by this process alone, and let go by the kernel however it ends."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / LOCK).open("w") as file:
+    """Held by this process alone, and let go by the kernel however it ends.
+
+    Raises:
+        LocalStackError: another holds it, or the directory cannot be made or written to.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / LOCK).open("w")
+    except OSError as error:
+        raise LocalStackError(
+            f"--data-dir {data_dir}：不能用作数据目录（{error.strerror}）。什么都没有启动；"
+            "请指定一个可以写的目录。",
+            f"--data-dir {data_dir}: not usable as a data directory ({error.strerror}). Nothing "
+            "was started; name a directory that can be written to.",
+        ) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

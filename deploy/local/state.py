@@ -50,7 +50,7 @@ class StackState:
         return make_token(private, tenant, roles, **more)
 
     def tenant(self, wanted: str | None) -> str:
-        """Return the wanted tenant, or the only one.
+        """Return the wanted tenant, or the only one; `wanted` is the option `--tenant`.
 
         Raises:
             LocalStackError: it is not here, or there are several to choose from.
@@ -60,6 +60,11 @@ class StackState:
         if wanted in self.tenants:
             return str(wanted)
         names = ", ".join(self.tenants)
+        if wanted is not None:
+            raise LocalStackError(
+                f"--tenant {wanted}：这一套里没有这个镇。有的是：{names}。",
+                f"--tenant {wanted}: this stack has no such town. It has: {names}.",
+            )
         raise LocalStackError(
             f"请用 --tenant 指定一个镇：{names}。", f"Choose a tenant with --tenant: {names}."
         )

@@ -9,16 +9,18 @@ from typing import Any
 
 from contracts.topics import Topic, department_topic
 from deploy.local.layout import SERVICES, Layout
+from deploy.local.made import ignored, remember, remembered, told_as_it_was
 from deploy.local.migrate import migrate
+from deploy.local.phones import Labels, labels_of_entries, labels_of_registry, together
 from deploy.local.ports import free_or_raise
 from deploy.local.process import Restart
+from deploy.local.registered import is_recorded
 from deploy.local.sandbox import sandbox_command
 from deploy.local.secrets import DEMO_FRONT_END, Secrets, ensure_secrets
 from deploy.local.seeding import (
     TownWish,
     entries_of,
     front_end_line,
-    is_seeded,
     post_set,
     set_clock,
 )
@@ -54,6 +56,8 @@ class Running:
     secrets: Secrets
     tenants: tuple[str, ...] = field(default=())
     towns: dict[str, Sequence[Entry]] = field(default_factory=dict)
+    phones: dict[str, Labels] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # what was asked for and not done
 
     @property
     def layout(self) -> Layout:
@@ -155,19 +159,38 @@ async def _start_services(running: Running, report: Callable[[str], None]) -> No
     None of them is ready before it has read the whole registry: intake refuses until then.
     """
     report("生成镇的数据 · making up the town")
-    for town in running.wanted.towns:
-        running.towns[town.tenant_id] = await asyncio.to_thread(entries_of, town)
+    fresh = [town for town in running.wanted.towns if not await _is_there(running, town)]
     report("启动各服务 · starting the services")
     services = running.wanted.services
     bootstrap = running.servers.kafka.bootstrap
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(apply_topics(bootstrap, _department_topics(running)))
-        tasks.create_task(_ledger_then_seed(running, report))
+        tasks.create_task(_ledger_then_seed(running, fresh, report))
         if "notify" in services:
             tasks.create_task(_start_sandbox(running))
         for name in services:
             if name != "ledger":
                 tasks.create_task(running.start(name))
+
+
+async def _is_there(running: Running, town: TownWish) -> bool:
+    """Whether a town is recorded already; either way learn what it is made of."""
+    tenant, ledger = town.tenant_id, running.dsn("ledger")
+    there = await is_recorded(ledger, tenant)
+    made = remembered(running.layout.data_dir, tenant) if there else None
+    source = made if made and made.profile.is_file() else town
+    entries = running.towns[tenant] = await asyncio.to_thread(entries_of, source)
+    if not there:
+        running.phones[tenant] = labels_of_entries(entries)
+        return False
+    keys = KeyRing(running.secrets.key_file)
+    running.phones[tenant] = await labels_of_registry(ledger, tenant, keys)
+    options = ignored(town, made)
+    if running.wanted.virtual_clock is not None:
+        options.append("--virtual-clock")
+    if options:
+        running.notes.append(told_as_it_was(tenant, options))
+    return True
 
 
 def _department_topics(running: Running) -> list[Topic]:
@@ -180,14 +203,16 @@ def _department_topics(running: Running) -> list[Topic]:
 
 
 async def _start_sandbox(running: Running) -> None:
-    command = sandbox_command(running.layout, running.secrets, running.towns.values())
+    command = sandbox_command(running.layout, running.secrets, together(running.phones))
     url = f"{running.url('sandbox')}/ready"
     await running.servers.supervisor.start(command, lambda: answers_200(url), READY_TIMEOUT_S)
 
 
-async def _ledger_then_seed(running: Running, report: Callable[[str], None]) -> None:
+async def _ledger_then_seed(
+    running: Running, fresh: Sequence[TownWish], report: Callable[[str], None]
+) -> None:
     await running.start("ledger")
-    for town in running.wanted.towns:
+    for town in fresh:
         await _seed(running, town, running.towns[town.tenant_id], report)
 
 
@@ -195,11 +220,10 @@ async def _seed(
     running: Running, town: TownWish, entries: Sequence[Entry], report: Callable[[str], None]
 ) -> None:
     ledger, token = running.url("ledger"), running.token(town.tenant_id, OPERATOR)
-    if await is_seeded(ledger, token):
-        return
     report(f"登记 {town.tenant_id}：{len(entries)} 条 · recording {len(entries)} entries")
     if running.wanted.virtual_clock is not None:
         await set_clock(ledger, token, running.wanted.virtual_clock)
+    remember(running.layout.data_dir, town)
     digest = KeyRing(running.secrets.key_file).api_key_digest(running.secrets.api_key)
     lines = [{"kind": e.kind, "id": e.record_id, "body": e.body} for e in entries]
-    await post_set(ledger, token, f"seed-{town.seed}", [*lines, front_end_line(digest)])
+    await post_set(ledger, token, f"seed-{town.chosen_seed}", [*lines, front_end_line(digest)])

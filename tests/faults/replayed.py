@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import asyncpg
 from shapely import Point, Polygon
 
+from deploy.cli.messages import Message, key_of, read_messages
 from deploy.cli.places import Places, place_of
-from deploy.cli.replay import Replayed, key_of, read_messages, read_places, replay_file
+from deploy.cli.replay import Replayed, read_places, replay_file
 from deploy.cli.replay import show as show_replay
 from deploy.local.quiet import Watch
 from deploy.local.seeding import DEFAULT_SIZE, Size
@@ -37,11 +39,11 @@ def brute_force(place: dict[str, Any], places: Places, households: dict[str, str
 
 async def replay_twice(running: Running, path: Path) -> Verdict:
     """Replay, look, replay again: the second run adds nothing."""
-    state = state_of(running)
-    first = await replay_file(state, TENANT, path)
-    show_replay(first)
-    verdict = await compare(state, path, first)
-    again = await replay_file(state, TENANT, path)
+    state, messages = state_of(running), read_messages(path)
+    first = await replay_file(state, TENANT, messages)
+    show_replay(first, messages)
+    verdict = await compare(state, messages, first)
+    again = await replay_file(state, TENANT, messages)
     async with Watch(state) as watch:
         await watch.until_quiet(120)
     added = again.after - again.before
@@ -54,9 +56,8 @@ async def replay_twice(running: Running, path: Path) -> Verdict:
     return verdict
 
 
-async def compare(state: StackState, path: Path, replayed: Replayed) -> Verdict:
+async def compare(state: StackState, messages: Sequence[Message], replayed: Replayed) -> Verdict:
     verdict = Verdict()
-    messages = read_messages(path)
     places = await read_places(state, TENANT)
     conn = await asyncpg.connect(state.dsns["routing"])
     rows = await conn.fetch(
@@ -68,7 +69,7 @@ async def compare(state: StackState, path: Path, replayed: Replayed) -> Verdict:
     households = {row["record_id"]: json.loads(row["body"])["grid"] for row in rows}
     differing = misplaced = placeless = 0
     for message in messages:
-        place = place_of(message["id"], places)
+        place = place_of(message.id, places)
         row = kept[replayed.cases[key_of(message)]]
         differing += row["grid"] != brute_force(place, places, households)
         placeless += not place
