@@ -146,8 +146,9 @@ async def _report(
             if not fast:
                 await asyncio.sleep(4 * PACE_S)
         await wait_opened(state, tenant, replayed, lambda _: None)
-    for line in replayed.refused:
-        out.print(line)
+    for one in replayed.refused:
+        told = f"{one.problem.get('title')} · {one.problem.get('detail')}（{one.status}）"
+        out.print(told, markup=False)
     return replayed
 
 

@@ -69,25 +69,37 @@ def read_messages(path: Path) -> list[Message]:
 
 def _message(number: int, line: bytes) -> Message | str:
     """Read one line, or tell what is wrong with it."""
-    where = f"第 {number} 行 · line {number}："
     try:
-        told = json.loads(line.decode())
+        return _checked(number, json.loads(line.decode()))
     except UnicodeDecodeError:
-        return f"{where}不是 UTF-8 编码 · not UTF-8"
+        why = "不是 UTF-8 编码 · not UTF-8"
     except json.JSONDecodeError as error:
-        return f"{where}不是 JSON，第 {error.colno} 个字符处 · not JSON: {error.msg}"
+        why = f"不是 JSON，在第 {error.colno} 个字符处 · not JSON: {error.msg}"
     except RecursionError:
-        return f"{where}嵌套太深 · nested too deeply"
+        why = "嵌套太深 · nested too deeply"
+    except _NoMessageError as error:
+        why = str(error)
+    return f"第 {number} 行 · line {number}：{why}"
+
+
+class _NoMessageError(Exception):
+    """A JSON value is no message; the text tells why."""
+
+
+def _checked(number: int, told: object) -> Message:
     if not isinstance(told, dict):
-        return f"{where}不是 JSON 对象 · not a JSON object"
+        raise _NoMessageError("不是 JSON 对象 · not a JSON object")
     names = ("id", "subject", "text", "at")
     missing = [name for name in names if not isinstance(told.get(name), str)]
     if missing:
-        return f"{where}缺少文字字段 {'、'.join(missing)} · no text field {', '.join(missing)}"
+        raise _NoMessageError(
+            f"缺少文字字段 {'、'.join(missing)} · no text field {', '.join(missing)}"
+        )
     if not _ID.fullmatch(told["id"]):
-        return (
-            f"{where}id 应为 1–{_KEY_MAX - len(PREFIX)} 个可见 ASCII 字符 · "
-            f"id: expected 1 to {_KEY_MAX - len(PREFIX)} visible ASCII characters"
+        most = _KEY_MAX - len(PREFIX)
+        raise _NoMessageError(
+            f"id 应为 1–{most} 个可见 ASCII 字符 · "
+            f"id: expected 1 to {most} visible ASCII characters"
         )
     return Message(number, *(told[name] for name in names))
 
@@ -118,8 +130,7 @@ def told_repeats(messages: Sequence[Message]) -> list[str]:
         return []
     more = sum(len(same) - 1 for same in repeated)
     told = [
-        f"{more} 行的 id 前面已经有过：同一个 id 只立一件 · "
-        f"{more} lines repeat an id; an id is one case"
+        f"同一个 id 只立一件，重复的行数：{more} · an id is one case; lines that repeat one: {more}"
     ]
     differing = [same for same in repeated if len({message.words for message in same}) > 1]
     for same in differing[:SHOWN_MAX]:
