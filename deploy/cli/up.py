@@ -94,7 +94,7 @@ def options(  # noqa: PLR0913 - what the two commands share
 @asynccontextmanager
 async def stack(wanted: UpOptions, *, quiet: bool = False) -> AsyncIterator[Running]:
     """Run a stack which other commands can find."""
-    _stop_when_told()
+    stop_when_told()
     if wanted.fresh:
         await asyncio.to_thread(erase, wanted.data_dir)
     layout = Layout(wanted.data_dir, wanted.port_base)
@@ -153,7 +153,7 @@ def erase(place: Path) -> None:
                 one.unlink()
 
 
-def _stop_when_told() -> None:
+def stop_when_told() -> None:
     """Let Ctrl-C or SIGTERM break off what this task does, and say so at once."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
 

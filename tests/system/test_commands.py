@@ -12,8 +12,10 @@ import psutil
 import pytest
 
 from deploy.cli.up import show
+from deploy.local.phones import labels_of_registry
 from deploy.local.ports import unused_ports
 from deploy.local.whole import Running
+from services.chassis.seal import KeyRing
 from tests.faults.ground import TENANT
 from tests.system.doors import command
 
@@ -114,6 +116,22 @@ def test_a_month_is_no_length_of_time(place: str) -> None:
     assert "P1M is no length of time" in err
     assert "P7D" in err
     assert "Traceback" not in out + err
+
+
+def test_what_goes_back_or_is_unknown_is_told_by_name(place: str) -> None:
+    _, err = command("clock", "advance", "-P1D", "--data-dir", place).communicate(timeout=60)
+    assert "write P1D" in err
+    asked = command("token", "--role", "nonsense", "--data-dir", place)
+    token, err = asked.communicate(timeout=60)
+    assert token.count(".") == 2
+    assert "grid_worker" in err
+    assert "nonsense" in err
+
+
+async def test_labels_of_the_registry_are_those_that_were_made_up(running: Running) -> None:
+    keys = KeyRing(running.secrets.key_file)
+    labels = await labels_of_registry(running.dsn("ledger"), TENANT, keys)
+    assert labels == running.phones[TENANT] != {}
 
 
 def test_the_clock_is_told_in_the_town_s_zone(place: str) -> None:
