@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.faults import deadlines, freeze, kills, knowing, replayed, replicas
+from tests.faults import backlog, deadlines, freeze, kills, knowing, race, replayed, replicas
 
 REPLAY_ARGUMENTS = 3
 
@@ -15,6 +15,8 @@ COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
     "database": ("PostgreSQL is stopped for 20 s", lambda: freeze.main("database", 20)),
     "replicas": ("two routing replicas come and go", lambda: replicas.main(2_000, 60)),
     "knowing": ("how soon notify knows of a report-in", lambda: knowing.main(300, 60)),
+    "race": ("10,000 report-ins at their deadlines", lambda: race.main(race.Plan())),
+    "backlog": ("routing is away while 500 report in", lambda: backlog.main(500, 60)),
     "deadlines": ("the clock jumps past 1,000 deadlines", lambda: deadlines.main(1_000, 60)),
 }
 
