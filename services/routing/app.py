@@ -13,6 +13,7 @@ from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
 from services.routing import handing, pull, stages, stream, whistles
 from services.routing.api import Door, make_router
+from services.routing.auditor import Auditor
 from services.routing.clockwork import Clockwork
 from services.routing.handlers import (
     IntakeEvents,
@@ -87,6 +88,7 @@ async def main() -> None:
                 work.waiting_for = None
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(clockwork.run(work.stopping))
+                tasks.create_task(Auditor(settings, pool).run(work.stopping))
                 recount = Recount(settings, pool, towns, relay.wake)
                 tasks.create_task(recount.run(work.stopping))
                 there = partial(topics_of, settings.kafka_bootstrap)

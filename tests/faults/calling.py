@@ -81,7 +81,11 @@ async def give_key(running: Running, tenant: str, departments: Sequence[str]) ->
     line |= {"body": {**body, "burst": 4_000, "departments": list(departments)}}
     token = running.token(tenant, OPERATOR)
     await post_set(running.url("ledger"), token, "departments-software", [line])
-    nobody: dict[str, object] = {"case_id": uuid4(), "whistle_id": uuid4(), "department": departments[0]}
+    nobody: dict[str, object] = {
+        "case_id": uuid4(),
+        "whistle_id": uuid4(),
+        "department": departments[0],
+    }
     await insist(lambda: act_by_events(running, tenant, nobody))
 
 

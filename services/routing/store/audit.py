@@ -1,0 +1,72 @@
+"""What must hold at any moment, counted where it does not."""
+
+from collections.abc import Mapping
+
+from services.chassis.postgres import Connection
+
+# Of each promise, how often it is broken now; nothing is, one hopes.
+#
+# A clock that runs has an open timer, armed or (for want of a calendar) not. A department that is
+# awaited and has not been missed has one too, armed as soon as it is known by when it is due.
+# Overdue is by real clocks alone: an advance makes a tenant's overdue by hours at once.
+AUDIT = """
+SELECT
+    (
+        SELECT count(*)
+        FROM cases
+        WHERE NOT closed AND (owner_role = '' OR owner_unit = '')
+    ) AS case_without_owner,
+    (
+        SELECT count(*)
+        FROM cases
+        CROSS JOIN jsonb_array_elements_text(running) AS clock(deadline)
+        WHERE NOT closed
+            AND NOT EXISTS (
+                SELECT
+                FROM timer
+                WHERE timer.tenant_id = cases.tenant_id
+                    AND timer.case_id = cases.case_id
+                    AND timer.deadline = clock.deadline
+                    AND timer.kind = 'miss'
+                    AND timer.outcome IS NULL
+            )
+    ) AS case_without_timer,
+    (
+        SELECT count(*)
+        FROM slot
+        JOIN cases USING (tenant_id, case_id)
+        WHERE NOT cases.closed
+            AND slot.released_at IS NULL
+            AND slot.outcome IS NULL
+            AND NOT EXISTS (
+                SELECT
+                FROM timer
+                WHERE timer.tenant_id = slot.tenant_id
+                    AND timer.case_id = slot.case_id
+                    AND timer.deadline = 'report_in/' || slot.department
+                    AND timer.kind = 'miss'
+                    AND timer.outcome IS NULL
+                    AND (timer.fires_at IS NOT NULL OR slot.due_at IS NULL)
+            )
+    ) AS slot_without_timer,
+    (
+        SELECT count(*)
+        FROM timer
+        WHERE outcome IS NULL
+            AND fires_at < clock_timestamp() - make_interval(secs => $1)
+            AND NOT EXISTS (
+                SELECT
+                FROM registry_copy
+                WHERE registry_copy.kind = 'clock'
+                    AND registry_copy.tenant_id = timer.tenant_id
+            )
+    ) AS timer_overdue
+LIMIT 1
+"""
+
+
+async def audit(conn: Connection, overdue_s: float) -> Mapping[str, int]:
+    """Count what is broken, by name; a timer is overdue once it has waited so long (real time)."""
+    row = await conn.fetchrow(AUDIT, overdue_s)
+    assert row is not None  # noqa: S101 - it counts, so there is always one
+    return dict(row)
