@@ -4,7 +4,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.faults import backlog, deadlines, freeze, kills, knowing, race, replayed, replicas
+from tests.faults import (
+    backlog,
+    deadlines,
+    freeze,
+    kills,
+    knowing,
+    race,
+    replayed,
+    replicas,
+    whistles,
+)
 
 REPLAY_ARGUMENTS = 3
 
@@ -16,15 +26,21 @@ COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
     "replicas": ("two routing replicas come and go", lambda: replicas.main(2_000, 60)),
     "knowing": ("how soon notify knows of a report-in", lambda: knowing.main(300, 60)),
     "race": ("10,000 report-ins at their deadlines", lambda: race.main(race.Plan())),
+    "whistles": (
+        "kills while 1,000 whistles' deadlines come",
+        lambda: whistles.main(1_000, whistles.FULL),
+    ),
+    "whistles-short": ("the same with 30", lambda: whistles.main(30, whistles.SHORT)),
     "backlog": ("routing is away while 500 report in", lambda: backlog.main(500, 60)),
     "deadlines": ("the clock jumps past 1,000 deadlines", lambda: deadlines.main(1_000, 60)),
+    "timers": ("the clock jumps past 10,000 deadlines", lambda: deadlines.main(10_000, 100)),
 }
 
 
 def main() -> int:
     if sys.argv[1:2] == ["replay"] and len(sys.argv) == REPLAY_ARGUMENTS:
         return replayed.main(Path(sys.argv[2]))
-    wanted = sys.argv[1:] or [name for name in COMMANDS if name != "kills-short"]
+    wanted = sys.argv[1:] or [name for name in COMMANDS if not name.endswith("-short")]
     unknown = [name for name in wanted if name not in COMMANDS]
     if unknown or "--help" in wanted:
         for name, (what, _) in COMMANDS.items():

@@ -16,6 +16,7 @@ from tests.faults.calling import (
     open_urgent,
     slots_of,
     told,
+    until_rest,
 )
 from tests.faults.check import Verdict, check, show
 from tests.faults.ground import TENANT, ground, state_of
@@ -47,8 +48,7 @@ async def run(place: Path, report_ins: int, rate: float) -> Verdict:
             await asyncio.gather(*(act_by_events(running, TENANT, slot) for slot in some))
         await advance(state, TENANT, AWAY_S)
         await running.start("routing")
-        async with Watch(state) as watch:
-            rest_s = await watch.until_quiet(300)
+        rest_s = await until_rest(state)
         verdict = await check(state, log)
         came = {(slot["whistle_id"], slot["department"]) for slot in coming}
         outcomes = Counter[tuple[bool, str]]()

@@ -25,8 +25,14 @@ from tests.faults.check import read_records
 from tests.faults.ground import bodies, state_of
 
 KEY = "departments-software-0123456789"
-RETRY_S, PATIENCE_S = 0.3, 20.0
+RETRY_S, PATIENCE_S = 0.3, 120.0
 SLOTS = "SELECT * FROM slot ORDER BY case_id, department"
+# A receipt comes seconds after its message.
+AWAITING = """
+SELECT count(*)
+FROM attempt
+WHERE state = 'accepted' AND started_at > clock_timestamp() - interval '20 seconds'
+"""
 PASSING = (httpx.HTTPError, LocalStackError, ValueError, OSError)
 
 T = TypeVar("T")
@@ -76,9 +82,14 @@ async def come(town: Town, slot: "asyncpg.Record") -> None:
 async def give_key(running: Running, tenant: str, departments: Sequence[str]) -> None:
     """Let software with `KEY` act for departments; return once intake knows."""
     digest = KeyRing(running.secrets.key_file).api_key_digest(KEY)
-    body = {"zh": "部门软件", "kind": "platform", "key_digest": digest, "quota_per_s": 2_000}
-    line = {"kind": "front_end", "id": "software"}
-    line |= {"body": {**body, "burst": 4_000, "departments": list(departments)}}
+    body: dict[str, object] = {
+        "zh": "部门软件",
+        "kind": "platform",
+        "key_digest": digest,
+        "quota_per_s": 2_000,
+    }
+    body |= {"burst": 4_000, "departments": list(departments)}
+    line = {"kind": "front_end", "id": "software", "body": body}
     token = running.token(tenant, OPERATOR)
     await post_set(running.url("ledger"), token, "departments-software", [line])
     nobody: dict[str, object] = {
@@ -108,6 +119,19 @@ async def advance(state: StackState, tenant: str, seconds: float) -> None:
     async with httpx.AsyncClient(timeout=10, headers=headers) as client:
         url = f"{state.url('ledger')}/v1/dev/clock"
         (await client.post(url, json={"advance_s": seconds})).raise_for_status()
+
+
+async def until_rest(state: StackState) -> float:
+    """Wait until nothing is to be done and no receipt is to come; return the seconds it took."""
+    started = time.monotonic()
+    conn = await asyncpg.connect(state.dsns["notify"])
+    async with Watch(state) as watch:
+        await watch.until_quiet(300)
+        while await conn.fetchval(AWAITING) and time.monotonic() < started + 300:
+            await asyncio.sleep(RETRY_S)
+        await watch.until_quiet(60)
+    await conn.close()
+    return time.monotonic() - started
 
 
 async def slots_of(state: StackState) -> "list[asyncpg.Record]":

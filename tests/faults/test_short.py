@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import deadlines, freeze, kills, replicas
+from tests.faults import backlog, deadlines, freeze, kills, replicas, whistles
 from tests.faults.ground import ground
 
 
@@ -24,6 +24,18 @@ async def test_a_frozen_broker_and_then_a_stopped_database_lose_nothing(tmp_path
 @pytest.mark.timeout(300)
 async def test_a_jump_of_the_clock_fires_each_deadline_once_in_order(tmp_path: Path) -> None:
     assert not (await deadlines.run(tmp_path, 200, 60)).wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_whistles_have_one_outcome_each_whatever_is_killed(tmp_path: Path) -> None:
+    assert not (await whistles.run(tmp_path, 30, whistles.SHORT)).wrong
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_who_came_while_routing_was_down_is_not_missed(tmp_path: Path) -> None:
+    assert not (await backlog.run(tmp_path, 50, 30)).wrong
 
 
 @pytest.mark.long
