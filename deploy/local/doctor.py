@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.local.quiet import Watch
 from deploy.local.state import StackState
+from services.routing.store.audit import AUDIT
 
 LOOK_TIMEOUT_S = 15.0
 BACKLOG_TIMEOUT_S = 5.0
@@ -226,6 +227,7 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
     orphaned = await _rows(dsn, ORPHANED)
     untold = await _rows(dsn, WITHOUT_TOPIC)
     gaps = await _rows(dsn, GAPS)
+    lacks = (await _rows(dsn, AUDIT, 60.0))[0]
     places = [f"{row['tenant_id']} {row['grid']}: {row['cases']}" for row in gaps]
     lines = [f"{row['tenant_id']} {row['deadline']}: {row['timers']}" for row in unarmed]
     total = sum(row["timers"] for row in unarmed)
@@ -281,6 +283,11 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
             if untold
             else "",
             [f"{row['tenant_id']} {row['department']}: {row['held']}" for row in untold],
+        ),
+        _counted(
+            "没有闹钟的时限 · clocks that run without a timer",
+            lacks["case_without_timer"] + lacks["slot_without_timer"],
+            f"请人盯，留着数据库报给我们 · let a person watch; keep database and {logs}",
         ),
     ]
 
