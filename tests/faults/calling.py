@@ -121,13 +121,13 @@ async def advance(state: StackState, tenant: str, seconds: float) -> None:
         (await client.post(url, json={"advance_s": seconds})).raise_for_status()
 
 
-async def until_rest(state: StackState) -> float:
+async def until_rest(state: StackState, timeout_s: float = 300) -> float:
     """Wait until nothing is to be done and no receipt is to come; return the seconds it took."""
     started = time.monotonic()
     conn = await asyncpg.connect(state.dsns["notify"])
     async with Watch(state) as watch:
-        await watch.until_quiet(300)
-        while await conn.fetchval(AWAITING) and time.monotonic() < started + 300:
+        await watch.until_quiet(timeout_s)
+        while await conn.fetchval(AWAITING):
             await asyncio.sleep(RETRY_S)
         await watch.until_quiet(60)
     await conn.close()
