@@ -68,12 +68,17 @@ def set_to(
     run(work)
 
 
-async def move(state: StackState, tenant: str | None, body: dict[str, Any]) -> float:
+async def move(
+    state: StackState,
+    tenant: str | None,
+    body: dict[str, Any],
+    timeout_s: float = QUIET_TIMEOUT_S,
+) -> float:
     """Move clocks and wait for rest; return the seconds it took."""
     for one in _tenants(state, tenant):
         await _show(state, await _ask(state, one, body))
     async with Watch(state) as watch:
-        seconds = await watch.until_quiet(QUIET_TIMEOUT_S)
+        seconds = await watch.until_quiet(timeout_s)
     out.print(f"到期的都已办完（{seconds:.1f} s） · all that fell due is done")
     return seconds
 
