@@ -1,6 +1,7 @@
 """A reader's own copy of the registry: a change set is seen whole or not at all."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from services.chassis.batch import Subscription
+from contracts import registry
+from services.chassis.batch import Heard, Subscription
 from services.chassis.copy import OpenSets, apply_changes
 from services.chassis.inbox import Record
-from services.chassis.postgres import open_pool
+from services.chassis.postgres import Connection, open_pool
 from services.chassis.seal import KeyRing
 from tests import factories
 from tests.component.chassis.notes import Consumer, Ground
@@ -132,17 +134,23 @@ async def test_a_body_that_is_no_json_for_postgresql_stops_its_batch_alone(groun
     assert await ground.pool.fetchval(STAGED) == 0
 
 
+def parse_registry(record: Record) -> registry.Change | None:
+    return registry.read_change(record.headers, record.value)
+
+
+async def copy_registry(conn: Connection, heard: Sequence[Heard[registry.Change]]) -> None:
+    await apply_changes(conn, [one.message for one in heard])
+
+
 async def test_a_restart_between_two_halves_is_not_seen(ground: Ground) -> None:
     changes = factories.registry_changes(KeyRing(ground.settings.key_file), change_set="seed-1")
     records = factories.registry_records(changes)
     middle = len(records) // 2
 
     async def read(batch: list[Record]) -> None:
-        from services.routing.handlers import on_registry, parse_registry  # noqa: PLC0415
-
         async with open_pool(ground.settings, "test") as pool:  # a process of its own
             one = Subscription(
-                ground.settings, pool, ["registry"], parse_registry, on_registry, lambda: None
+                ground.settings, pool, ["registry"], parse_registry, copy_registry, lambda: None
             )
             await one.on_batch(Consumer(), batch)
 

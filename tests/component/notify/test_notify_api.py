@@ -46,8 +46,8 @@ async def test_a_case_s_messages_with_every_try(
     assert tries == [
         (1, "app", "skipped", "no_adapter", None),
         (2, "wechat", "skipped", "no_adapter", None),
-        (3, "sms", "retry", "isp.SYSTEM_ERROR", "160****6623"),
-        (4, "sms", "accepted", None, "160****6623"),
+        (3, "sms", "retry", "isp.SYSTEM_ERROR", "160****3103"),
+        (4, "sms", "accepted", None, "160****3103"),
     ]
     assert message["attempts"][3]["segments"] == 1
 

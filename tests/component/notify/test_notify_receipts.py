@@ -32,7 +32,7 @@ class Told:
         query = "SELECT attempt_id FROM attempt WHERE channel = 'sms' ORDER BY number DESC"
         reference = await self.world.pool.fetchval(query)
         return {
-            "phone_number": "16006286623",
+            "phone_number": "16023413103",
             "send_time": "2025-03-05 10:00:00",
             "report_time": "2025-03-05 10:00:05",
             "success": success,
@@ -192,7 +192,7 @@ BAD: list[object] = [
     None,
     [],
     {},
-    {"phone_number": "16006286623"},
+    {"phone_number": "16023413103"},
     {"phone_number": "1", "biz_id": "1", "out_id": 7, "success": True},
     {"phone_number": "1", "biz_id": "1" * 65, "out_id": "", "success": True},
     {"phone_number": "1", "biz_id": "1", "success": "perhaps"},
@@ -236,11 +236,11 @@ async def test_an_empty_batch_is_taken(told: Told) -> None:
 
 async def test_a_receipt_keeps_no_number(told: Told) -> None:
     await told.push(
-        {"phone_number": "16006286623", "biz_id": "1^0", "out_id": "x", "success": True}
+        {"phone_number": "16023413103", "biz_id": "1^0", "out_id": "x", "success": True}
     )
     kept = await told.world.pool.fetchrow("SELECT * FROM receipt")
     assert kept is not None
-    assert "6286623" not in str(dict(kept))
+    assert "3413103" not in str(dict(kept))
 
 
 async def test_while_the_database_is_away_receipts_are_to_come_again(told: Told) -> None:

@@ -26,7 +26,7 @@ from tests.component.notify.world import (
 )
 
 BY = {"staff": "s-gw-01", "role": "grid_worker"}
-WORKER_PHONE = "16006286623"
+WORKER_PHONE = "16023413103"
 
 
 async def test_an_assigned_case_is_told_to_its_owner_by_the_first_channel_there_is(
@@ -44,7 +44,7 @@ async def test_an_assigned_case_is_told_to_its_owner_by_the_first_channel_there_
         ("sms", "accepted", None),
     ]
     assert await world.pool.fetchval("SELECT contact FROM attempt WHERE channel = 'sms'") == (
-        "160****6623"
+        "160****3103"
     )
 
 
