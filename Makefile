@@ -8,7 +8,7 @@ WORKERS := $(if $(CHUISHAO_TEST_POSTGRES)$(CHUISHAO_TEST_KAFKA),0,2)
 CODE := contracts services deploy tests
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo up test test-all faults bench lint fix schemas lock clean
+.PHONY: help setup demo up test test-faults test-all faults bench lint fix schemas lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,8 +21,11 @@ demo: setup ## Start everything, tell a town's morning, stay up (CI=true: end by
 up: setup ## Start everything, seeded, until Ctrl-C
 	@$(BIN)/chuishao up
 
-test: setup ## Every layer of tests but the long forms
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long"
+test: setup ## Every layer of tests but the faults and the long forms
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" --ignore tests/faults
+
+test-faults: setup ## The short forms of the faults: kills, a frozen broker, a jump of the clock
+	@$(BIN)/pytest -m "not long" tests/faults
 
 test-all: setup ## Every test, long forms too
 	@$(BIN)/pytest
