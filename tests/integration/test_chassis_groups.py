@@ -214,7 +214,7 @@ async def test_readers_that_come_and_go_under_load_keep_each_effect_once(ground:
                 await asyncio.sleep(0.01)
 
     async with asyncio.TaskGroup() as tasks, reader(ground) as first:
-        tasks.create_task(load())
+        loading = tasks.create_task(load())
         await ground.until_read(50)
         for _ in range(2):
             async with reader(ground) as second:
@@ -231,6 +231,7 @@ async def test_readers_that_come_and_go_under_load_keep_each_effect_once(ground:
 
             await real.until(alone)
         stop.set()
+        await loading  # what is being sent is counted too
         await ground.until_read(total)
     texts = await ground.texts()
     assert sorted(texts) == sorted(f"{SUBJECTS[n % 7]}-{n}" for n in range(total))

@@ -59,9 +59,12 @@ async def test_a_timer_stands_behind_its_subjects_own_partition(timed: Desk) -> 
 
 
 async def test_nothing_fires_while_the_partition_is_behind_and_others_do(timed: Desk) -> None:
+    def place(case_id: UUID) -> int:
+        return partition_of(f"{timed.tenant}|{case_id}".encode(), INTAKE_EVENTS.partitions)
+
     slow, quick = await timed.urgent("slow"), await timed.urgent("quick")
-    behind = partition_of(f"{timed.tenant}|{slow}".encode(), INTAKE_EVENTS.partitions)
-    assert behind != partition_of(f"{timed.tenant}|{quick}".encode(), INTAKE_EVENTS.partitions)
+    while place(slow) == place(quick):  # one in as many as there are partitions
+        quick = await timed.urgent(f"quick {quick}")
     step = timed.event("slow", words={"summary": "handed in, not read yet"})
     unread = timed.record(step)
     clockwork = timed.clockwork()
