@@ -34,6 +34,7 @@ DELIVERED = "DELIVERED"
 # Of a call: heard to its end, hung up before that, not answered.
 HEARD, HUNG_UP, NOT_ANSWERED = "200000", "200001", "200003"
 CALL_WORDS = {HEARD: "用户听完语音", HUNG_UP: "用户提前挂机", NOT_ANSWERED: "用户收到呼叫但未接听"}
+GATHER_S = 0.05  # receipts that come closely are pushed together, as providers do
 RETRY_FACTOR = 2.0
 
 log = structlog.get_logger("sandbox")
@@ -236,6 +237,7 @@ class Reporter:
                     alike = [push for push in batch if push.message.call is call]
                     if alike:
                         self._settle(alike, taken=await self._tell(client, alike))
+                await asyncio.sleep(GATHER_S)
 
     async def _tell(self, client: httpx.AsyncClient, batch: Sequence[Push]) -> bool:
         """True if the callback has said that it has them."""

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 LANES = 64
 _LOCK = 4711  # the first half of the advisory lock; the lane is the second
-_BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S, _LAG_S_MAX = 0.02, 0.2, 1.0, 30.0
+_BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S, _LAG_S_MAX = 0.03, 0.2, 1.0, 30.0
 # A missing topic must not hold up the others, nor be waited for in every round.
 _PUBLISH_WAIT_S, _STALLED_WAIT_S = 2.0, 10.0
 _TOPIC = itemgetter("topic")

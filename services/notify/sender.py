@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 _RECORD_MAX = 200
 _OUTAGE_WAIT_S = 1.0
-_TOGETHER_S = 0.02  # what follows closely is taken, and recorded, together
+_TOGETHER_S = 0.05  # what follows closely is taken, and recorded, together
 
 
 class Sender:

@@ -31,7 +31,7 @@ class NotifySettings(ServiceSettings):
 
     app_inbox: bool = True  # false: nobody reads it yet, and messages pass over `app`
 
-    send_concurrency: int = Field(32, ge=1, le=1_000)
+    send_concurrency: int = Field(100, ge=1, le=1_000)
     send_lease_s: float = Field(30, gt=0)
     send_poll_s: float = Field(0.5, gt=0)
     retry_wait_s_max: float = Field(600, ge=0)
