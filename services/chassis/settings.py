@@ -20,7 +20,7 @@ class ServiceSettings(BaseSettings):
     kafka_bootstrap: str = "localhost:9092"
     replica: int | None = Field(None, ge=0)  # this replica's ordinal: a fixed seat in its group
     consume_batch_max: int = Field(500, ge=1, le=5_000)
-    consume_wait_ms: int = Field(80, ge=1, le=1_000)
+    consume_wait_ms: int = Field(50, ge=1, le=1_000)
     handler_deadline_s: float = Field(30, gt=0)
     outage_wait_s_max: float = Field(30, gt=0)
     reject_window_records: int = Field(1_000, ge=1)
