@@ -9,7 +9,7 @@ from services.chassis.settings import ServiceSettings
 class RoutingSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="ROUTING_", frozen=True)
 
-    timer_batch_max: int = Field(200, ge=1, le=5_000)
+    timer_batch_max: int = Field(500, ge=1, le=5_000)
     timer_wait_s: float = Field(0.5, gt=0)
     timer_margin_s: float = Field(2, ge=0)  # how far clocks of broker and database may differ
     timer_overdue_alarm_s: float = Field(60, gt=0)

@@ -18,7 +18,7 @@ from tests.faults.ground import TENANT, bodies, ground, state_of
 FIRED_S_MAX, PER_S_MIN = 10.0, 100.0
 REST_S_MAX = 1_800
 PER_S_WANTED = 2_000  # on an idle machine
-BOARD_PAUSE_S, BOARD_S_MAX = 0.1, 5.0
+BOARD_PAUSE_S, BOARD_S_MAX = 1.0, 5.0
 
 FIRED = """
 SELECT outcome, decided_at, fires_at, timer_id
