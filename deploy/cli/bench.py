@@ -5,6 +5,7 @@ import itertools
 import json
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ SIZE = Size(villages=6, grids=46, household_groups=60, people=400)
 WARM_UP_S = 5.0
 REST_TIMEOUT_S = 120.0
 PORTS = 40
+MORNING = datetime.fromisoformat("2025-03-03T09:00:00+08:00")  # on duty, whatever the hour is
 # One worker gets more messages here than any provider would send to anybody.
 ENV = {"sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"}}
 
@@ -113,7 +115,7 @@ def bench(
         facts = machine()
         with TemporaryDirectory(prefix="bench-") as place:
             layout = Layout(Path(place), unused_ports(PORTS)[0], ENV)
-            wanted = Wanted(layout, [town_wish(DEMO_TOWN, SIZE)], erase=True)
+            wanted = Wanted(layout, [town_wish(DEMO_TOWN, SIZE)], MORNING, erase=True)
             async with whole_stack(wanted, lambda line: err.print(f"[dim]· {line}[/dim]")) as stack:
                 measured = await measure(stack, rate, seconds)
         if as_json:

@@ -32,7 +32,7 @@ def now(tenant: One = None, data_dir: DataDir = Path(DATA_DIR)) -> None:
     async def work() -> None:
         state = read_state(data_dir)
         for one in _tenants(state, tenant):
-            await _show(state, await _ask(state, one, None))
+            await _show(state, await ask_clock(state, one, None))
 
     run(work)
 
@@ -76,7 +76,7 @@ async def move(
 ) -> float:
     """Move clocks and wait for rest; return the seconds it took."""
     for one in _tenants(state, tenant):
-        await _show(state, await _ask(state, one, body))
+        await _show(state, await ask_clock(state, one, body))
     async with Watch(state) as watch:
         seconds = await watch.until_quiet(timeout_s)
     out.print(f"到期的都已办完（{seconds:.1f} s） · all that fell due is done")
@@ -87,7 +87,8 @@ def _tenants(state: StackState, tenant: str | None) -> list[str]:
     return [state.tenant(tenant)] if tenant else state.tenants
 
 
-async def _ask(state: StackState, tenant: str, body: dict[str, Any] | None) -> dict[str, Any]:
+async def ask_clock(state: StackState, tenant: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    """Move a town's clock, or with None ask what it shows; return ledger's answer."""
     headers = {"Authorization": f"Bearer {state.token(tenant, OPERATOR)}"}
     url = f"{state.url('ledger')}/v1/dev/clock"
     async with httpx.AsyncClient(timeout=10, headers=headers) as client:

@@ -10,6 +10,7 @@ import httpx
 import typer
 
 from contracts.profile import Flow, Profile
+from deploy.cli.morning import go_to_morning
 from deploy.cli.replay import Replayed, send_all, wait_opened
 from deploy.cli.screen import DATA_DIR, DataDir, in_ci, out, progress, run
 from deploy.cli.told import Story, Town
@@ -278,7 +279,9 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
         async with stack(wanted) as running:
             await show(running)
             out.print()
-            story = await tell(running, read_state(wanted.data_dir), profile, fast=fast or in_ci())
+            state = read_state(wanted.data_dir)
+            await go_to_morning(state, running.tenants[0])
+            story = await tell(running, state, profile, fast=fast or in_ci())
             out.print()
             if in_ci():
                 print(json.dumps({"came_true": story.came_true}), flush=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from contracts.calendar import load
 from contracts.topics import Topic, department_topic
+from deploy.local.calendars import line_of
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.made import ignored, remember, remembered, told_as_it_was
 from deploy.local.migrate import migrate
@@ -45,6 +47,7 @@ class Wanted:
     flush_each_message: bool = False
     erase: bool = False
     services: Sequence[str] = SERVICES
+    calendar: bool = True  # towns know the official days; without them duty cannot be told
 
 
 @dataclass(slots=True)
@@ -226,4 +229,7 @@ async def _seed(
     remember(running.layout.data_dir, town)
     digest = KeyRing(running.secrets.key_file).api_key_digest(running.secrets.api_key)
     lines = [{"kind": e.kind, "id": e.record_id, "body": e.body} for e in entries]
-    await post_set(ledger, token, f"seed-{town.chosen_seed}", [*lines, front_end_line(digest)])
+    lines.append(front_end_line(digest))
+    if running.wanted.calendar:
+        lines.append(line_of(load()))
+    await post_set(ledger, token, f"seed-{town.chosen_seed}", lines)
