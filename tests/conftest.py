@@ -11,6 +11,8 @@ from deploy.local.migrate import migrate
 from tests import servers
 from tests.servers import Postgres
 
+pytest.register_assert_rewrite("tests.scenarios")
+
 _numbers = itertools.count(1)
 
 Database = Callable[[str], Awaitable[str]]

@@ -78,7 +78,7 @@ async def move(
     for one in _tenants(state, tenant):
         await _show(state, await ask_clock(state, one, body))
     async with Watch(state) as watch:
-        seconds = await watch.until_quiet(timeout_s)
+        seconds = await watch.until_quiet(timeout_s, tenant)
     out.print(f"到期的都已办完（{seconds:.1f} s） · all that fell due is done")
     return seconds
 

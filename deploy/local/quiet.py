@@ -31,6 +31,7 @@ FROM timer
 LEFT JOIN registry_copy AS clock
     ON clock.tenant_id = timer.tenant_id AND clock.kind = 'clock'
 WHERE timer.outcome IS NULL
+    AND ($1::text IS NULL OR timer.tenant_id = $1)
     AND timer.fires_at <= clock_timestamp() + make_interval(
         secs => coalesce((clock.body -> 'offsets' -> -1 ->> 'seconds')::float8, 0)
     )
@@ -46,6 +47,7 @@ DUE_MESSAGES = """
 SELECT count(*)
 FROM intent
 WHERE state = 'open'
+    AND ($1::text IS NULL OR tenant_id = $1)
     AND (
         next_at <= clock_timestamp()
         OR EXISTS (
@@ -57,6 +59,12 @@ WHERE state = 'open'
         )
     )
 """
+
+
+# The places that work passes through, in their order. What has been done by the time when a place
+# is seen empty has left it; twice round, for what is done makes more to do.
+ROUND = ("outbox", "lag", "timers", "outbox", "lag", "messages")
+PASSES = 2 * ROUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,11 @@ class Waiting:
     @property
     def total(self) -> int:
         return sum(self.lag.values()) + sum(self.outbox.values()) + self.timers + self.messages
+
+    def at(self, place: str) -> int:
+        """Return what waits at one place of a `ROUND`."""
+        found: int | Mapping[str, int] = getattr(self, place)
+        return found if isinstance(found, int) else sum(found.values())
 
     def __str__(self) -> str:
         parts = {
@@ -105,8 +118,8 @@ class Watch:
         for conn in self._conns.values():
             await conn.close()
 
-    async def waiting(self) -> Waiting:
-        """Return what is to be done now."""
+    async def waiting(self, tenant: str | None = None) -> Waiting:
+        """Return what is to be done now; of one tenant's timers and messages, if it is named."""
         places = [TopicPartition(t.name, n) for t in TOPICS for n in range(t.partitions)]
         ends = await self._consumer.end_offsets(places)
         lag, outbox = {}, {}
@@ -120,22 +133,25 @@ class Watch:
                 if place.topic in READS[service]
             )
             outbox[service] = await conn.fetchval(WAITING_ROWS)
-        timers = await self._conns["routing"].fetchval(DUE_TIMERS)
+        timers = await self._conns["routing"].fetchval(DUE_TIMERS, tenant)
         notify = self._conns.get("notify")
-        messages = await notify.fetchval(DUE_MESSAGES) if notify else 0
+        messages = await notify.fetchval(DUE_MESSAGES, tenant) if notify else 0
         return Waiting(lag, outbox, timers, messages)
 
-    async def until_quiet(self, timeout_s: float) -> float:
-        """Wait until nothing is to be done, twice in a row; return the seconds it took.
+    async def until_quiet(self, timeout_s: float, tenant: str | None = None) -> float:
+        """Wait until all is done; return the seconds it took. Others than `tenant` may go on.
 
         Raises:
             TimeoutError: it did not come to rest; the text names what was left.
         """
         started = time.monotonic()
-        quiet = 0
-        while quiet < 2:  # noqa: PLR2004 - a fact may be under way between two services
-            waiting = await self.waiting()
-            quiet = 0 if waiting.total else quiet + 1
+        passed = 0
+        while passed < len(PASSES):
+            waiting = await self.waiting(tenant)
+            if not waiting.total:
+                passed += len(ROUND)  # every place at once
+            elif not waiting.at(PASSES[passed]):
+                passed += 1
             if time.monotonic() - started > timeout_s:
                 raise TimeoutError(f"not at rest after {timeout_s:.0f} s: {waiting}")
             await asyncio.sleep(0.1)

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +29,16 @@ async def ground(
     services: tuple[str, ...] = SERVICES,
     more_env: Mapping[str, Mapping[str, str]] | None = None,
     tenants: tuple[str, ...] = (TENANT,),
-    virtual_clock: datetime | None = None,
+    calendar: bool = False,
 ) -> AsyncIterator[Running]:
     """Run a stack while the block lasts.
 
-    Its towns know the official calendar only where their clock is chosen: else who has a case would
-    hang on the hour at which the tests are run.
+    With a `calendar` who has a case hangs on the hour: then choose the towns' clocks.
     """
     env = {**ENV, **(more_env or {})}
     layout = Layout(data_dir, unused_ports(PORTS)[0], env)
     towns = [town_wish(name, size) for name in tenants]
-    calendar = virtual_clock is not None
-    wanted = Wanted(layout, towns, virtual_clock, services=services, erase=True, calendar=calendar)
+    wanted = Wanted(layout, towns, services=services, erase=True, calendar=calendar)
     async with whole_stack(wanted, lambda line: print(f"  · {line}", flush=True)) as running:
         yield running
         await running.servers.supervisor.stop_all(grace_s=0)  # nothing of it is kept

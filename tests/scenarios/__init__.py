@@ -1,0 +1,1 @@
+"""The field's own scenarios, told to a whole stack through its doors, each in its own town."""

@@ -1,0 +1,224 @@
+"""A town of its own for each scenario, on one stack, with a clock of its own."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from deploy.cli.clock import ask_clock, move
+from deploy.local.seeding import post_set
+from deploy.local.state import StackState
+from deploy.local.whole import OPERATOR, Running
+from deploy.seed.town import Entry
+from tests.faults.ground import state_of
+
+ZONE = ZoneInfo("Asia/Shanghai")
+# The scenario's own time goes on while it is told; nothing in it takes longer than this.
+TELLING_MAX = timedelta(minutes=4)
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who acts: what the token says of him."""
+
+    role: str
+    unit: str = ""
+    staff: str = "dev"
+    department: str | None = None
+
+
+CLERK = Person("center_clerk", "town", "s-clerk")
+LEADER = Person("town_leader", "town", "s-leader")
+
+
+def officer(department: str) -> Person:
+    return Person("department_officer", staff=f"s-{department}", department=department)
+
+
+def local(moment: str) -> datetime:
+    """Read `2025-03-03T09:00` as the town's clocks show it."""
+    return datetime.fromisoformat(moment).replace(tzinfo=ZONE)
+
+
+def is_about(shown: str | datetime, moment: str) -> bool:
+    """Whether a moment is the one of the scenario, or as much later as telling it has taken."""
+    at = datetime.fromisoformat(shown) if isinstance(shown, str) else shown
+    return timedelta() <= at - local(moment) <= TELLING_MAX
+
+
+@dataclass(slots=True)
+class Stage:
+    """One town on the running stack, and the doors through which its people act."""
+
+    running: Running
+    tenant: str
+    _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def state(self) -> StackState:
+        return state_of(self.running)
+
+    # --- time ----------------------------------------------------------------------------------
+
+    async def at(self, moment: str) -> None:
+        """Go to a moment of the town's time, and wait until all that fell due is done."""
+        await move(self.state, self.tenant, {"set_to": local(moment).isoformat()}, PATIENCE_S)
+
+    async def settled(self) -> None:
+        """Wait until all that is under way for this town is done."""
+        await move(self.state, self.tenant, {"advance_s": 0}, PATIENCE_S)
+
+    async def now(self) -> datetime:
+        return datetime.fromisoformat((await ask_clock(self.state, self.tenant, None))["now"])
+
+    # --- doors ---------------------------------------------------------------------------------
+
+    async def get(self, service: str, path: str, by: Person = CLERK) -> Any:
+        answer = await self._call("GET", service, path, by)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    async def post(self, path: str, by: Person, **body: Any) -> dict[str, Any]:
+        """Act at routing's door."""
+        answer = await self._call("POST", "routing", path, by, body)
+        assert answer.is_success, answer.text
+        done: dict[str, Any] = answer.json()
+        return done
+
+    async def refused(self, path: str, by: Person, **body: Any) -> dict[str, Any]:
+        """Act at routing's door, and be refused; return the problem."""
+        answer = await self._call("POST", "routing", path, by, body)
+        assert answer.is_client_error, answer.text
+        problem: dict[str, Any] = answer.json()
+        return problem
+
+    async def _call(
+        self, method: str, service: str, path: str, by: Person, body: Any = None
+    ) -> httpx.Response:
+        token = self.state.token(
+            self.tenant, by.role, units=[by.unit], staff=by.staff, department=by.department
+        )
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(base_url=self.state.url(service), timeout=20) as client:
+            return await client.request(method, path, json=body, headers=headers)
+
+    # --- a case --------------------------------------------------------------------------------
+
+    async def report(self, summary: str = "两户争执", **body: Any) -> dict[str, Any]:
+        """Report something as the demo front end; return the case once it is opened.
+
+        The answer at intake's door is there as `accepted`.
+        """
+        key = f"{self.tenant}-{next(self._keys)}"
+        headers = {"X-Api-Key": self.state.api_key, "Idempotency-Key": key}
+        given = {"tenant": self.tenant, "summary": summary, **body}
+        async with httpx.AsyncClient(base_url=self.state.url("intake"), timeout=20) as client:
+            answer = await client.post("/v1/cases", json=given, headers=headers)
+        assert answer.status_code == 202, answer.text
+        accepted = answer.json()
+        path = f"/v1/cases/{accepted['case_id']}"
+
+        async def opened() -> Any:
+            answer = await self._call("GET", "routing", path, CLERK)
+            return answer.json() if answer.is_success else None
+
+        return {**await until(opened, "the case is opened"), "accepted": accepted}
+
+    async def case(self, case: Mapping[str, Any], by: Person = CLERK) -> dict[str, Any]:
+        found: dict[str, Any] = await self.get("routing", f"/v1/cases/{case['case_id']}", by)
+        return found
+
+    async def step(
+        self, case: Mapping[str, Any], step: str, by: Person, **given: Any
+    ) -> dict[str, Any]:
+        """Take a step of the case's flow as it stands; return the case."""
+        seq = (await self.case(case))["seq"]
+        path = f"/v1/cases/{case['case_id']}/steps"
+        return await self.post(path, by, step=step, expected_seq=seq, **given)
+
+    async def step_refused(
+        self, case: Mapping[str, Any], step: str, by: Person, **given: Any
+    ) -> dict[str, Any]:
+        seq = (await self.case(case))["seq"]
+        path = f"/v1/cases/{case['case_id']}/steps"
+        return await self.refused(path, by, step=step, expected_seq=seq, **given)
+
+    async def whistle(
+        self, case: Mapping[str, Any], departments: Sequence[str], by: Person = CLERK, **more: Any
+    ) -> dict[str, Any]:
+        """Call departments; return the whistle as its answer shows it."""
+        seq = (await self.case(case))["seq"]
+        path = f"/v1/cases/{case['case_id']}/whistles"
+        body = {"departments": list(departments), "reason": "需部门会商", **more}
+        return await self.post(path, by, expected_seq=seq, **body)
+
+    async def report_in(
+        self, whistle: Mapping[str, Any], department: str, means: str = "remote"
+    ) -> dict[str, Any]:
+        path = f"/v1/whistles/{whistle['whistle_id']}/report-ins"
+        return await self.post(path, officer(department), department=department, means=means)
+
+    async def slots(self, case: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return each called department's part, by department."""
+        whistles = (await self.case(case))["whistles"]
+        return {slot["department"]: slot for one in whistles for slot in one["slots"]}
+
+    async def facts(self, case: Mapping[str, Any], *types: str) -> list[dict[str, Any]]:
+        """Return what routing's history tells, in order; of these types, if any is named."""
+        told = await self.get("routing", f"/v1/cases/{case['case_id']}/history")
+        return [fact for fact in told["facts"] if not types or fact["type"] in types]
+
+    async def messages(self, case: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what notify tells of a case: to whom, of what, by which attempts."""
+        told = await self.get("notify", f"/v1/messages?case_id={case['case_id']}")
+        found: list[dict[str, Any]] = told["messages"]
+        return found
+
+    async def phones(self, case: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what the sandbox's phones have shown or rung of a case."""
+        asked = {"words": case["number"], "reached": "true"}
+        async with httpx.AsyncClient(base_url=self.state.url("sandbox"), timeout=20) as client:
+            answer = await client.get("/sandbox/messages", params=asked)
+        # Numbers are counted in each town by itself: its phones tell whose they are.
+        mine = {str(one.body.get("phone")) for one in self.entries("staff")}
+        return [one for one in answer.json()["messages"] if one["phone"] in mine]
+
+    # --- the registry --------------------------------------------------------------------------
+
+    def entries(self, kind: str) -> list[Entry]:
+        """Return the seeded records of one kind."""
+        return [one for one in self.running.towns[self.tenant] if one.kind == kind]
+
+    def person(self, role: str, unit: str, nth: int = 0) -> Person:
+        """Return one of those on a unit's roster in a role, the first by rank unless told."""
+        posted = [
+            (post["rank"], one.record_id)
+            for one in self.entries("staff")
+            for post in one.body["posts"]
+            if (post["role"], post["unit"]) == (role, unit)
+        ]
+        return Person(role, unit, sorted(posted)[nth][1])
+
+    async def change(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Change the registry, and wait until routing and notify have read it."""
+        token = self.state.token(self.tenant, OPERATOR)
+        url = self.state.url("ledger")
+        await post_set(url, token, name, [dict(line) for line in lines])
+        await self.settled()
+
+
+async def until(wanted: Callable[[], Awaitable[Any]], what: str) -> Any:
+    """Wait until something is there, and return it; processes share no event."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not (found := await wanted()):
+                await asyncio.sleep(0.1)
+            return found
+    except TimeoutError as error:
+        raise AssertionError(f"not within {PATIENCE_S:g} s: {what}") from error

@@ -1,0 +1,57 @@
+"""The scenarios, each in a town of its own, told at the same time on one stack."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+
+from deploy.local.seeding import set_clock
+from deploy.local.whole import OPERATOR, Running
+from tests.faults.ground import ground
+from tests.scenarios import common, own, yidukou, yihe
+from tests.scenarios.stage import Stage, local
+from tests.scenarios.told import SCENARIOS
+
+MODULES = (common, own, yidukou, yihe)  # each enters its own
+AT_A_TIME = 4
+
+Told = Mapping[str, "asyncio.Task[None]"]
+
+
+def tenant_of(id_: str) -> str:
+    return id_.lower()
+
+
+@pytest.fixture(scope="session")
+async def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Told]:
+    """Begin to tell every scenario that was asked for, some at a time."""
+    asked = [
+        str(item.callspec.params["id_"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == test_scenario.__name__
+    ]
+    towns = tuple(f"{tenant_of(id_)}={SCENARIOS[id_].profile}" for id_ in asked)
+    free = asyncio.Semaphore(AT_A_TIME)
+    async with ground(tmp_path_factory.mktemp("told"), tenants=towns, calendar=True) as running:
+        tasks = {id_: asyncio.create_task(tell(running, id_, free)) for id_ in asked}
+        yield tasks
+        for task in tasks.values():
+            task.cancel()
+
+
+async def tell(running: Running, id_: str, free: asyncio.Semaphore) -> None:
+    async with free:
+        one, tenant = SCENARIOS[id_], tenant_of(id_)
+        token = running.token(tenant, OPERATOR)
+        await set_clock(running.url("ledger"), token, local(one.begins))
+        stage = Stage(running, tenant)
+        await stage.settled()
+        await one.tell(stage)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("id_", sorted(SCENARIOS))
+async def test_scenario(told: Told, id_: str) -> None:
+    await told[id_]
