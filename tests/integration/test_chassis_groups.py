@@ -277,7 +277,7 @@ async def test_a_topic_is_followed_from_its_beginning_and_what_cannot_be_read_is
             await to.send_and_wait(ground.topic, value, b"k", n % 4)
         async with real.started(ground.settings) as broker:
             caught_up = await chassis_kafka.follow(broker, ground.settings, ground.topic, 4, take)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await caught_up.wait()
             assert len(taken) == 198
             await to.send_and_wait(ground.topic, b"later", b"k", 0)
@@ -350,7 +350,7 @@ async def test_a_missing_topic_is_named_until_it_is_there(
     await real.until(named)
     assert ground.topic not in (await work.check() or "")
     await real.make_topic(ground.bootstrap, missing)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await starting
     await broker.stop()
 
@@ -378,7 +378,7 @@ async def test_after_a_kill_a_member_with_a_seat_reads_on_at_once(
     print(f"\nfirst batch after kill -9: {since_start_s:.2f} s after the new process was started")
     assert len(await ground.texts()) == 100
     assert subscribed
-    assert since_start_s < 8
+    assert since_start_s < 14, "the broker drops a silent member after 15 s"
 
 
 async def test_offsets_lie_where_the_database_has_got_to(ground: Ground) -> None:

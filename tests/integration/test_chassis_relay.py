@@ -206,7 +206,7 @@ async def test_a_row_that_its_topic_alone_finds_too_large_costs_one_producer_and
     lives = 0
     while not await ground.empty():
         lives += 1
-        async with real.started(ground.settings) as broker, asyncio.timeout(10):
+        async with real.started(ground.settings) as broker, asyncio.timeout(30):
             relay = Relay(ground.settings, ground.pool, broker)
             with suppress(OutOfOrderSequenceNumber):
                 while not await ground.empty():

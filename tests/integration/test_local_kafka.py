@@ -71,7 +71,7 @@ async def read_one(server: KafkaServer, topic: str) -> bytes:
     )
     await consumer.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             record = await consumer.getone()
     finally:
         await consumer.stop()

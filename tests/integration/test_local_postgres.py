@@ -59,7 +59,7 @@ async def is_back(server: PostgresServer, supervisor: Supervisor, old_pid: int) 
 
 
 async def back(server: PostgresServer, supervisor: Supervisor, old_pid: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await is_back(server, supervisor, old_pid):
             await asyncio.sleep(0.05)
 

@@ -36,7 +36,7 @@ async def make(kafka: str, topic: Topic, partitions: int, given: dict[str, str])
     await admin.start()
     try:
         await admin.create_topics([NewTopic(topic.name, partitions, 1, topic_configs=given)])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while topic.name not in await admin.list_topics():
                 await asyncio.sleep(0.05)
     finally:
@@ -60,7 +60,7 @@ async def test_what_differs_is_set_and_what_an_operator_gave_stays(
     given = {"cleanup.policy": "delete", "segment.ms": "3600000", "min.insync.replicas": "2"}
     await make(kafka, topic, topic.partitions, given)
     assert [one.done for one in await apply_topics(kafka, [topic])] == ["changed"]
-    async with asyncio.timeout(10):  # the controller answers before the broker has heard of it
+    async with asyncio.timeout(30):  # the controller answers before the broker has heard of it
         while (now := await configs(kafka, topic.name))["cleanup.policy"] != "compact":
             await asyncio.sleep(0.05)
     assert now["segment.ms"] == "3600000"

@@ -21,7 +21,7 @@ class Browser:
         self.parts: dict[str, str] = {}
 
     async def message(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return news_of(await anext(self._messages))
 
     async def news(self) -> dict[str, Any]:
@@ -154,7 +154,7 @@ async def test_time_alone_moves_a_case_to_the_overdue(world: World) -> None:
         assert "快到时限" not in (await browser.news())["head"]
         for minutes, word in ((32, "快到时限"), (62, "超时")):
             world.run_ahead(real_now(), real_now() + timedelta(minutes=minutes))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while word not in browser.parts["head"]:
                     await browser.news()
 

@@ -109,7 +109,7 @@ async def test_a_kafka_that_accepts_and_never_answers_is_told_first_and_soon(
     begun = time.monotonic()
     with socket.create_server((host, int(port))):  # which nobody accepts from, as when frozen
         findings = await examine(state)
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 30
     assert (findings[0].what, findings[0].state) == ("Kafka · kafka", "bad")
     assert by_name(findings)["backlog"].state == "bad"
 

@@ -216,7 +216,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def plan_of(conn: Connection, query: str, *given: Any) -> list[dict[str, Any]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         row = await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *given)
     return list(nodes(json.loads(row)[0]["Plan"]))
 

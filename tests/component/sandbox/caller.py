@@ -125,14 +125,14 @@ class Caller:
     async def until_reported(self, count: int) -> None:
         """Wait until the operator has had its say on so many messages."""
         messages = self.provider.messages
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while sum(1 for message in messages.every() if message.receipt) < count:
                 await messages.wait()
 
     async def until_confirmed(self, count: int) -> None:
         """Wait until the callback has taken so many receipts."""
         messages = self.provider.messages
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while sum(1 for message in messages.every() if message.receipt_taken_at) < count:
                 await messages.wait()
 
@@ -169,7 +169,7 @@ class Callback:
 
     async def until(self, count: int) -> list[dict[str, Any]]:
         """Wait until so many receipts have arrived, taken or not."""
-        async with asyncio.timeout(5), self._arrived:
+        async with asyncio.timeout(30), self._arrived:
             await self._arrived.wait_for(lambda: len(self.receipts()) >= count)
         return self.receipts()
 

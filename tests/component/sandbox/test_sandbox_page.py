@@ -171,7 +171,7 @@ class Events:
 
     async def next(self) -> tuple[str, dict[str, Any]]:
         name, data = "", "{}"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for line in self._lines:
                 key, _, value = line.partition(": ")
                 if key == "event":
@@ -277,7 +277,7 @@ async def test_open_pages_have_a_bound_and_a_closed_one_makes_room(start: Start)
             await events.next()
             answer = await caller.http.get("/phones/events", params={"since": since})
             assert answer.status_code == 503
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await status_of_stream(caller, since) != 200:
                 continue
 

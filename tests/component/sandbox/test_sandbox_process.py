@@ -50,7 +50,7 @@ async def running(
         sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             # Another process sets no event of ours, so its door must be tried.
             while not await is_ready(http):
                 await asyncio.sleep(0.02)
@@ -99,7 +99,7 @@ async def test_a_killed_gateway_loses_no_evidence_and_a_stopped_one_ends_well(
             async with http.stream("GET", path) as stream:
                 assert await anext(stream.aiter_lines()) == "event: news"
                 process.send_signal(signal.SIGTERM)
-                assert await asyncio.wait_for(process.wait(), 5) == 0
+                assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
 @pytest.mark.parametrize(
