@@ -83,9 +83,15 @@ class Stage:
         ]
         await self._publish(factories.registry_changes(self.ring, lines, tenant=tenant))
         async with self.reader() as http, asyncio.timeout(30):
-            while (await http.get(f"/board/{tenant}")).is_error:
+            while not await self._shows(http, tenant):
                 await asyncio.sleep(0.05)
         return tenant
+
+    async def _shows(self, http: httpx.AsyncClient, tenant: str) -> bool:
+        try:
+            return (await http.get(f"/board/{tenant}")).is_success
+        except httpx.ConnectError:
+            return False  # it has just been started
 
     async def publish(self, *stories: Story, times: int = 1) -> None:
         """Publish what has been told since the last time."""

@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from uuid import UUID
 import httpx
 import pytest
 from aiokafka.structs import ConsumerRecord
+from confluent_kafka import Consumer
 
 from contracts.topics import department_topic
 from deploy.local.migrate import ROOT
@@ -131,6 +133,46 @@ async def test_a_department_reads_each_record_once_in_order_and_from_a_time(
         told = await reader.next(2)
         assert {one["case"] for one in told} == {str(later)}
         assert [(one["task_seq"], one["gap"]) for one in told] == [(1, False), (2, False)]
+
+
+def read_foreign(bootstrap: str, count: int) -> list[Mapping[str, str]]:
+    """Read the police's topic as other people's software does; return each record's headers."""
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "group.id": "foreign",
+        "auto.offset.reset": "earliest",
+    }
+    consumer, found = Consumer(settings), list[Mapping[str, str]]()
+    consumer.subscribe([TOPIC.name])
+    try:
+        while len(found) < count and (record := consumer.poll(30)):
+            assert record.error() is None, record.error()
+            headers = dict(record.headers() or ())
+            found.append({k: v.decode() for k, v in headers.items() if isinstance(v, bytes)})
+    finally:
+        consumer.close()
+    return found
+
+
+async def test_a_foreign_client_reads_the_topic_in_order_without_a_gap(trio: Trio) -> None:
+    for n in range(6):
+        case_id, whistle_id = await called(trio, f"foreign-{n}")
+        assert (await post_act(trio, case_id, whistle_id, f"foreign-{n}")).status_code == 202
+
+    async def all_told() -> bool:
+        waiting = "SELECT FROM task WHERE department = 'police' AND NOT sent"
+        open_slots = "SELECT FROM slot WHERE department = 'police' AND outcome IS NULL"
+        return not await trio.rows("routing", f"({waiting}) UNION ALL ({open_slots}) LIMIT 1")
+
+    await until(all_told, "the police have been told of every report-in")
+    lying = await trio.records(TOPIC.name)
+    found = await asyncio.to_thread(read_foreign, trio.kafka.bootstrap, len(lying))
+    assert len(found) == len(lying)
+    known: dict[str, list[int]] = defaultdict(list)
+    for headers in {one["ce_id"]: one for one in found}.values():  # repeats bear the same id
+        known[headers["ce_subject"]].append(int(headers["ce_sequence"]))
+    assert len(known) >= 6
+    assert all(numbers == [*range(1, len(numbers) + 1)] for numbers in known.values())
 
 
 async def test_a_department_without_a_topic_holds_nobody_up(trio: Trio) -> None:
