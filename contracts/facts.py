@@ -486,6 +486,23 @@ class WhistleDeadlineMovedV1(Fact):
     miss_withdrawn: bool = False
 
 
+class WhistleStageMovedV1(Fact):
+    """Published by routing when a newer calendar sets the deadline of a later stage anew.
+
+    As `whistle.deadline_moved.v1`. `miss_withdrawn`: it was announced as missed, and by `due_at` it
+    is not; a department that has arrived since was in time.
+    """
+
+    TYPE = "whistle.stage_moved.v1"
+    whistle_id: UUID
+    department: str
+    stage: Literal["arrive"]
+    due_at: AwareDatetime
+    provisional: bool = False
+    was_due_at: AwareDatetime | None = None
+    miss_withdrawn: bool = False
+
+
 class WhistleReleasedV1(Fact):
     """Published by routing when the whistle-blower lets a department go."""
 
@@ -533,12 +550,32 @@ class WhistleAnsweredV1(Fact):
 
 
 class WhistleUnansweredV1(Fact):
-    """Published by routing once, when the level above has not answered a call by `due_at`."""
+    """Published by routing once, when the level above has not answered a call by `due_at`.
+
+    `called_by` is who called, where a person did.
+    """
 
     TYPE = "whistle.unanswered.v1"
     whistle_id: UUID
     unit: str
     due_at: AwareDatetime
+    called_by: Owner | None = None
+
+
+class WhistleAnswerMovedV1(Fact):
+    """Published by routing when a newer calendar sets anew by when the level above is to answer.
+
+    `was_due_at` is missing where its clock could not be told before. `miss_withdrawn`: it was
+    announced as unanswered, and by `due_at` it is not; an answer given since was in time.
+    """
+
+    TYPE = "whistle.answer_moved.v1"
+    whistle_id: UUID
+    unit: str
+    due_at: AwareDatetime
+    provisional: bool = False
+    was_due_at: AwareDatetime | None = None
+    miss_withdrawn: bool = False
 
 
 class CaseConsultedV1(Fact):
@@ -585,6 +622,7 @@ Change = Literal[
     "released",
     "withdrawn",
     "deadline_moved",
+    "stage_moved",
     "case_closed",
     "act_refused",
 ]
@@ -627,7 +665,7 @@ class TaskChangedV1(Task):
 
     `at` and `means` tell of a report-in or an arrival, `due_at` and `stage` of a deadline, `code`
     of an act that the rules did not allow. By `refusal_rejected` it is awaited again, by `due_at`;
-    so it is by `deadline_moved` if `miss_withdrawn`.
+    so it is by `deadline_moved` if `miss_withdrawn`, and on the spot by `stage_moved`.
     """
 
     TYPE = "task.changed.v1"
@@ -735,11 +773,13 @@ ROUTING_FACTS = _by_type(
     WhistleStageMissedV1,
     WhistleCorrectedV1,
     WhistleDeadlineMovedV1,
+    WhistleStageMovedV1,
     WhistleReleasedV1,
     WhistleWithdrawnV1,
     WhistleCalledUpwardV1,
     WhistleAnsweredV1,
     WhistleUnansweredV1,
+    WhistleAnswerMovedV1,
 )
 NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1, MessageRepliedV1)
 TASK_FACTS = _by_type(TaskGivenV1, TaskChangedV1)
