@@ -200,7 +200,8 @@ class Claims:
                 needs=self._needs,
                 contacts=_contacts(sealed, on_staff=(one.tenant_id, one.recipient) in staff),
                 paused=paused,
-                wanted=wanted(
+                wanted=not one.moot
+                and wanted(
                     one.notice,
                     parts.get(one.slot) if one.slot else None,
                     closed=case.case.closed,

@@ -12,6 +12,7 @@ from contracts.facts import (
     CaseCalledV1,
     CaseClosedV1,
     CaseDeadlineMissedV1,
+    CaseDeadlineSetV1,
     CaseDeadlineWarnedV1,
     CaseHandedOverV1,
     CaseOpenedV1,
@@ -19,6 +20,9 @@ from contracts.facts import (
     CaseResolvedV1,
     CaseStepTakenV1,
     HandoverFiledV1,
+    WhistleAnsweredV1,
+    WhistleAnswerMovedV1,
+    WhistleUnansweredV1,
 )
 from contracts.registry import Change, read_change
 from services.chassis.batch import Heard, NotHere
@@ -31,11 +35,19 @@ from services.notify.domain.recipients import Case, Named, Owner, tellings
 from services.notify.domain.town import Rules, Town
 from services.notify.domain.turns import CHANNELS, Plan
 from services.notify.domain.wording import words
-from services.notify.store import cases, intents
+from services.notify.store import cases, intents, moots
 from services.notify.store.cases import Kept
 from services.notify.store.intents import Intent
+from services.notify.store.moots import Moot
 from services.notify.towns import Towns
-from services.notify.whistles import FACTS, WHISTLE_NOTICES, Slots, parts_of, slots_of
+from services.notify.whistles import (
+    ARRIVAL_ESCALATED,
+    FACTS,
+    WHISTLE_NOTICES,
+    Slots,
+    parts_of,
+    slots_of,
+)
 
 # The kinds that tell who has a case or that somebody is to be told; no other is read.
 FOLLOWED: Mapping[str, type[Fact]] = {
@@ -48,9 +60,12 @@ FOLLOWED: Mapping[str, type[Fact]] = {
     "case.step_taken.v1": CaseStepTakenV1,
     "case.deadline_warned.v1": CaseDeadlineWarnedV1,
     "case.deadline_missed.v1": CaseDeadlineMissedV1,
+    "case.deadline_set.v1": CaseDeadlineSetV1,
     "case.resolved.v1": CaseResolvedV1,
     "case.closed.v1": CaseClosedV1,
     "case.reopened.v1": CaseReopenedV1,
+    "whistle.answered.v1": WhistleAnsweredV1,
+    "whistle.answer_moved.v1": WhistleAnswerMovedV1,
     **FACTS,
 }
 # What a profile calls it when it says who is told.
@@ -63,7 +78,9 @@ _CASE_NOTICES: Mapping[type[Fact], str] = {
     HandoverFiledV1: "hand_over_ready",
 }
 _CALL_NOTICES = ("urgent_after_hours", "backup_called")  # a call's reason is its notice
-NOTICES = frozenset((*_CASE_NOTICES.values(), *WHISTLE_NOTICES.values(), *_CALL_NOTICES))
+NOTICES = frozenset(
+    (*_CASE_NOTICES.values(), *WHISTLE_NOTICES.values(), ARRIVAL_ESCALATED, *_CALL_NOTICES)
+)
 # How long a fact may wait for our copy of the registry: routing may have heard of a town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
 
@@ -73,7 +90,13 @@ class TownNotHere(ConnectionError):  # noqa: N818 - a state
 
 
 def parse_routing(record: Record) -> Event | None:
-    return read_event(FOLLOWED, record.headers, record.value)
+    """Read what is followed; that a clock runs tells nobody, unless a miss is none any more."""
+    event = read_event(FOLLOWED, record.headers, record.value)
+    match event:
+        case Event(data=CaseDeadlineSetV1(miss_withdrawn=False)):
+            return None
+        case _:
+            return event
 
 
 def parse_registry(record: Record) -> Change | None:
@@ -97,6 +120,7 @@ class RoutingEvents:
         there = await cases.lock(conn, [_key(one.message) for one in heard])
         parts = await slots_of(conn, there, [one.message for one in heard])
         found: list[Intent] = []
+        moot: list[Moot] = []
         for one in heard:
             event = one.message
             town = known.get(event.tenant_id)
@@ -107,6 +131,9 @@ class RoutingEvents:
                 count("chuishao_records_total", topic=one.record.topic, end="orphan")
                 continue
             there[_key(event)] = kept
+            if (so_no_more := _moot(event)) is not None:
+                moot.append(so_no_more)
+                found = so_no_more.taken(found)
             notice = parts.take_in(event) or _notice(event.data)
             if notice is not None:
                 version = kept.case.profile_version
@@ -114,7 +141,7 @@ class RoutingEvents:
                 found += _intents(event, notice, kept.case, rules, town.town, parts)
         if there:
             await cases.put(conn, list(there.values()))
-            await parts.put(conn)
+            await _put(conn, moot, parts)
         if found:
             await intents.insert(conn, found)
             count("chuishao_messages_total", len(found), state="planned")
@@ -128,12 +155,46 @@ class RoutingEvents:
         return NotHere(f"no units in the registry of tenant {tenant_id}")
 
 
+async def _put(conn: Connection, moot: Sequence[Moot], parts: Slots) -> None:
+    """Write what is so no more before the slots: whoever begins one holds it and waits."""
+    if crossed := await moots.put(conn, moot):
+        count("chuishao_messages_total", crossed, state="crossed")
+    await parts.put(conn)
+
+
 def _key(event: Event) -> cases.Key:
     return event.tenant_id, event.subject_id
 
 
 def _notice(fact: Fact) -> str | None:
     return fact.reason if isinstance(fact, CaseCalledV1) else _CASE_NOTICES.get(type(fact))
+
+
+def _clock(fact: Fact) -> str | None:
+    """Return which of the case's clocks a fact is about, where that may turn out otherwise."""
+    match fact:
+        case CaseDeadlineMissedV1(deadline=deadline) | CaseDeadlineSetV1(deadline=deadline):
+            return deadline
+        case (
+            WhistleUnansweredV1(unit=unit)
+            | WhistleAnsweredV1(unit=unit)
+            | WhistleAnswerMovedV1(unit=unit)
+        ):
+            return f"call_upward/{unit}"
+        case _:
+            return None
+
+
+def _moot(event: Event) -> Moot | None:
+    """Return what has been told of a case and is so no more."""
+    match event.data:
+        case CaseDeadlineSetV1(miss_withdrawn=True):
+            notice = _CASE_NOTICES[CaseDeadlineMissedV1]
+        case WhistleAnsweredV1() | WhistleAnswerMovedV1(miss_withdrawn=True):
+            notice = WHISTLE_NOTICES[WhistleUnansweredV1]
+        case _:
+            return None
+    return Moot(event.tenant_id, event.subject_id, notice, _clock(event.data) or "")
 
 
 def _after(kept: Kept | None, event: Event) -> Kept | None:
@@ -187,6 +248,8 @@ def _named(fact: Fact) -> Named:
             return Named(tuple(map(_owner, (*called, *told))), alone=True, via=via)
         case CaseAssignedV1(joint=joint):
             return Named(tuple(map(_owner, joint)))
+        case WhistleUnansweredV1(called_by=facts.Owner() as caller):
+            return Named((_owner(caller),))
         case _:
             return Named()
 
@@ -207,8 +270,9 @@ def _intents(
         whistle_id, due_at, code = None, _due_at(event.data), None
         if telling.department is not None:
             whistle_id, slot = known[telling.department]
-            due_at = slot.due_at
-            code = slot.code if telling.reports and rules.reply_means else None
+            due_at = slot.absent_since or slot.due_at
+            asked = telling.reports and slot.absent_since is None
+            code = slot.code if asked and rules.reply_means else None
         yield Intent(
             tenant_id=event.tenant_id,
             intent_id=effect_id(event.event_id, f"{telling.rule}|{telling.recipient}"),
@@ -225,4 +289,5 @@ def _intents(
             whistle_id=whistle_id,
             department=telling.department,
             quiet=rules.quiet_for(case.case_class),
+            clock=_clock(event.data),
         )

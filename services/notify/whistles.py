@@ -8,6 +8,7 @@ from uuid import UUID
 from contracts.events import Event, Fact
 from contracts.facts import (
     CaseEscalatedV1,
+    WhistleArrivedV1,
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleCorrectedV1,
@@ -17,6 +18,9 @@ from contracts.facts import (
     WhistleReleasedV1,
     WhistleReportedInV1,
     WhistleRuledV1,
+    WhistleStageMissedV1,
+    WhistleStageMovedV1,
+    WhistleUnansweredV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -30,12 +34,14 @@ from services.notify.store.intents import SlotKey as Key
 
 _Ending = (
     WhistleReportedInV1
+    | WhistleArrivedV1
     | WhistleCorrectedV1
     | WhistleRefusedV1
     | WhistleReleasedV1
     | WhistleWithdrawnV1
 )
-_Moving = WhistleWarnedV1 | WhistleMissedV1 | WhistleDeadlineMovedV1 | CaseEscalatedV1
+_Staged = WhistleStageMissedV1 | WhistleStageMovedV1
+_Moving = WhistleWarnedV1 | WhistleMissedV1 | WhistleDeadlineMovedV1 | CaseEscalatedV1 | _Staged
 _OfSlot = _Moving | WhistleRuledV1 | _Ending
 
 FACTS: Mapping[str, type[Fact]] = {
@@ -47,11 +53,15 @@ FACTS: Mapping[str, type[Fact]] = {
         WhistleDeadlineMovedV1,
         WhistleReportedInV1,
         WhistleCorrectedV1,
+        WhistleArrivedV1,
+        WhistleStageMissedV1,
+        WhistleStageMovedV1,
         WhistleRefusedV1,
         WhistleRuledV1,
         WhistleReleasedV1,
         WhistleWithdrawnV1,
         WhistleCalledUpwardV1,
+        WhistleUnansweredV1,
         CaseEscalatedV1,
     )
 }
@@ -59,10 +69,15 @@ WHISTLE_NOTICES: Mapping[type[Fact], str] = {
     WhistleBlownV1: "whistle_blown",
     WhistleWarnedV1: "whistle_warned",
     WhistleMissedV1: "whistle_missed",
+    WhistleStageMissedV1: "whistle_arrival_missed",
     CaseEscalatedV1: "whistle_escalated",
     WhistleRefusedV1: "whistle_refused",
     WhistleCalledUpwardV1: "whistle_called_upward",
+    WhistleUnansweredV1: "whistle_unanswered",
 }
+ARRIVAL_ESCALATED = "whistle_arrival_escalated"
+# What is told again by a rung that reminds, by the stage that was missed.
+_MISSES = {"report_in": "whistle_missed", "arrive": "whistle_arrival_missed"}
 
 
 async def slots_of(conn: Connection, keys: Iterable[cases.Key], events: Sequence[Event]) -> "Slots":
@@ -113,24 +128,27 @@ class Slots:
         """Return what a fact gives to tell; a rung that scores or calls upward tells nobody.
 
         A rung that reminds tells of the miss again, unless that is told at the same moment. One
-        whose refusal was rejected is called again. Of an arrival nobody is told yet.
+        whose refusal was rejected is called again.
         """
         match event.data:
-            case CaseEscalatedV1(stage="arrive"):
-                return None
             case WhistleRuledV1(ruling="reject"):
                 return WHISTLE_NOTICES[WhistleBlownV1]
-            case CaseEscalatedV1(do="remind"):
+            case CaseEscalatedV1(do="remind", stage=stage):
                 told = {self._now[key].told_at for key in _keys(event) if key in self._now}
-                return None if event.occurred_at in told else WHISTLE_NOTICES[WhistleMissedV1]
+                return None if event.occurred_at in told else _MISSES[stage]
             case CaseEscalatedV1(do="score" | "call_upward"):
                 return None
+            case CaseEscalatedV1(stage="arrive"):
+                return ARRIVAL_ESCALATED
             case fact:
                 return WHISTLE_NOTICES.get(type(fact))
 
     def _has_ended(self, key: Key) -> bool:
-        before = self._before.get(key)
-        return before is not None and before.state != "over" and self._now[key].state == "over"
+        before, now = self._before.get(key), self._now[key]
+        if before is None:
+            return False
+        came = before.state != "over" and now.state == "over"
+        return came or (before.absent_since is not None and now.absent_since is None)
 
 
 def parts_of(event: Event) -> tuple[Part, ...]:
@@ -172,9 +190,21 @@ def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 
         case WhistleDeadlineMovedV1(due_at=due_at, miss_withdrawn=withdrawn):
             waits = withdrawn and slot.state == "missed"
             return replace(slot, state="called" if waits else slot.state, due_at=due_at)
-        case CaseEscalatedV1(do="remind", stage="report_in"):
+        case CaseEscalatedV1(do="remind"):
             return replace(slot, told_at=event.occurred_at)
         case CaseEscalatedV1() | WhistleRuledV1():
             return slot
         case _:
-            return replace(slot, state="over")
+            return _later(slot, event)
+
+
+def _later(slot: Slot, event: Event) -> Slot:
+    """Return a slot that is not awaited any more; one that is missed on the spot still is there."""
+    match event.data:
+        case WhistleStageMissedV1(due_at=due_at):
+            return replace(slot, absent_since=due_at, told_at=event.occurred_at)
+        case WhistleStageMovedV1(due_at=due_at, miss_withdrawn=withdrawn):
+            absent = slot.absent_since is not None and not withdrawn
+            return replace(slot, absent_since=due_at if absent else None)
+        case _:
+            return replace(slot, state="over", absent_since=None)

@@ -35,6 +35,8 @@ class Intent:
     whistle_id: UUID | None = None  # with `department`: of that slot, void once it is over
     department: str | None = None
     quiet: Quiet | None = None  # it is not begun in these hours
+    clock: str | None = None  # of the case: the one that it tells of
+    moot: bool = False  # what it tells is so no more
 
     @property
     def key(self) -> Key:
@@ -63,19 +65,21 @@ INSERT = """
 INSERT INTO intent (
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
     tries_max, wait_s, words, due_at, timezone, whistle_id, department, quiet_from, quiet_to,
-    state, channel, next_at
+    clock, moot, state, channel, next_at
 )
 SELECT
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient,
     string_to_array(channels, ','), tries_max, wait_s, words, due_at, timezone,
-    whistle_id, department, quiet_from, quiet_to, 'open', split_part(channels, ',', 1), now()
+    whistle_id, department, quiet_from, quiet_to, clock, moot, 'open',
+    split_part(channels, ',', 1), now()
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::integer[], $11::double precision[], $12::jsonb[], $13::timestamptz[],
-    $14::text[], $15::uuid[], $16::text[], $17::time[], $18::time[]
+    $14::text[], $15::uuid[], $16::text[], $17::time[], $18::time[], $19::text[], $20::boolean[]
 ) AS given(
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
-    tries_max, wait_s, words, due_at, timezone, whistle_id, department, quiet_from, quiet_to
+    tries_max, wait_s, words, due_at, timezone, whistle_id, department, quiet_from, quiet_to,
+    clock, moot
 )
 ORDER BY tenant_id, intent_id
 ON CONFLICT DO NOTHING
@@ -90,7 +94,7 @@ async def insert(conn: Connection, intents: Sequence[Intent]) -> None:
             one.rule, one.recipient, ",".join(one.plan.channels), one.plan.tries_max,
             one.plan.wait_s, dict(one.words), one.due_at, one.timezone, one.whistle_id,
             one.department, one.quiet.start if one.quiet else None,
-            one.quiet.end if one.quiet else None,
+            one.quiet.end if one.quiet else None, one.clock, one.moot,
         )
         for one in intents
     ]  # fmt: skip
@@ -254,7 +258,7 @@ def _kept(row: Record) -> KeptIntent:
     plan = Plan(tuple(row["channels"]), row["tries_max"], row["wait_s"])
     names = (
         "tenant_id", "intent_id", "case_id", "event_id", "traceparent", "notice", "rule",
-        "recipient", "words", "due_at", "timezone", "whistle_id", "department",
+        "recipient", "words", "due_at", "timezone", "whistle_id", "department", "clock", "moot",
     )  # fmt: skip
     start, end = row["quiet_from"], row["quiet_to"]
     quiet = Quiet(start, end) if start is not None else None

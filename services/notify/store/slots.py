@@ -6,12 +6,12 @@ from uuid import UUID
 from asyncpg import Record
 
 from services.chassis.postgres import Connection
-from services.notify.domain.whistle import Slot, SlotState
+from services.notify.domain.whistle import Slot
 from services.notify.store import cases
 from services.notify.store.intents import SlotKey as Key
 
 OF_CASES = """
-SELECT tenant_id, whistle_id, department, state, due_at, told_at, code
+SELECT tenant_id, whistle_id, department, state, due_at, told_at, code, absent_since
 FROM slot
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 """
@@ -21,20 +21,24 @@ async def of_cases(conn: Connection, keys: Iterable[cases.Key]) -> dict[Key, Slo
     """Return the slots of cases; the caller holds the cases' locks, so nobody else writes them."""
     wanted = list(set(keys))
     rows = await conn.fetch(OF_CASES, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
-    names = Slot.__dataclass_fields__
-    return {_key(row): Slot(**{name: row[name] for name in names}) for row in rows}
+    return {_key(row): _slot(row) for row in rows}
 
 
 PUT = """
-INSERT INTO slot (tenant_id, whistle_id, department, case_id, state, due_at, told_at, code)
-SELECT tenant_id, whistle_id, department, case_id, state, due_at, told_at, code
+INSERT INTO slot (
+    tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since
+)
+SELECT tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[],
-    $7::timestamptz[], $8::text[]
-) AS given(tenant_id, whistle_id, department, case_id, state, due_at, told_at, code)
+    $7::timestamptz[], $8::text[], $9::timestamptz[]
+) AS given(
+    tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since
+)
 ORDER BY tenant_id, whistle_id, department
 ON CONFLICT (tenant_id, whistle_id, department) DO UPDATE
-SET state = excluded.state, due_at = excluded.due_at, told_at = excluded.told_at
+SET state = excluded.state, due_at = excluded.due_at, told_at = excluded.told_at,
+    absent_since = excluded.absent_since
 """
 
 
@@ -53,11 +57,12 @@ async def put(conn: Connection, slots: Mapping[Key, tuple[UUID, Slot]]) -> None:
         [slot.due_at for _, slot in slots.values()],
         [slot.told_at for _, slot in slots.values()],
         [slot.code for _, slot in slots.values()],
+        [slot.absent_since for _, slot in slots.values()],
     )
 
 
 SHARE = """
-SELECT slot.tenant_id, slot.whistle_id, slot.department, slot.state
+SELECT slot.*
 FROM slot
 JOIN unnest($1::text[], $2::uuid[], $3::text[]) AS wanted(tenant_id, whistle_id, department)
     USING (tenant_id, whistle_id, department)
@@ -66,7 +71,7 @@ FOR SHARE OF slot
 """
 
 
-async def share(conn: Connection, keys: Iterable[Key]) -> dict[Key, SlotState]:
+async def share(conn: Connection, keys: Iterable[Key]) -> dict[Key, Slot]:
     """Return how slots stand, and hold them so, in key order, until the transaction ends."""
     wanted = list(set(keys))
     if not wanted:
@@ -77,7 +82,7 @@ async def share(conn: Connection, keys: Iterable[Key]) -> dict[Key, SlotState]:
         [whistle_id for _, whistle_id, _ in wanted],
         [department for _, _, department in wanted],
     )
-    return {_key(row): row["state"] for row in rows}
+    return {_key(row): _slot(row) for row in rows}
 
 
 CROSS = """
@@ -107,6 +112,10 @@ async def cross(conn: Connection, ended: Mapping[Key, UUID]) -> int:
         list(set(ended.values())),
     )
     return len(rows)
+
+
+def _slot(row: Record) -> Slot:
+    return Slot(**{name: row[name] for name in Slot.__dataclass_fields__})
 
 
 def _key(row: Record) -> Key:

@@ -10,7 +10,6 @@ import pytest
 from prometheus_client import REGISTRY
 
 from contracts.facts import (
-    CaseEscalatedV1,
     WhistleBlownV1,
     WhistleCalledUpwardV1,
     WhistleDeadlineMovedV1,
@@ -134,17 +133,12 @@ async def test_one_whose_refusal_is_rejected_is_called_again_and_told_of_its_new
     assert "3月5日 17:30前回CODE报到" in coded("".join(await gateway.texts()))
 
 
-async def test_of_a_refusal_that_is_accepted_and_of_an_arrivals_ladder_nobody_is_told(
-    world: World,
-) -> None:
+async def test_of_a_refusal_that_is_accepted_nobody_is_told(world: World) -> None:
     one = Blown(world, "police", "court")
     refused = {"department": "police", "ruling": "accept", "call": "justice", "by": BY}
     await world.hear(one.opened, one.blown, one.ending("refused", "police"))
-    await world.hear(one.fact(WhistleRuledV1, **refused), one.reported_in("court"))
     before = await intents(world)
-    for rung, do in enumerate(("remind", "notify_head", "escalate")):
-        more = {"department": "court", "rung": rung, "do": do, "to_level": "town"}
-        await world.hear(one.fact(CaseEscalatedV1, DUE + HOUR * rung, **more, stage="arrive"))
+    await world.hear(one.fact(WhistleRuledV1, **refused), one.reported_in("court"))
     assert await intents(world) == before
     rows = await world.pool.fetch("SELECT DISTINCT state FROM slot")
     assert [row["state"] for row in rows] == ["over"]
