@@ -490,13 +490,14 @@ class WhistleStageMovedV1(Fact):
     """Published by routing when a newer calendar sets the deadline of a later stage anew.
 
     As `whistle.deadline_moved.v1`. `miss_withdrawn`: it was announced as missed, and by `due_at` it
-    is not; a department that has arrived since was in time.
+    is not; a department that has arrived since was in time. `reported_in_at` is what still holds.
     """
 
     TYPE = "whistle.stage_moved.v1"
     whistle_id: UUID
     department: str
     stage: Literal["arrive"]
+    reported_in_at: AwareDatetime
     due_at: AwareDatetime
     provisional: bool = False
     was_due_at: AwareDatetime | None = None
