@@ -20,6 +20,7 @@ from contracts.facts import (
     WhistleReportedInV1,
     WhistleRuledV1,
     WhistleStageMissedV1,
+    WhistleStageMovedV1,
     WhistleWithdrawnV1,
 )
 from services.console.domain.acts import Act, ActKind
@@ -69,6 +70,8 @@ def _later(case: BoardCase, fact: Fact) -> BoardCase:
     match fact:
         case WhistleArrivedV1():
             return _arrived(case, fact)
+        case WhistleStageMovedV1(miss_withdrawn=True):
+            return _not_absent(case, fact)
         case WhistleRuledV1():
             return _ruled(case, fact)
         case _:
@@ -82,6 +85,15 @@ def _arrived(case: BoardCase, fact: WhistleArrivedV1) -> BoardCase:
     if slot is None or slot.lamp != "missed":
         return case
     return turned(case, key, "late" if fact.late else "reported", fact.at)
+
+
+def _not_absent(case: BoardCase, fact: WhistleStageMovedV1) -> BoardCase:
+    """Turn the lamp back of one who was missed on the spot, or late there, and is not any more."""
+    key = (fact.whistle_id, fact.department)
+    slot = case.slots.get(key)
+    if slot is None or slot.lamp not in ("missed", "late"):
+        return case
+    return turned(case, key, "reported", slot.came_at or fact.reported_in_at)
 
 
 def _ruled(case: BoardCase, fact: WhistleRuledV1) -> BoardCase:

@@ -15,6 +15,7 @@ from contracts.facts import (
     WhistleDeadlineMovedV1,
     WhistleRuledV1,
     WhistleStageMissedV1,
+    WhistleStageMovedV1,
     WhistleUnansweredV1,
     WhistleWarnedV1,
 )
@@ -233,6 +234,16 @@ async def test_one_who_reported_in_and_does_not_arrive_is_missed_until_it_is_the
     await world.hear(story)
     assert await lamps(world, story) == {"police": ("late", True)}
     assert (await world.lines())[0] == f"公安 到了现场，{about}"
+
+
+async def test_one_whose_missed_arrival_is_withdrawn_has_reported_in(world: World) -> None:
+    world.town()
+    story = blown("police").after(minutes=1).came("police").after(hours=1)
+    story.turn(WhistleStageMissedV1, "police", stage="arrive", due_at=story.at)
+    moved: dict[str, Any] = {"stage": "arrive", "reported_in_at": START, "miss_withdrawn": True}
+    moved["due_at"] = story.at + timedelta(days=1)
+    await world.hear(story.after(minutes=1).turn(WhistleStageMovedV1, "police", **moved))
+    assert await lamps(world, story) == {"police": ("reported", True)}
 
 
 async def test_answers_from_above_and_what_was_agreed_are_told(world: World) -> None:
