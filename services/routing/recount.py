@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 
@@ -20,12 +21,14 @@ from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
 from services.chassis.postgres import Connection, Pool
 from services.routing.domain.recount import Clock, What, recount_clock, recount_slot
+from services.routing.domain.recount_stages import recount_answer, recount_arrival
 from services.routing.domain.rules import Rules
-from services.routing.domain.values import Case, Fact, NewTimer
-from services.routing.domain.whistle import Settled, Slot, department_of, rung_number
+from services.routing.domain.upward import is_upward
+from services.routing.domain.values import Case, Fact, NewTimer, UpwardCall
+from services.routing.domain.whistle import Settled, Slot, department_of, rung_number, stage_of
 from services.routing.record import Announced, announce, arm
 from services.routing.settings import RoutingSettings
-from services.routing.store import calendars, cases, slots
+from services.routing.store import calendars, cases, slots, upward
 from services.routing.store.calendars import KeptClock, Stale, Stamp, is_stale
 from services.routing.store.cases import Key
 from services.routing.towns import Towns
@@ -49,7 +52,8 @@ class _Case:
     version: int
     facts: list[Fact] = field(default_factory=list)
     timers: list[NewTimer] = field(default_factory=list)
-    slots: list[Slot] = field(default_factory=list)
+    slots: dict[tuple[UUID, str], Slot] = field(default_factory=dict)
+    calls: list[UpwardCall] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
     stamps: list[Stamp] = field(default_factory=list)
     whats: Counter[What] = field(default_factory=Counter)
@@ -73,7 +77,7 @@ class _Case:
             self.stamps.append((self.key[0], kept.timer_id, version, provisional))
 
     def called(self, there: Iterable[Slot], clocks: Sequence[KeptClock]) -> None:
-        """Reckon the departments' clocks; their warnings and rungs go with them."""
+        """Reckon by when departments report in; their warnings and rungs go with that."""
         for slot in there:
             mine = [one for one in clocks if department_of(one.deadline) == slot.department]
             if is_stale(slot.calendar_version, slot.due_at, self.version):
@@ -81,16 +85,55 @@ class _Case:
                 rung = next((one for one in rungs if one is not None), None)
                 done = recount_slot(self.case, slot, rung, self.now, self.rules)
                 slot = replace(slot, calendar_version=self.version)  # noqa: PLW2901 - noted
+                self.slots[slot.whistle_id, slot.department] = slot
                 if done is not None:
                     self._add(*done)
                     slot = done[0].slots[0]  # noqa: PLW2901 - as it is now
-                self.slots.append(slot)
             self.stamps += [
                 (self.key[0], one.timer_id, self.version, slot.provisional) for one in mine
             ]
 
+    def coming(self, there: Iterable[Slot], clocks: Clocks) -> None:
+        """Reckon by when departments arrive; their rungs go with that."""
+        came = {(one.department, one.coming_since): one for one in there if one.came}
+        for kept, clock in clocks:
+            department = department_of(kept.deadline) or ""
+            slot = came.get((department, clock.started_at)) if clock else None
+            done = None
+            if slot is not None and clock is not None:
+                slot = self.slots.get((slot.whistle_id, department), slot)
+                mine = (
+                    one.deadline for one, _ in clocks if department_of(one.deadline) == department
+                )
+                rung = next((n for n in map(rung_number, mine) if n is not None), None)
+                done = recount_arrival(self.case, slot, clock, rung, self.now, self.rules)
+            self._stamp(kept, done)
+
+    def called_upward(self, there: Iterable[UpwardCall], clocks: Clocks) -> None:
+        """Reckon by when the level above answers."""
+        called = {one.called_at: one for one in there}
+        for kept, clock in clocks:
+            call = called.get(clock.started_at) if clock else None
+            done = None
+            if call is not None and clock is not None:
+                done = recount_answer(self.case, call, clock, self.now, self.rules)
+            self._stamp(kept, done)
+
+    def _stamp(self, kept: KeptClock, done: tuple[Settled, What] | None) -> None:
+        """Note a later clock as reckoned; a miss that is withdrawn is done with."""
+        provisional, version = kept.provisional, self.version
+        if done is not None:
+            self._add(*done)
+            provisional = bool(done[0].facts[0].data["provisional"])
+        withdrawn = done is not None and done[1] == "withdrawn"
+        self.stamps.append(
+            (self.key[0], kept.timer_id, None if withdrawn else version, provisional)
+        )
+
     def _add(self, settled: Settled, what: What) -> None:
         self.case = settled.case
+        self.slots |= {(one.whistle_id, one.department): one for one in settled.slots}
+        self.calls += [settled.upward] if settled.upward else []
         self.facts += settled.facts
         self.timers += settled.timers
         self.ended |= settled.ended
@@ -141,6 +184,7 @@ class Recount:
             return 0  # a table was removed just now
         known = await self._towns.known(conn, versions)
         called = await slots.of_cases(conn, kept)
+        above = await upward.of_cases(conn, kept)
         clocks = await self._clocks(conn, found, versions)
         real = await database_now(conn)
         done = []
@@ -148,8 +192,11 @@ class Recount:
             rules = (await self._towns.setting(conn, key[0], one.profile_version)).rules
             now = known[key[0]].offsets.tenant_time(real)
             case = _Case(key, one.case, rules, now, versions[key[0]])
-            case.own([one for one in clocks[key] if department_of(one[0].deadline) is None])
-            case.called(called[key], [one for one, _ in clocks[key] if department_of(one.deadline)])
+            mine = _parted(clocks[key])
+            case.own(mine["own"])
+            case.called(called[key], [one for one, _ in mine["report_in"]])
+            case.coming(called[key], mine["arrive"])
+            case.called_upward(above[key], mine["answer"])
             done.append(case)
         await _record(conn, done)
         return len(done)
@@ -174,11 +221,22 @@ class Recount:
         return clocks
 
 
+def _parted(clocks: Clocks) -> Mapping[str, Clocks]:
+    """Part a case's clocks by whose they are, and what is awaited."""
+    parts: dict[str, list[tuple[KeptClock, Clock | None]]] = defaultdict(list)
+    for one in clocks:
+        name = one[0].deadline
+        whose = "answer" if is_upward(name) else "own"
+        parts[stage_of(name) if department_of(name) else whose].append(one)
+    return parts
+
+
 async def _record(conn: Connection, done: Sequence[_Case]) -> None:
     """Record cases whose locks the caller holds; facts are told of their own cause each time."""
     await calendars.void(conn, [(one.key, name) for one in done for name in sorted(one.ended)])
     await calendars.stamp(conn, [stamp for one in done for stamp in one.stamps])
-    await slots.put(conn, [(one.key, slot) for one in done for slot in one.slots])
+    await slots.put(conn, [(one.key, slot) for one in done for slot in one.slots.values()])
+    await upward.put(conn, [(one.key, call) for one in done for call in one.calls])
     told = [one for one in done if one.facts]
     await cases.advance(conn, {one.key: one.case for one in told})
     await arm(conn, ((*one.key, one.timers) for one in told))

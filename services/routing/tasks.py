@@ -26,6 +26,7 @@ from contracts.facts import (
     WhistleReportedInV1,
     WhistleRuledV1,
     WhistleStageMissedV1,
+    WhistleStageMovedV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -47,6 +48,7 @@ CHANGES: Mapping[str, Change] = {
     WhistleStageMissedV1.TYPE: "stage_missed",
     WhistleRefusedV1.TYPE: "refused",
     WhistleDeadlineMovedV1.TYPE: "deadline_moved",
+    WhistleStageMovedV1.TYPE: "stage_moved",
     WhistleReleasedV1.TYPE: "released",
     WhistleWithdrawnV1.TYPE: "withdrawn",
     CaseStepRefusedV1.TYPE: "act_refused",

@@ -4,11 +4,20 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.routing.domain.deadlines import add
-from services.routing.domain.rules import Rung
+from services.routing.domain.rules import Rules, Rung
 from services.routing.domain.town import Setting
 from services.routing.domain.upward import call_by_rule
 from services.routing.domain.values import Case, Fact, NewTimer, UpwardCall
-from services.routing.domain.whistle import Settled, Slot, Stage, about, rung_of, settled, stage_of
+from services.routing.domain.whistle import (
+    Settled,
+    Slot,
+    Stage,
+    about,
+    arrival_rule,
+    rung_of,
+    settled,
+    stage_of,
+)
 
 
 def strike(
@@ -39,7 +48,9 @@ def strike(
         return None
     else:
         missed = [_missed(slot, stage, due_at)]
+    version = _calendar_version(case, slot, stage, setting.rules)
     rungs, timers = _climb(slot, stage, due_at, first, now, setting)
+    timers = [replace(one, calendar_version=version) for one in timers]
     turned = [replace(slot, outcome="missed")] if missed and stage == "report_in" else []
     done = settled(case, turned, [*missed, *rungs], timers)
     if upward is None and any(fact.data["do"] == "call_upward" for fact in rungs):
@@ -74,12 +85,19 @@ def _climb(
     for n, rung in enumerate(setting.rules.whistle.on_miss[first:], first):
         at = add(due_at, rung.after, setting.rules)
         if at > now and not hurried:
-            version = slot.calendar_version if stage == "report_in" else None
             name = rung_of(slot.department, n, stage)
-            return facts, [NewTimer(name, "rung", at, due_at, calendar_version=version)]
+            return facts, [NewTimer(name, "rung", at, due_at)]
         hurried = not _somebody(rung, slot.department, setting)
         facts.append(_rung_taken(slot, stage, n, rung, nobody=hurried))
     return facts, []
+
+
+def _calendar_version(case: Case, slot: Slot, stage: Stage, rules: Rules) -> int | None:
+    """Return by which table a stage was reckoned; for arriving that is the newest once it fires."""
+    if stage == "report_in":
+        return slot.calendar_version
+    rule, calendar = arrival_rule(case, slot.department, rules), rules.work_calendar
+    return calendar.version if rule and rule.clock == "duty" and calendar else None
 
 
 def _rung_taken(slot: Slot, stage: Stage, n: int, rung: Rung, *, nobody: bool) -> Fact:

@@ -28,6 +28,7 @@ from services.routing.domain.values import (
 from services.routing.domain.whistle import (
     Settled,
     Slot,
+    Stage,
     clocks,
     report_in_rule,
     rung_of,
@@ -169,11 +170,20 @@ def _version(rules: Rules) -> int:
 
 def _rung(slot: Slot, rung: int | None, rules: Rules) -> tuple[NewTimer, ...]:
     """Keep the moment of the rung that a missed department waits for; it goes with the deadline."""
-    if rung is None or slot.due_at is None:
+    if slot.due_at is None:
         return ()
-    at = add(slot.due_at, rules.whistle.on_miss[rung].after, rules)
-    name = rung_of(slot.department, rung)
-    return (NewTimer(name, "rung", at, slot.due_at, calendar_version=slot.calendar_version),)
+    return rung_timer(slot.department, rung, "report_in", slot.due_at, rules)
+
+
+def rung_timer(
+    department: str, rung: int | None, stage: Stage, due_at: datetime, rules: Rules
+) -> tuple[NewTimer, ...]:
+    """Return the moment of the rung that a missed department waits for, by a new due time."""
+    if rung is None:
+        return ()
+    at = add(due_at, rules.whistle.on_miss[rung].after, rules)
+    name, version = rung_of(department, rung, stage), _version(rules)
+    return (NewTimer(name, "rung", at, due_at, calendar_version=version),)
 
 
 def _moved(

@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import uuid5
 
 from services.routing.domain.deadlines import start_clock
+from services.routing.domain.rules import DeadlineRule, Rules
 from services.routing.domain.town import Setting
 from services.routing.domain.values import (
     SYSTEM,
@@ -78,13 +79,14 @@ def _called(
     case: Case, by: Owner, now: datetime, setting: Setting
 ) -> tuple[UpwardCall, Fact, tuple[NewTimer, ...]]:
     rules = setting.rules.whistle
-    if rules.upward is None or rules.upward_to is None:
+    unit = _unit(case, rules.upward_to, setting) if rules.upward_to else ""
+    rule = answer_rule(unit, setting.rules)
+    if rule is None or not unit:
         raise ValueError("a rung calls upward, and the profile does not say whom")
-    unit = _unit(case, rules.upward_to, setting)
-    rule = replace(rules.upward, id=f"{_CLOCK}{unit}", warn_share=None)
     _, timers = start_clock(rule, now, setting.rules)
     whistle_id = uuid5(case.case_id, f"upward/{case.seq}")
-    call = UpwardCall(whistle_id, unit, now, timers[-1].due_at)
+    person = None if by.role == SYSTEM else by
+    call = UpwardCall(whistle_id, unit, now, timers[-1].due_at, by=person)
     data = {
         "whistle_id": whistle_id,
         "from_level": rules.upward_from,
@@ -94,6 +96,12 @@ def _called(
         "unit": unit,
     }
     return call, Fact("whistle.called_upward.v1", data), timers
+
+
+def answer_rule(unit: str, rules: Rules) -> DeadlineRule | None:
+    """Return the rule by which a unit of the level above answers."""
+    rule = rules.whistle.upward
+    return rule and replace(rule, id=f"{_CLOCK}{unit}", warn_share=None)
 
 
 def _unit(case: Case, level: str, setting: Setting) -> str:
@@ -129,6 +137,12 @@ def strike_call(case: Case, call: UpwardCall) -> Settled | None:
     """Let the moment of an answer come; None: it no longer matters."""
     if case.closed or call.due_at is None or call.outcome is not None:
         return None
-    data = {"whistle_id": call.whistle_id, "unit": call.unit, "due_at": call.due_at}
+    data: dict[str, object] = {
+        "whistle_id": call.whistle_id,
+        "unit": call.unit,
+        "due_at": call.due_at,
+    }
+    if call.by is not None:
+        data["called_by"] = asdict(call.by)
     missed = replace(call, outcome="missed")
     return settled(case, [], [Fact("whistle.unanswered.v1", data)], upward=missed)

@@ -185,7 +185,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class UpwardCall:
-    """A call to the level above, whose `unit` answers by a clock of its own."""
+    """A call to the level above, whose `unit` answers by a clock of its own.
+
+    `by` is who called; None: a rung did.
+    """
 
     whistle_id: UUID
     unit: str
@@ -193,6 +196,7 @@ class UpwardCall:
     due_at: datetime | None
     outcome: Literal["answered", "answered_late", "missed"] | None = None
     answered_at: datetime | None = None
+    by: Owner | None = None
 
     @property
     def open(self) -> bool:

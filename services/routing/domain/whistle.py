@@ -63,6 +63,11 @@ class Slot:
         return self.outcome in CAME
 
     @property
+    def coming_since(self) -> datetime | None:
+        """Return when the time for arriving began: with its report-in, and not before the call."""
+        return max(self.reported_in_at, self.blown_at) if self.reported_in_at else None
+
+    @property
     def open(self) -> bool:
         """Whether the department still has a part in the case."""
         return self.released_at is None and self.outcome not in _ENDED
@@ -136,7 +141,8 @@ def stage_of(clock: str) -> Stage:
 def rung_number(clock: str) -> int | None:
     """Return which rung of its ladder a clock is the moment of, if it is one."""
     name = clock.partition("/")[0]
-    return int(name.removeprefix("rung.")) if name.startswith("rung.") else None
+    rung = name.startswith(tuple(_RUNGS.values()))
+    return int(name.rpartition(".")[2]) if rung else None
 
 
 # --- calling -----------------------------------------------------------------------------------
@@ -260,7 +266,7 @@ def report_in(
     corrects = slot.outcome == "missed" and not late
     outcome: Outcome = "reported_late" if late else "corrected" if corrects else "reported"
     came = replace(slot, outcome=outcome, means=means, reported_in_at=at)
-    came, timers = _arriving(case, came, max(at, slot.blown_at), setting)
+    came, timers = _arriving(case, came, came.coming_since or at, setting)
     data = {**about(slot), "means": means, "at": at, "by": asdict(by)}
     data |= {"arrive_due_at": came.arrive_due_at} if came.arrive_due_at else {}
     fact = (
@@ -282,12 +288,17 @@ def _arriving(
     """Start the clock for arriving, where there is one; who reports in on site is there."""
     if slot.means == "on_site":
         return replace(slot, arrived_at=slot.reported_in_at), ()
-    rule = setting.rules.whistle.arrival.get(case.case_class)
+    rule = arrival_rule(case, slot.department, setting.rules)
     if rule is None:
         return slot, ()
-    named = replace(rule, id=clock_of(slot.department, "arrive"))
-    _, timers = start_clock(named, start, setting.rules)
+    _, timers = start_clock(rule, start, setting.rules)
     return replace(slot, arrive_due_at=timers[-1].due_at), timers
+
+
+def arrival_rule(case: Case, department: str, rules: Rules) -> DeadlineRule | None:
+    """Return the rule by which a department arrives at a case, where there is one."""
+    rule = rules.whistle.arrival.get(case.case_class)
+    return rule and replace(rule, id=clock_of(department, "arrive"))
 
 
 def arrive(case: Case, slot: Slot, by: Owner, at: datetime, setting: Setting) -> Settled | Refused:

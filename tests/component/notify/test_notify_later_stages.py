@@ -42,6 +42,7 @@ class Absent(Blown):
 
     def moved(self, *, withdrawn: bool) -> Event:
         more: dict[str, Any] = {"department": "police", "stage": "arrive", "due_at": ARRIVE + HOUR}
+        more["reported_in_at"] = DUE
         return self.fact(WhistleStageMovedV1, **more, miss_withdrawn=withdrawn)
 
     def ended(self, how: str) -> Event:
