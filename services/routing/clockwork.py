@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
+from aiokafka import TopicPartition
 
 from contracts.events import effect_id
 from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS
@@ -66,6 +67,16 @@ class Gate:
         return self._cleared
 
 
+async def past_expired(
+    consumer: Consumer, topic: str, ends: Mapping[int, int], processed: Mapping[int, int]
+) -> dict[int, int]:
+    """Return up to where partitions are read: what expired before it was read never comes."""
+    behind = [TopicPartition(topic, n) for n, end in ends.items() if processed.get(n, 0) < end]
+    firsts = await consumer.beginning_offsets(behind) if behind else {}
+    begun = {place.partition: first for place, first in firsts.items()}
+    return {n: max(processed.get(n, 0), begun.get(n, 0)) for n in ends}
+
+
 class Clockwork:
     """Fires timers until told to stop."""
 
@@ -116,8 +127,10 @@ class Clockwork:
         """Return up to when each partition has been read on every topic; see `Gate.cleared`."""
         every = []
         for topic, gate in self._gates.items():
-            gate.saw(await end_offsets(self._consumer, topic.name, topic.partitions), now)
-            every.append(gate.cleared(await inbox.processed(conn, topic.name)))
+            ends = await end_offsets(self._consumer, topic.name, topic.partitions)
+            gate.saw(ends, now)
+            done = await inbox.processed(conn, topic.name)
+            every.append(gate.cleared(await past_expired(self._consumer, topic.name, ends, done)))
         shared = set.intersection(*map(set, every))
         return {n: min(cleared[n] for cleared in every) for n in shared}
 

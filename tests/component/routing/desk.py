@@ -59,6 +59,7 @@ class Consumer:
     def __init__(self) -> None:
         self.ends: Counter[int] = Counter()
         self.reply_ends: Counter[int] = Counter()
+        self.reply_firsts: Counter[int] = Counter()  # what was before them has expired
         self.given_back = 0
         self.copied = True
 
@@ -79,6 +80,10 @@ class Consumer:
     async def end_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
         ends = {INTAKE_EVENTS.name: self.ends, NOTIFY_EVENTS.name: self.reply_ends}
         return {place: ends[place.topic][place.partition] for place in places}
+
+    async def beginning_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
+        firsts = {INTAKE_EVENTS.name: Counter[int](), NOTIFY_EVENTS.name: self.reply_firsts}
+        return {place: firsts[place.topic][place.partition] for place in places}
 
 
 def town_lines(profile: str = "yihe") -> list[dict[str, Any]]:

@@ -77,6 +77,20 @@ async def test_nothing_fires_while_the_partition_is_behind_and_others_do(timed: 
     assert await timed.missed(slow) == ["first_action", "class"]
 
 
+async def test_what_expired_before_it_was_read_holds_no_timer_up_and_the_rest_does(
+    timed: Desk,
+) -> None:
+    case_id = await timed.urgent()
+    partition = partition_of(f"{timed.tenant}|{case_id}".encode(), INTAKE_EVENTS.partitions)
+    timed.consumer.reply_ends[partition] = 7
+    clockwork = timed.clockwork()
+    assert await clockwork.tick() == 0
+    timed.consumer.reply_firsts[partition] = 6
+    assert await clockwork.tick() == 0
+    timed.consumer.reply_firsts[partition] = 7
+    assert await clockwork.tick() == 3
+
+
 async def test_what_fell_due_fires_in_order_batch_by_batch(timed: Desk) -> None:
     moments = [5, 1, 4, 2, 3, 0]
     ids = {
