@@ -15,18 +15,20 @@ _OR = re.compile(r"(?<=') or (?=')")  # pydantic's list of words ends in English
 
 def invalid(errors: Iterable[Mapping[str, Any]]) -> Problem:
     """Name each faulty field and what was expected; never repeat the value."""
-    faults = [{"field": _field(one["loc"]), "message": _message(one)} for one in errors]
+    faults = [{"field": field_of(one["loc"]), "message": message_of(one)} for one in errors]
     named = ", ".join(fault["field"] for fault in faults)
     zh = f"字段有误：{named}。请按 errors 修改后重发。"
     en = f"Invalid fields: {named}. Mend what `errors` names and send again."
     return Problem(422, "invalid_fields", zh, en, errors=faults)
 
 
-def _field(place: Iterable[object]) -> str:
-    return ".".join(map(str, place)) or "body"
+def field_of(place: Iterable[object], whole: str = "body") -> str:
+    """Name the field at a place by its path; `whole` where it is no field of its own."""
+    return ".".join(map(str, place)) or whole
 
 
-def _message(error: Mapping[str, Any]) -> str:
+def message_of(error: Mapping[str, Any]) -> str:
+    """Say what pydantic's error expected, in both languages."""
     about = error.get("ctx", {})
     if error["type"] == "value_error":  # our own check has said it, in both languages
         return str(about["error"])

@@ -19,6 +19,7 @@ from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
 from services.ledger import references
 from services.ledger.checks import PERSONAL, wrong_in
+from services.ledger.faults import both, wrong_by
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
 
@@ -72,7 +73,8 @@ def read_lines(body: bytes) -> dict[int, Line]:
             except (Problem, ValidationError) as error:
                 faults += _unreadable(number, error)
     if not lines and not faults:
-        faults = [_fault(1, "body", "expected at least one record")]
+        none = both("至少要有一条记录。", "Expected at least one record.")
+        faults = [_fault(1, "body", none)]
     if faults:
         raise Faulty(faults)
     return lines
@@ -80,11 +82,9 @@ def read_lines(body: bytes) -> dict[int, Line]:
 
 def _unreadable(number: int, error: Problem | ValidationError) -> Iterator[Fault]:
     if isinstance(error, Problem):
-        yield _fault(number, "line", error.body["detail"])
+        yield _fault(number, "line", both(error.body["title"], error.body["detail"]))
         return
-    for one in error.errors(include_url=False, include_input=False):
-        field = ".".join(str(part) for part in one["loc"]) or "line"
-        yield _fault(number, field, one["msg"])
+    yield from (_fault(number, field, said) for field, said in wrong_by(error))
 
 
 def _fault(number: int, field: str, message: str) -> Fault:
@@ -102,7 +102,9 @@ def sealed_entries(tenant_id: str, lines: Mapping[int, Line], keys: KeyRing) -> 
     for number, line in lines.items():
         before = first.setdefault((line.kind, line.id), number)
         if before != number:
-            faults.append(_fault(number, "id", f"stands in line {before} already"))
+            zh = f"第 {before} 行已有这一条：删去其一。"
+            en = f"It stands in line {before} already: remove one of them."
+            faults.append(_fault(number, "id", both(zh, en)))
         wrong = wrong_in(tenant_id, line.kind, line.id, line.body)
         faults += [_fault(number, field, message) for field, message in wrong]
         if len(faults) >= _FAULTS_MAX:

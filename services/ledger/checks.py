@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from contracts import profile as town_profile
 from contracts.profile import ProfileError
 from contracts.registry import Absence, BackupPair, Change, ProfileVersion, Ring, Roster, Unit
+from services.ledger.faults import Wrong, both, wrong_by
 
 # What is sealed before it is kept. Persons and addresses never leave ledger.
 PERSONAL: Mapping[str, tuple[str, ...]] = {
@@ -21,7 +22,6 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
 _PERSON_ELSE = {"household"}
 _RING_POINTS_MIN = 3
 _SEALED = {"kid": "", "key": "", "fields": {}}
-Wrong = tuple[str, str]  # the field, and what was expected
 
 
 def wrong_in(
@@ -29,17 +29,21 @@ def wrong_in(
 ) -> list[Wrong]:
     """Return what is wrong with one record, without any value of it."""
     if kind == "tenant" and record_id != tenant_id:
-        return [("id", f"expected the tenant's own id, {tenant_id}")]
+        zh = f"只能是本镇自己的编号 {tenant_id}。"
+        return [("id", both(zh, f"Expected the tenant's own id, {tenant_id}."))]
     if body is None:
-        final = ("body", "a profile's versions are final: cases are pinned to them")
-        return [final] if kind == "profile" else []
+        zh = "镇配置的版本不能删：案件按它办理。"
+        final = both(zh, "A profile's versions are final: cases are pinned to them.")
+        return [("body", final)] if kind == "profile" else []
     texts = {name: body[name] for name in PERSONAL.get(kind, ()) if body.get(name) is not None}
     plain = {name: value for name, value in body.items() if name not in PERSONAL.get(kind, ())}
-    wrong = [(name, "expected text") for name, text in texts.items() if not isinstance(text, str)]
+    no_text = both("应为文字。", "Expected text.")
+    wrong = [(name, no_text) for name, text in texts.items() if not isinstance(text, str)]
     if _has_nul(body):
-        wrong.append(("body", "a NUL character cannot be kept"))
+        wrong.append(("body", both("不能有 NUL 字符，请删去。", "Remove the NUL character.")))
     if "sealed" in plain:
-        return [*wrong, ("sealed", "send the plain fields: they are sealed here")]
+        zh, en = "请发明文字段，这里会加密。", "Send the plain fields: they are sealed here."
+        return [*wrong, ("sealed", both(zh, en))]
     if kind == "person":
         return [*wrong, *_unknown(plain.keys() - _PERSON_ELSE)]
     return [*wrong, *_by_contract(kind, record_id, plain, has_texts=bool(texts))]
@@ -52,12 +56,12 @@ def _by_contract(
         given = {**plain, **({"sealed": _SEALED} if has_texts else {})}
         record = Change.KINDS[kind].model_validate(given)
     except ValidationError as error:
-        for one in error.errors(include_url=False, include_input=False):
-            field = ".".join(str(part) for part in one["loc"])
+        for field, said in wrong_by(error):
             if field == "sealed":  # nothing personal was given, and this kind must have some
-                yield PERSONAL[kind][0], f"expected one of {', '.join(PERSONAL[kind])}"
+                names = ", ".join(PERSONAL[kind])
+                yield PERSONAL[kind][0], both(f"至少填一项：{names}。", f"Expected one of {names}.")
             else:
-                yield field, one["msg"]
+                yield field, said
         return
     yield from _unknown(_dropped(plain, record.model_dump(mode="json", exclude_unset=True)))
     match record:
@@ -72,7 +76,8 @@ def _by_contract(
 
 
 def _unknown(fields: Iterable[str]) -> list[Wrong]:
-    return [(field, "unknown field: remove it, or mend its name") for field in sorted(fields)]
+    zh, en = "没有这一项：删去，或改正名称。", "Unknown field: remove it, or mend its name."
+    return [(field, both(zh, en)) for field in sorted(fields)]
 
 
 def _dropped(given: object, kept: object, path: str = "") -> Iterator[str]:
@@ -99,11 +104,12 @@ def _has_nul(value: object) -> bool:
 
 def _profile(record_id: str, record: ProfileVersion) -> Iterator[Wrong]:
     if record_id != str(record.version):
-        yield "id", f"expected the version's number, {record.version}"
+        zh = f"应为版本号 {record.version}。"
+        yield "id", both(zh, f"Expected the version's number, {record.version}.")
     try:
         town_profile.parse(record.body)
     except ProfileError as error:
-        yield from ((problem.path, problem.en) for problem in error.problems)
+        yield from ((problem.path, both(problem.zh, problem.en)) for problem in error.problems)
 
 
 def _duty(record: Roster | Absence | BackupPair) -> Iterator[Wrong]:
@@ -111,27 +117,33 @@ def _duty(record: Roster | Absence | BackupPair) -> Iterator[Wrong]:
         case Roster():
             yield from _roster(record)
         case Absence(begin=begin, end=end) if end <= begin:
-            yield "end", "expected a moment after `begin`"
+            yield "end", both("应晚于 begin。", "Expected a moment after `begin`.")
         case BackupPair(grids=grids) if len(set(grids)) < len(grids):
-            yield "grids", "a grid stands twice: name each once"
+            zh, en = "同一网格写了两次，各写一次。", "A grid stands twice: name each once."
+            yield "grids", both(zh, en)
         case _:
             pass
 
 
 def _roster(roster: Roster) -> Iterator[Wrong]:
     if (roster.staff is None) == (roster.unit is None):
-        yield "staff", "expected either `staff` or `unit`: leave one of them out"
+        zh = "staff 和 unit 只写一个。"
+        yield "staff", both(zh, "Expected either `staff` or `unit`: leave one of them out.")
     for n, shift in enumerate(roster.shifts):
         if shift.end <= shift.begin:
-            expected = "expected a time after `begin`; split a night at 24:00"
-            yield f"shifts.{n}.end", expected
+            zh = "应晚于 begin；夜班在 24:00 处分成两段。"
+            en = "Expected a time after `begin`; split a night at 24:00."
+            yield f"shifts.{n}.end", both(zh, en)
         if shift.days == ():
-            yield f"shifts.{n}.days", "name a day, or leave it out for workdays"
+            zh, en = "写出日子；工作日则不写。", "Name a day, or leave it out for workdays."
+            yield f"shifts.{n}.days", both(zh, en)
 
 
 def _outline(polygon: Iterable[Ring]) -> Iterator[Wrong]:
     for n, ring in enumerate(polygon):
         if len(set(ring)) < _RING_POINTS_MIN:
-            yield f"polygon.{n}", "expected a ring of three different points at least"
+            zh = "至少要三个不同的点。"
+            yield f"polygon.{n}", both(zh, "Expected a ring of three different points at least.")
         elif not all(-180 <= lon <= 180 and -90 <= lat <= 90 for lon, lat in ring):  # noqa: PLR2004 - degrees
-            yield f"polygon.{n}", "expected [lon, lat] in degrees, WGS-84"
+            zh = "应为 [经度, 纬度]，单位度，WGS-84。"
+            yield f"polygon.{n}", both(zh, "Expected [lon, lat] in degrees, WGS-84.")

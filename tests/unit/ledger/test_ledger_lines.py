@@ -1,6 +1,7 @@
 """What comes through the registry's door: all of it is right, or none of it is taken."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -55,23 +56,23 @@ SOONER, LATER = "2025-03-04T08:00+08:00", "2025-03-04T09:00+08:00"
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]
 FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
     ("no JSON", b"{", "line", "JSON"),
-    ("no object", b"[1]", "line", "dictionary"),
+    ("no object", b"[1]", "line", "object"),
     ("not UTF-8", b'{"kind":"\xff"}', "line", "UTF-8"),
     ("a key twice", b'{"kind":"unit","kind":"staff","id":"a","body":null}', "line", "duplicate"),
     ("NaN", b'{"kind":"unit","id":"a","body":{"level":"x","zh":NaN}}', "line", "number"),
-    ("no kind", {"id": "a", "body": None}, "kind", "required"),
+    ("no kind", {"id": "a", "body": None}, "kind", "missing"),
     ("another kind", line("wish", "a"), "kind", "unit"),
     ("a clock", line("clock", "clock", offsets=[]), "kind", "unit"),
-    ("no id", {"kind": "unit", "body": None}, "id", "required"),
-    ("a wild id", line("unit", "../a", level="grid", zh="x"), "id", "pattern"),
+    ("no id", {"kind": "unit", "body": None}, "id", "missing"),
+    ("a wild id", line("unit", "../a", level="grid", zh="x"), "id", "form"),
     ("a long id", line("unit", "a" * 65, level="grid", zh="x"), "id", "64"),
-    ("no body", {"kind": "unit", "id": "a"}, "body", "required"),
-    ("an extra word", {**UNIT, "valid": True}, "valid", "not permitted"),
-    ("a field missing", line("unit", "a", zh="x"), "level", "required"),
+    ("no body", {"kind": "unit", "id": "a"}, "body", "missing"),
+    ("an extra word", {**UNIT, "valid": True}, "valid", "no such field"),
+    ("a field missing", line("unit", "a", zh="x"), "level", "missing"),
     ("hours of nobody", line("roster", "a", shifts=[DAY]), "staff", "either"),
     ("hours of two", line("roster", "a", staff="s", unit="g", shifts=[DAY]), "staff", "either"),
     ("a night in one", line("roster", "a", unit="g", shifts=[NIGHT]), "shifts.0.end", "24:00"),
-    ("no time", line("roster", "a", unit="g", shifts=[NOON]), "shifts.0.end", "pattern"),
+    ("no time", line("roster", "a", unit="g", shifts=[NOON]), "shifts.0.end", "form"),
     ("no day", line("roster", "a", unit="g", shifts=[{**DAY, "days": []}]), "shifts.0.days",
      "leave it out"),
     ("an absence that ends first", line("absence", "a", staff="s", begin=LATER, end=SOONER), "end",
@@ -81,7 +82,7 @@ FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
     ("a grid that backs itself", line("backup_pair", "a", grids=["g1", "g1"]), "grids", "once"),
     ("a pair of one", line("backup_pair", "a", grids=["g1"]), "grids", "2"),
     ("a row of four", line("backup_pair", "a", grids=list("abcd")), "grids", "3"),
-    ("a field of another type", line("unit", "a", level="grid", zh=5), "zh", "string"),
+    ("a field of another type", line("unit", "a", level="grid", zh=5), "zh", "text"),
     ("an unknown field", line("unit", "a", level="g", zh="x", polygn=[]), "polygn", "unknown"),
     (
         "an unknown field inside",
@@ -100,7 +101,7 @@ FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
      "fields": {}}), "sealed", "plain"),
     ("NUL", line("unit", "a", level="grid", zh="x\0y"), "body", "NUL"),
     ("no quota", {**UNIT, "kind": "front_end", "body": {"zh": "x", "kind": "app",
-     "key_digest": "d", "quota_per_s": 0}}, "quota_per_s", "greater"),
+     "key_digest": "d", "quota_per_s": 0}}, "quota_per_s", "more"),
     ("two points", outline((0, 0), (1, 1)), "polygon.0", "three"),
     ("one point often", outline((1, 1), (1, 1), (1, 1), (1, 1)), "polygon.0", "three"),
     ("lat before lon", outline((33, 114), (34, 114), (34, 115)), "polygon.0", "[lon, lat]"),
@@ -111,7 +112,7 @@ FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
     ("a version under a name", {**PROFILE, "id": "v1"}, "id", "expected the version's number, 1"),
     ("a version under another number", {**PROFILE, "id": "2"}, "id", "number, 1"),
     ("a profile removed", {"kind": "profile", "id": "1", "body": None}, "body", "final"),
-    ("version nought", with_body(version=0), "version", "greater"),
+    ("version nought", with_body(version=0), "version", "more"),
 ]  # fmt: skip
 
 
@@ -124,6 +125,70 @@ def test_a_fault_is_named_by_its_line_and_field(
     found = faults(ring, {**UNIT, "id": "fine"}, bad)
     assert [(number, name) for number, name, _ in found] == [(2, field)]
     assert said.lower() in found[0][2].lower()
+
+
+CALENDAR: list[tuple[dict[str, Any], str]] = [
+    ({"holidays": [{"zh": "元旦", "first": "2026-01-03", "last": "2026-01-01"}]}, "应为 1 到"),
+    ({"holidays": [{"zh": "元旦", "first": "2025-06-01", "last": "2025-06-01"}]}, "不属于 2026"),
+    ({"workdays": ["2026-01-05"]}, "不是周末"),
+    ({"workdays": ["2026-01-04", "2026-01-04"]}, "写了不止一次"),
+    ({"workdays": ["soon"]}, "应为日期"),
+]
+
+
+@pytest.mark.parametrize(("year", "said"), CALENDAR)
+def test_a_fault_of_a_calendar_is_told_in_both_languages(
+    ring: KeyRing, year: dict[str, Any], said: str
+) -> None:
+    source = {"number": "第1号", "issued": "2025-11-01"}
+    whole = {"year": 2026, "official": True, "sources": [source], "holidays": [], **year}
+    ((_, field, message),) = faults(ring, line("calendar", "cn", version=1, years=[whole]))
+    assert field
+    assert said in message
+    assert re.search(r"。 [A-Z0-9]", message)
+
+
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    1.5,
+    "",
+    "路",
+    "yesterday",
+    [],
+    ["x"] * 200,
+    {},
+    {"x": 1},
+    [[]],
+]
+
+
+@pytest.mark.parametrize("kind", sorted({*Change.KINDS, "person"} - {"clock"}))
+def test_whatever_is_wrong_with_a_record_is_said_in_chinese_first_and_in_english(
+    ring: KeyRing, kind: str
+) -> None:
+    model = Change.KINDS.get(kind)
+    names = [*model.model_fields] if model else ["name", "phone"]
+    bodies = [{name: value} for name in names for value in VALUES]
+    said = set[str]()
+    for body in bodies:
+        try:
+            sealed_entries(
+                TENANT,
+                read_lines(json.dumps({"kind": kind, "id": TENANT, "body": body}).encode()),
+                ring,
+            )
+        except Faulty as error:
+            said |= {one["message"] for one in error.faults}
+    assert said
+    for message in said:
+        assert re.match(r"[^A-Za-z]*[\u4e00-\u9fff]|[\w ]+[\u4e00-\u9fff]", message), message
+        assert re.search(r"。 [A-Z]", message), message
+        assert not re.search(r"\b(Input|should|valid string|dictionary|NoneType)\b", message), (
+            message
+        )
+        assert "对照接口说明" not in message
 
 
 def test_a_profile_with_faults_is_refused_with_each_path(ring: KeyRing) -> None:
@@ -158,7 +223,9 @@ def test_an_empty_set_is_a_fault(ring: KeyRing) -> None:
 
 def test_the_same_record_twice_in_a_set_is_a_fault(ring: KeyRing) -> None:
     removed = {"kind": "unit", "id": "g1", "body": None}
-    assert faults(ring, UNIT, STAFF, removed) == [(3, "id", "stands in line 1 already")]
+    assert faults(ring, UNIT, STAFF, removed) == [
+        (3, "id", "第 1 行已有这一条：删去其一。 It stands in line 1 already: remove one of them.")
+    ]
     assert len(entries(ring, UNIT, line("department", "g1", zh="x", level="town"))) == 2
 
 
