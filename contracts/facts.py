@@ -490,13 +490,13 @@ class WhistleStageMovedV1(Fact):
     """Published by routing when a newer calendar sets the deadline of a later stage anew.
 
     As `whistle.deadline_moved.v1`. `miss_withdrawn`: it was announced as missed, and by `due_at` it
-    is not; a department that has arrived since was in time. `reported_in_at` is what still holds.
+    is not; who has arrived, or been let go, since was in time. `reported_in_at` still holds.
     """
 
     TYPE = "whistle.stage_moved.v1"
     whistle_id: UUID
     department: str
-    stage: Literal["arrive"]
+    stage: Literal["arrive", "release"]
     reported_in_at: AwareDatetime
     due_at: AwareDatetime
     provisional: bool = False
@@ -511,6 +511,15 @@ class WhistleReleasedV1(Fact):
     whistle_id: UUID
     department: str
     by: Actor
+
+
+class WhistleUnreleasedV1(Fact):
+    """Published by routing once, when a department on the spot has not been let go by `due_at`."""
+
+    TYPE = "whistle.unreleased.v1"
+    whistle_id: UUID
+    department: str
+    due_at: AwareDatetime
 
 
 class WhistleWithdrawnV1(Fact):
@@ -776,6 +785,7 @@ ROUTING_FACTS = _by_type(
     WhistleDeadlineMovedV1,
     WhistleStageMovedV1,
     WhistleReleasedV1,
+    WhistleUnreleasedV1,
     WhistleWithdrawnV1,
     WhistleCalledUpwardV1,
     WhistleAnsweredV1,

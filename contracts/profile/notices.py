@@ -18,6 +18,7 @@ NOTICES: Mapping[str, str] = {
     "whistle_unanswered": "上级未答复",
     "whistle_arrival_missed": "未到场",
     "whistle_arrival_escalated": "未到场上报",
+    "whistle_unreleased": "到场未解除",
     "urgent_after_hours": "班后急事",
     "backup_called": "请B角补位",
     "hand_over_ready": "移交单待签收",

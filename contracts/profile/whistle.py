@@ -58,6 +58,10 @@ class Arrival(Part):
     """`calendar` counts all time; `duty` counts duty spans on workdays."""
 
 
+class Release(Arrival):
+    """By when a department on the spot is let go; its arrival starts the clock."""
+
+
 class CallUpward(Part):
     """The town calls, the county answers (乡呼区应)."""
 
@@ -88,6 +92,8 @@ class Whistle(Part):
     """Classes in which nothing but coming on the spot counts as a report-in."""
     arrival: Mapping[ClassId, Arrival] = {}
     """By case class: a miss climbs `on_miss` anew; a class without one has no such clock."""
+    release: Mapping[ClassId, Release] = {}
+    """By case class: whoever blew is told of a miss; a class without one has no such clock."""
     lead: Literal["first_named", "blower_names", "center"] = "first_named"
     """Which department's report-in lets the case go on."""
     close_gate: Literal["lead", "all", "quorum"] = "lead"
