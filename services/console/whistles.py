@@ -70,7 +70,7 @@ def _later(case: BoardCase, fact: Fact) -> BoardCase:
     match fact:
         case WhistleArrivedV1():
             return _arrived(case, fact)
-        case WhistleStageMovedV1(miss_withdrawn=True):
+        case WhistleStageMovedV1(stage="arrive", miss_withdrawn=True):
             return _not_absent(case, fact)
         case WhistleRuledV1():
             return _ruled(case, fact)

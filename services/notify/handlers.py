@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from contracts import facts
 from contracts.events import Event, Fact, effect_id, read_event
@@ -22,7 +23,10 @@ from contracts.facts import (
     HandoverFiledV1,
     WhistleAnsweredV1,
     WhistleAnswerMovedV1,
+    WhistleReleasedV1,
+    WhistleStageMovedV1,
     WhistleUnansweredV1,
+    WhistleUnreleasedV1,
 )
 from contracts.registry import Change, read_change
 from services.chassis.batch import Heard, NotHere
@@ -34,6 +38,7 @@ from services.chassis.postgres import Connection
 from services.notify.domain.recipients import Case, Named, Owner, tellings
 from services.notify.domain.town import Rules, Town
 from services.notify.domain.turns import CHANNELS, Plan
+from services.notify.domain.whistle import Slot
 from services.notify.domain.wording import words
 from services.notify.store import cases, intents, moots
 from services.notify.store.cases import Kept
@@ -181,6 +186,12 @@ def _clock(fact: Fact) -> str | None:
             | WhistleAnswerMovedV1(unit=unit)
         ):
             return f"call_upward/{unit}"
+        case (
+            WhistleUnreleasedV1(department=department)
+            | WhistleReleasedV1(department=department)
+            | WhistleStageMovedV1(stage="release", department=department)
+        ):
+            return f"release/{department}"
         case _:
             return None
 
@@ -192,6 +203,8 @@ def _moot(event: Event) -> Moot | None:
             notice = _CASE_NOTICES[CaseDeadlineMissedV1]
         case WhistleAnsweredV1() | WhistleAnswerMovedV1(miss_withdrawn=True):
             notice = WHISTLE_NOTICES[WhistleUnansweredV1]
+        case WhistleReleasedV1() | WhistleStageMovedV1(stage="release", miss_withdrawn=True):
+            notice = WHISTLE_NOTICES[WhistleUnreleasedV1]
         case _:
             return None
     return Moot(event.tenant_id, event.subject_id, notice, _clock(event.data) or "")
@@ -241,8 +254,8 @@ def _owner(owner: facts.Owner) -> Owner:
     return Owner(**owner.model_dump())
 
 
-def _named(fact: Fact) -> Named:
-    """Return whom a fact itself names beside those whom a rule does."""
+def _named(fact: Fact, known: Mapping[str, tuple[UUID, Slot]]) -> Named:
+    """Return whom a fact, or the slot it is about, names beside those whom a rule does."""
     match fact:
         case CaseCalledV1(called=called, told=told, via=via):
             return Named(tuple(map(_owner, (*called, *told))), alone=True, via=via)
@@ -250,6 +263,10 @@ def _named(fact: Fact) -> Named:
             return Named(tuple(map(_owner, joint)))
         case WhistleUnansweredV1(called_by=facts.Owner() as caller):
             return Named((_owner(caller),))
+        case WhistleUnreleasedV1(department=department) if blown_by := known[department][
+            1
+        ].blown_by:
+            return Named((Owner("", "", blown_by),))
         case _:
             return Named()
 
@@ -266,11 +283,11 @@ def _intents(
 ) -> Iterator[Intent]:
     known, told = parts.of(event), parts_of(event)
     of = {part.department: part for part in told}
-    for telling in tellings(notice, case, rules, town, told, _named(event.data)):
+    for telling in tellings(notice, case, rules, town, told, _named(event.data, known)):
         whistle_id, due_at, code = None, _due_at(event.data), None
         if telling.department is not None:
             whistle_id, slot = known[telling.department]
-            due_at = slot.absent_since or slot.due_at
+            due_at = due_at or slot.absent_since or slot.due_at
             asked = telling.reports and slot.absent_since is None
             code = slot.code if asked and rules.reply_means else None
         yield Intent(

@@ -21,6 +21,7 @@ from contracts.facts import (
     WhistleStageMissedV1,
     WhistleStageMovedV1,
     WhistleUnansweredV1,
+    WhistleUnreleasedV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -40,7 +41,7 @@ _Ending = (
     | WhistleReleasedV1
     | WhistleWithdrawnV1
 )
-_Staged = WhistleStageMissedV1 | WhistleStageMovedV1
+_Staged = WhistleStageMissedV1 | WhistleStageMovedV1 | WhistleUnreleasedV1
 _Moving = WhistleWarnedV1 | WhistleMissedV1 | WhistleDeadlineMovedV1 | CaseEscalatedV1 | _Staged
 _OfSlot = _Moving | WhistleRuledV1 | _Ending
 
@@ -56,6 +57,7 @@ FACTS: Mapping[str, type[Fact]] = {
         WhistleArrivedV1,
         WhistleStageMissedV1,
         WhistleStageMovedV1,
+        WhistleUnreleasedV1,
         WhistleRefusedV1,
         WhistleRuledV1,
         WhistleReleasedV1,
@@ -74,6 +76,7 @@ WHISTLE_NOTICES: Mapping[type[Fact], str] = {
     WhistleRefusedV1: "whistle_refused",
     WhistleCalledUpwardV1: "whistle_called_upward",
     WhistleUnansweredV1: "whistle_unanswered",
+    WhistleUnreleasedV1: "whistle_unreleased",
 }
 ARRIVAL_ESCALATED = "whistle_arrival_escalated"
 # What is told again by a rung that reminds, by the stage that was missed.
@@ -178,11 +181,11 @@ def _keys(event: Event) -> tuple[Key, ...]:
 
 def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 - one line a fact
     match event.data:
-        case WhistleBlownV1(departments=called):
+        case WhistleBlownV1(departments=called, by=by):
             due_at = next(one.due_at for one in called if one.department == department)
-            return replace(slot, due_at=due_at)
+            return replace(slot, due_at=due_at, blown_by=by.staff)
         case WhistleRuledV1(ruling="reject", due_at=due_at):
-            return Slot(due_at=due_at, code=slot.code)
+            return Slot(due_at=due_at, code=slot.code, blown_by=slot.blown_by)
         case WhistleWarnedV1(due_at=due_at):
             return replace(slot, due_at=due_at)
         case WhistleMissedV1(due_at=due_at):
@@ -192,7 +195,7 @@ def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 
             return replace(slot, state="called" if waits else slot.state, due_at=due_at)
         case CaseEscalatedV1(do="remind"):
             return replace(slot, told_at=event.occurred_at)
-        case CaseEscalatedV1() | WhistleRuledV1():
+        case CaseEscalatedV1() | WhistleRuledV1() | WhistleUnreleasedV1():
             return slot
         case _:
             return _later(slot, event)
@@ -203,6 +206,8 @@ def _later(slot: Slot, event: Event) -> Slot:
     match event.data:
         case WhistleStageMissedV1(due_at=due_at):
             return replace(slot, absent_since=due_at, told_at=event.occurred_at)
+        case WhistleStageMovedV1(stage="release"):
+            return slot
         case WhistleStageMovedV1(due_at=due_at, miss_withdrawn=withdrawn):
             absent = slot.absent_since is not None and not withdrawn
             return replace(slot, absent_since=due_at if absent else None)

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from contracts import profile as town_profile
 from contracts.calendar import Calendar
 from contracts.profile import WEEKDAYS, Deadline, Duration, Profile
+from contracts.profile.whistle import Arrival
 from contracts.registry import Absence, BackupPair, Roster, Staff, TenantClock
 from contracts.registry import Shift as ShiftRecord
 from contracts.registry import Unit as UnitRecord
@@ -126,10 +127,8 @@ def _whistle(profile: Profile) -> WhistleRules:
         },
         means=tuple(whistle.report_in_means),
         on_site_only=frozenset(whistle.on_site_only),
-        arrival={
-            case_class: DeadlineRule("arrive", _span(one.within), one.clock, "state")
-            for case_class, one in whistle.arrival.items()
-        },
+        arrival=_later_clocks("arrive", whistle.arrival),
+        release=_later_clocks("release", whistle.release),
         on_miss=tuple(Rung(_span(one.after), one.do, one.to) for one in whistle.on_miss),
         duplicate=whistle.duplicate,
         withdrawable=whistle.withdrawable,
@@ -150,6 +149,14 @@ def _whistle(profile: Profile) -> WhistleRules:
             if role.level in towns and {"supervise", "sign_off"} <= can[role.id]
         ),
     )
+
+
+def _later_clocks(id_: str, by_class: Mapping[str, Arrival]) -> dict[str, DeadlineRule]:
+    """Compile the clocks of a later stage."""
+    return {
+        case_class: DeadlineRule(id_, _span(one.within), one.clock, "state")
+        for case_class, one in by_class.items()
+    }
 
 
 def _clock_of_whistle(id_: str, one: Deadline) -> DeadlineRule:

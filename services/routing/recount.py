@@ -21,7 +21,7 @@ from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
 from services.chassis.postgres import Connection, Pool
 from services.routing.domain.recount import Clock, What, recount_clock, recount_slot
-from services.routing.domain.recount_stages import recount_answer, recount_arrival
+from services.routing.domain.recount_stages import recount_answer, recount_stage
 from services.routing.domain.rules import Rules
 from services.routing.domain.upward import is_upward
 from services.routing.domain.values import Case, Fact, NewTimer, UpwardCall
@@ -94,11 +94,12 @@ class _Case:
             ]
 
     def coming(self, there: Iterable[Slot], clocks: Clocks) -> None:
-        """Reckon by when departments arrive; their rungs go with that."""
-        came = {(one.department, one.coming_since): one for one in there if one.came}
+        """Reckon by when departments arrive, or are let go; their rungs go with that."""
+        came = {(one.department, "arrive", one.coming_since): one for one in there}
+        came |= {(one.department, "release", one.there_since): one for one in there}
         for kept, clock in clocks:
-            department = department_of(kept.deadline) or ""
-            slot = came.get((department, clock.started_at)) if clock else None
+            department, stage = department_of(kept.deadline) or "", stage_of(kept.deadline)
+            slot = came.get((department, stage, clock.started_at)) if clock else None
             done = None
             if slot is not None and clock is not None:
                 slot = self.slots.get((slot.whistle_id, department), slot)
@@ -106,7 +107,7 @@ class _Case:
                     one.deadline for one, _ in clocks if department_of(one.deadline) == department
                 )
                 rung = next((n for n in map(rung_number, mine) if n is not None), None)
-                done = recount_arrival(self.case, slot, clock, rung, self.now, self.rules)
+                done = recount_stage(self.case, slot, stage, clock, rung, self.now, self.rules)
             self._stamp(kept, done)
 
     def called_upward(self, there: Iterable[UpwardCall], clocks: Clocks) -> None:
@@ -195,7 +196,7 @@ class Recount:
             mine = _parted(clocks[key])
             case.own(mine["own"])
             case.called(called[key], [one for one, _ in mine["report_in"]])
-            case.coming(called[key], mine["arrive"])
+            case.coming(called[key], [*mine["arrive"], *mine["release"]])
             case.called_upward(above[key], mine["answer"])
             done.append(case)
         await _record(conn, done)

@@ -41,7 +41,8 @@ class SlotView(BaseModel):
     """One department's part. `late` stays unknown until it has come.
 
     `proposed` is whom it named when it refused, `ruling` what the arbiter made of that;
-    `arrive_due_at` is told where a clock for arriving runs.
+    `arrive_due_at` is told where a clock for arriving runs, `release_due_at` where one for its
+    release does.
     """
 
     whistle_id: UUID
@@ -55,6 +56,7 @@ class SlotView(BaseModel):
     reported_in_at: datetime | None
     arrived_at: datetime | None
     arrive_due_at: datetime | None
+    release_due_at: datetime | None
     proposed: str | None
     ruling: str | None
 
@@ -256,6 +258,7 @@ def slot_view(slot: Slot) -> SlotView:
         reported_in_at=slot.reported_in_at,
         arrived_at=slot.arrived_at,
         arrive_due_at=slot.arrive_due_at,
+        release_due_at=slot.release_due_at,
         proposed=slot.proposed,
         ruling=slot.ruling,
     )

@@ -89,10 +89,11 @@ def tellings(
     found: dict[str, Telling] = {}
     told = [rule for rule in rules.told if rule.notice == notice]
     people = [_who(owner, town) for owner in named.owners]
+    of = parts[0].department if len(parts) == 1 else None
     for rule in told:
         if named.alone or HANDLER in rule.to:
             for person in people:
-                found.setdefault(person, Telling(rule.id, person, rules.channels(rule)))
+                found.setdefault(person, Telling(rule.id, person, rules.channels(rule), of))
         if not named.alone:
             for one in _by_rule(rule, case, rules, town, parts):
                 found.setdefault(one.recipient, one)

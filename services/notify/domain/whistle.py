@@ -11,10 +11,16 @@ SlotState = Literal[
 ]
 # What nobody needs to be told any more once the case is closed.
 _UNTIL_CLOSED = frozenset(
-    {"deadline_warning", "whistle_called_upward", "whistle_unanswered", "whistle_refused"}
+    {
+        "deadline_warning",
+        "whistle_called_upward",
+        "whistle_unanswered",
+        "whistle_refused",
+        "whistle_unreleased",
+    }
 )
 # What is told because a department is not awaited any more.
-_OF_ITS_END = frozenset({"whistle_refused"})
+_OF_ITS_END = frozenset({"whistle_refused", "whistle_unreleased"})
 _UNTIL_MISSED = frozenset({"whistle_warned"})
 # What is told of a miss, and of nothing else: a miss may be withdrawn.
 _ONCE_MISSED = frozenset({"whistle_missed", "whistle_escalated"})
@@ -28,7 +34,8 @@ class Slot:
     """One department's part in one whistle. `told_at` is when its miss was last told of.
 
     `code` is what a text names it by, so that it can be answered. `absent_since` is by when it was
-    to be on the spot and was not; None: it is there, or nobody waits for it there.
+    to be on the spot and was not; None: it is there, or nobody waits for it there. `blown_by` is
+    who has called it.
     """
 
     state: SlotState = "called"
@@ -36,6 +43,7 @@ class Slot:
     told_at: datetime | None = None
     code: str | None = None
     absent_since: datetime | None = None
+    blown_by: str | None = None
 
 
 def wanted(notice: str, slot: Slot | None, *, closed: bool, overdue: bool = False) -> bool:

@@ -11,7 +11,7 @@ from services.notify.store import cases
 from services.notify.store.intents import SlotKey as Key
 
 OF_CASES = """
-SELECT tenant_id, whistle_id, department, state, due_at, told_at, code, absent_since
+SELECT tenant_id, whistle_id, department, state, due_at, told_at, code, absent_since, blown_by
 FROM slot
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 """
@@ -26,14 +26,15 @@ async def of_cases(conn: Connection, keys: Iterable[cases.Key]) -> dict[Key, Slo
 
 PUT = """
 INSERT INTO slot (
-    tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since
+    tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since, blown_by
 )
-SELECT tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since
+SELECT
+    tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since, blown_by
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[],
-    $7::timestamptz[], $8::text[], $9::timestamptz[]
+    $7::timestamptz[], $8::text[], $9::timestamptz[], $10::text[]
 ) AS given(
-    tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since
+    tenant_id, whistle_id, department, case_id, state, due_at, told_at, code, absent_since, blown_by
 )
 ORDER BY tenant_id, whistle_id, department
 ON CONFLICT (tenant_id, whistle_id, department) DO UPDATE
@@ -43,9 +44,10 @@ SET state = excluded.state, due_at = excluded.due_at, told_at = excluded.told_at
 
 
 async def put(conn: Connection, slots: Mapping[Key, tuple[UUID, Slot]]) -> None:
-    """Write slots, each with its case, as they stand now, in key order; a code stays.
+    """Write slots, each with its case, as they stand now, in key order.
 
-    It waits for whoever is beginning a message of one; what has been begun is seen afterwards.
+    A code stays, and so does who called. It waits for whoever is beginning a message of one; what
+    has been begun is seen afterwards.
     """
     await conn.execute(
         PUT,
@@ -58,6 +60,7 @@ async def put(conn: Connection, slots: Mapping[Key, tuple[UUID, Slot]]) -> None:
         [slot.told_at for _, slot in slots.values()],
         [slot.code for _, slot in slots.values()],
         [slot.absent_since for _, slot in slots.values()],
+        [slot.blown_by for _, slot in slots.values()],
     )
 
 

@@ -62,6 +62,8 @@ def _due_at(slot: Slot, stage: Stage) -> datetime | None:
     """Return by when the stage is still awaited; None: it is not, or its clock is not known."""
     if stage == "report_in":
         return slot.due_at if slot.awaited else None
+    if stage == "release":
+        return slot.release_due_at if slot.open and slot.arrived_at is not None else None
     arriving = slot.open and slot.came and slot.arrived_at is None
     return slot.arrive_due_at if arriving else None
 
@@ -70,6 +72,8 @@ def _missed(slot: Slot, stage: Stage, due_at: datetime) -> Fact:
     data = {**about(slot), "due_at": due_at}
     if stage == "report_in":
         return Fact("whistle.missed.v1", data)
+    if stage == "release":
+        return Fact("whistle.unreleased.v1", data)
     return Fact("whistle.stage_missed.v1", {**data, "stage": stage})
 
 
@@ -78,11 +82,13 @@ def _climb(
 ) -> tuple[list[Fact], list[NewTimer]]:
     """Take rungs from `first` on: those whose time has come, then keep the moment of the next.
 
-    A rung without anybody on it is told of, and the next follows at once.
+    A rung without anybody on it is told of, and the next follows at once. Where a department has
+    not been let go, it is not the department that is late: nothing climbs.
     """
     facts: list[Fact] = []
     hurried = False
-    for n, rung in enumerate(setting.rules.whistle.on_miss[first:], first):
+    ladder = setting.rules.whistle.on_miss[first:] if stage != "release" else ()
+    for n, rung in enumerate(ladder, first):
         at = add(due_at, rung.after, setting.rules)
         if at > now and not hurried:
             name = rung_of(slot.department, n, stage)

@@ -1,4 +1,6 @@
-"""What a newer table of official days makes of a whistle's later clocks: arrivals, and answers.
+"""What a newer table of official days makes of a whistle's later clocks.
+
+They are those for arriving, for being let go, and for an answer from above.
 
 As for those of `recount`: nobody becomes late by it, and a miss that is none any more is withdrawn.
 """
@@ -9,35 +11,45 @@ from datetime import datetime
 
 from services.routing.domain.deadlines import Moments, set_clock
 from services.routing.domain.recount import Clock, What, reckon_anew, rung_timer
-from services.routing.domain.rules import Rules
+from services.routing.domain.rules import DeadlineRule, Rules
 from services.routing.domain.upward import answer_rule
 from services.routing.domain.values import Case, Fact, UpwardCall
 from services.routing.domain.whistle import (
     Settled,
     Slot,
+    Stage,
     about,
     arrival_rule,
     clocks,
+    release_rule,
     settled,
     stage_of,
 )
 
 
-def recount_arrival(
-    case: Case, slot: Slot, clock: Clock, rung: int | None, now: datetime, rules: Rules
+def recount_stage(
+    case: Case,
+    slot: Slot,
+    stage: Stage,
+    clock: Clock,
+    rung: int | None,
+    now: datetime,
+    rules: Rules,
 ) -> tuple[Settled, What] | None:
-    """Reckon anew by when a department is to be on the spot; None: all stays as it was.
+    """Reckon anew by when a department is to be on the spot, or let go; None: all stays as it was.
 
-    `rung` is the one it waits for. Who was missed and has come since may have been in time.
+    `rung` is the one it waits for. What was missed and has come since may have been in time.
     """
-    rule, was = arrival_rule(case, slot.department, rules), slot.arrive_due_at
+    rule, was, done_at = _awaited(case, slot, stage, rules)
     at = reckon_anew(rule, clock.started_at, was, now, rules) if rule else None
     if rule is None or at is None or (at.due_at, at.provisional) == (was, clock.provisional):
         return None
     after = replace(slot, arrive_due_at=at.due_at)
-    told = {**about(slot), "stage": "arrive", "reported_in_at": slot.reported_in_at}
-    if slot.arrived_at is not None:
-        punctual = slot.arrived_at <= at.due_at
+    if stage == "release":
+        after = replace(slot, release_due_at=at.due_at)
+    told = {**about(slot), "stage": stage, "reported_in_at": slot.reported_in_at}
+    if done_at is not None:
+        punctual = done_at <= at.due_at
         fact, what = _moved("whistle.stage_moved.v1", told, was, at, withdrawn=punctual)
         return settled(case, [after], [fact]), what
     if case.closed or not slot.open:
@@ -49,12 +61,22 @@ def recount_arrival(
     if what == "kept":
         return settled(case, [after], [fact]), what
     if late:
-        timers = rung_timer(slot.department, rung, "arrive", at.due_at, rules)
+        timers = rung_timer(slot.department, rung, stage, at.due_at, rules)
         ended = frozenset(one.deadline for one in timers)
     else:
         _, timers = set_clock(rule, clock.started_at, at, rules)
-        ended = frozenset(one for one in clocks(slot, rules) if stage_of(one) == "arrive")
+        ended = frozenset(one for one in clocks(slot, rules) if stage_of(one) == stage)
     return settled(case, [after], [fact], timers, ended=ended), what
+
+
+def _awaited(
+    case: Case, slot: Slot, stage: Stage, rules: Rules
+) -> tuple[DeadlineRule | None, datetime | None, datetime | None]:
+    """Return a stage's rule, by when it was due, and when it came."""
+    if stage == "release":
+        rule = release_rule(case, slot.department, rules)
+        return rule, slot.release_due_at, slot.released_at
+    return arrival_rule(case, slot.department, rules), slot.arrive_due_at, slot.arrived_at
 
 
 def recount_answer(

@@ -104,6 +104,7 @@ class WhistleRules:
     means: tuple[str, ...] = ()
     on_site_only: frozenset[str] = frozenset()  # classes
     arrival: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
+    release: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
     on_miss: tuple[Rung, ...] = ()
     duplicate: Literal["merge", "reject"] = "merge"
     withdrawable: bool = True

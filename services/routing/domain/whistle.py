@@ -7,7 +7,7 @@ one department does or leaves undone touches another's slot.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from services.routing.domain.deadlines import start_clock
@@ -26,9 +26,10 @@ from services.routing.domain.values import (
 
 Outcome = Literal["reported", "reported_late", "corrected", "missed", "refused", "withdrawn"]
 Means = Literal["app_ack", "on_site", "remote"]
-Stage = Literal["report_in", "arrive"]
+Stage = Literal["report_in", "arrive", "release"]
 CAME: frozenset[Outcome] = frozenset(("reported", "reported_late", "corrected"))
 _ENDED: frozenset[Outcome] = frozenset(("refused", "withdrawn"))
+_STAGES: tuple[Stage, ...] = get_args(Stage)
 _RUNGS: Mapping[Stage, str] = {"report_in": "rung.", "arrive": "arrive_rung."}
 
 
@@ -38,7 +39,7 @@ class Slot:
 
     `blown_at` is when its clock began: when it was called, or again by a ruling. `proposed` is whom
     it named when it refused, `ruling` what became of that. `arrive_due_at` is told where a clock
-    for arriving runs.
+    for arriving runs, `release_due_at` where one for letting it go does.
     """
 
     whistle_id: UUID
@@ -56,6 +57,7 @@ class Slot:
     ruling: Literal["accept", "reject"] | None = None
     calendar_version: int | None = None  # as a timer's
     provisional: bool = False
+    release_due_at: datetime | None = None
 
     @property
     def came(self) -> bool:
@@ -66,6 +68,11 @@ class Slot:
     def coming_since(self) -> datetime | None:
         """Return when the time for arriving began: with its report-in, and not before the call."""
         return max(self.reported_in_at, self.blown_at) if self.reported_in_at else None
+
+    @property
+    def there_since(self) -> datetime | None:
+        """Return when the time for letting it go began: with its arrival, likewise."""
+        return max(self.arrived_at, self.blown_at) if self.arrived_at else None
 
     @property
     def open(self) -> bool:
@@ -130,11 +137,13 @@ def rung_of(department: str, rung: int, stage: Stage = "report_in") -> str:
 def department_of(clock: str) -> str | None:
     """Return whose clock it is; None: it is no department's."""
     name, _, department = clock.partition("/")
-    return department if name in _RUNGS or name.startswith(tuple(_RUNGS.values())) else None
+    return department if name in _STAGES or name.startswith(tuple(_RUNGS.values())) else None
 
 
 def stage_of(clock: str) -> Stage:
     """Return which stage a department's clock is about."""
+    if clock.startswith("release/"):
+        return "release"
     return "arrive" if clock.startswith(("arrive/", _RUNGS["arrive"])) else "report_in"
 
 
@@ -287,7 +296,7 @@ def _arriving(
 ) -> tuple[Slot, tuple[NewTimer, ...]]:
     """Start the clock for arriving, where there is one; who reports in on site is there."""
     if slot.means == "on_site":
-        return replace(slot, arrived_at=slot.reported_in_at), ()
+        return _there(case, replace(slot, arrived_at=slot.reported_in_at), setting)
     rule = arrival_rule(case, slot.department, setting.rules)
     if rule is None:
         return slot, ()
@@ -301,6 +310,21 @@ def arrival_rule(case: Case, department: str, rules: Rules) -> DeadlineRule | No
     return rule and replace(rule, id=clock_of(department, "arrive"))
 
 
+def _there(case: Case, slot: Slot, setting: Setting) -> tuple[Slot, tuple[NewTimer, ...]]:
+    """Start the clock for letting a department go that has arrived, where there is one."""
+    rule, start = release_rule(case, slot.department, setting.rules), slot.there_since
+    if rule is None or start is None:
+        return slot, ()
+    _, timers = start_clock(rule, start, setting.rules)
+    return replace(slot, release_due_at=timers[-1].due_at), timers
+
+
+def release_rule(case: Case, department: str, rules: Rules) -> DeadlineRule | None:
+    """Return the rule by which a department on the spot is let go, where there is one."""
+    rule = rules.whistle.release.get(case.case_class)
+    return rule and replace(rule, id=clock_of(department, "release"))
+
+
 def arrive(case: Case, slot: Slot, by: Owner, at: datetime, setting: Setting) -> Settled | Refused:
     """Take a department's word that it is on the spot; a second one changes nothing."""
     if not slot.came or not slot.open:
@@ -309,8 +333,8 @@ def arrive(case: Case, slot: Slot, by: Owner, at: datetime, setting: Setting) ->
         return Settled(case, (), ())
     late = slot.arrive_due_at is not None and at > slot.arrive_due_at
     fact = Fact("whistle.arrived.v1", {**about(slot), "at": at, "by": asdict(by), "late": late})
-    ended = clocks(slot, setting.rules)
-    return settled(case, [replace(slot, arrived_at=at)], [fact], ended=ended)
+    there, timers = _there(case, replace(slot, arrived_at=at), setting)
+    return settled(case, [there], [fact], timers, ended=clocks(slot, setting.rules))
 
 
 def refuse(
@@ -403,10 +427,9 @@ def holding(slots: Iterable[Slot], rules: WhistleRules) -> tuple[str, ...]:
 
 def clocks(slot: Slot, rules: Rules) -> frozenset[str]:
     """Name every clock that a slot can have."""
-    stages: tuple[Stage, ...] = ("report_in", "arrive")
-    mine = {clock_of(slot.department, stage) for stage in stages}
+    mine = {clock_of(slot.department, stage) for stage in _STAGES}
     for n in range(len(rules.whistle.on_miss)):
-        mine |= {rung_of(slot.department, n, stage) for stage in stages}
+        mine |= {rung_of(slot.department, n, stage) for stage in _RUNGS}
     return frozenset(mine)
 
 

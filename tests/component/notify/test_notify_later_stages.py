@@ -19,6 +19,7 @@ from contracts.facts import (
     WhistleStageMissedV1,
     WhistleStageMovedV1,
     WhistleUnansweredV1,
+    WhistleUnreleasedV1,
 )
 from services.notify.app import open_channels
 from services.notify.claims import Ending, Job
@@ -199,3 +200,30 @@ async def test_no_send_begins_unmarked_while_misses_are_withdrawn(world: World) 
     assert {row["attempt_id"] for row in crossed} == begun
     assert crossings() - before == len(begun)
     assert (len(tasks), len(begun) + sum(isinstance(one, Ending) for one in tasks)) == (120, 120)
+
+
+@pytest.mark.parametrize("how", [None, "released", "withdrawn", "closed"])
+async def test_that_one_is_not_let_go_is_told_to_whoever_blew_until_that_is_not_so(
+    world: World, gateway: Gateway, how: str | None
+) -> None:
+    one = Absent(world, "police")
+    more: dict[str, Any] = {"department": "police", "due_at": ARRIVE}
+    moved = {**more, "stage": "release", "reported_in_at": DUE, "miss_withdrawn": True}
+    ends = {
+        "released": one.ended("released"),
+        "withdrawn": one.fact(WhistleStageMovedV1, **moved),
+        "closed": closed(one.case_id),
+    }
+    await world.hear(one.opened, one.blown, one.reported_in("police"))
+    await world.hear(one.fact(WhistleUnreleasedV1, ARRIVE, **more))
+    if how is not None:
+        await world.hear(ends[how])
+    async with world.sending():
+        await world.until("void", 1 if how is None else 3)  # of them, the call itself
+        await world.until("accepted", 2 if how is None else 0)
+    state = "accepted" if how is None else "void"
+    assert {
+        who: now for (notice, who), now in (await told(world)).items() if notice != "whistle_blown"
+    } == {"s-gw-01": state, BY["staff"]: state}
+    said = "【吹哨】250303-0001号件（邻里纠纷）公安到场后过3月5日 17:30未解除，请处理。"
+    assert await gateway.texts() == ([said] * 2 if how is None else [])

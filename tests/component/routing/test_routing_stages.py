@@ -231,6 +231,22 @@ async def test_one_who_reported_in_and_keeps_silent_is_missed_once_and_climbs(ti
     assert None not in {row["outcome"] for row in clocks}
 
 
+async def test_one_who_arrived_and_is_not_let_go_is_told_of_once(timed: Desk) -> None:
+    await other_rules(timed, release={"urgent": HOUR})
+    case_id, whistle_id = await called(timed, "police", "court")
+    for department in ("police", "court"):
+        given = {"department": department, "means": "on_site"}
+        answer = await act(timed, whistle_id, "report-ins", department, **given)
+    due = {one["department"]: one["release_due_at"] for one in answer.json()["slots"]}
+    assert None not in due.values()
+    gone = await post(timed, f"whistles/{whistle_id}/release", CLERK, departments=["court"])
+    assert gone.status_code == 200, gone.text
+    await later(timed, hours=7)
+    (told,) = await data_of(timed, case_id, "whistle.unreleased")
+    assert told["department"] == "police"
+    assert await data_of(timed, case_id, "case.escalated") == []
+
+
 async def test_where_the_class_demands_the_spot_nothing_else_is_a_report_in(desk: Desk) -> None:
     await other_rules(desk, on_site_only=["urgent"])
     case_id, whistle_id = await called(desk, "police")

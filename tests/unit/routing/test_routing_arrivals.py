@@ -168,3 +168,55 @@ def test_an_arrival_is_missed_at_most_once_and_never_by_one_who_came_in_time(
     assert len(missed) == int(late)
     assert len(told.facts("whistle.arrived")) <= 1
     assert not [one for one in told.timers if one.deadline.endswith("/police")]
+
+
+# --- letting go ----------------------------------------------------------------------------------
+
+
+def staying(**more: Any) -> Story:
+    rules = under(arrival={"urgent": HOUR}, release={"urgent": HOUR})
+    return called("police", "court", case_class="urgent", setting=rules, **more)
+
+
+def lets_go(told: Story, department: str, now: str) -> None:
+    given_ = ([told.slots[department]], CLERK, at(now), told.setting)
+    told.does(whistle.let_go, *given_, now=at(now))
+
+
+def test_one_who_arrived_and_is_not_let_go_is_told_of_once_and_nothing_climbs() -> None:
+    told = staying()
+    told.comes("2025-03-03T09:20", "police")
+    assert told.slots["police"].release_due_at is None
+    arrives(told, "police", "2025-03-03T10:00")
+    assert told.slots["police"].release_due_at == at("2025-03-03T11:00")
+    told.until("2025-03-04T00:00")
+    (unreleased,) = told.facts("whistle.unreleased")
+    assert unreleased[0] == unreleased[1].data["due_at"] == at("2025-03-03T11:00")
+    assert not told.facts("case.escalated", "police")
+    assert told.slots["police"].outcome == "reported"
+
+
+def test_who_reports_in_on_the_spot_is_to_be_let_go_by_the_same_clock() -> None:
+    told = staying()
+    told.comes("2025-03-03T09:20", "police", "on_site")
+    assert told.slots["police"].release_due_at == at("2025-03-03T10:20")
+
+
+@pytest.mark.parametrize("now", ["2025-03-03T10:30", "2025-03-03T12:00"])
+def test_letting_go_ends_the_clock_for_it(now: str) -> None:
+    told = staying()
+    told.comes("2025-03-03T09:20", "police", "on_site")
+    told.until(now)
+    before = len(told.facts("whistle.unreleased"))
+    lets_go(told, "police", now)
+    assert "release/police" not in {one.deadline for one in told.timers}
+    told.until("2025-03-04T00:00")
+    assert len(told.facts("whistle.unreleased")) == before
+
+
+def test_where_the_profile_says_nothing_of_it_no_clock_runs_for_letting_go() -> None:
+    told = arriving()
+    told.comes("2025-03-03T09:20", "police", "on_site")
+    told.until("2025-03-04T00:00")
+    assert told.slots["police"].release_due_at is None
+    assert not told.facts("whistle.unreleased")

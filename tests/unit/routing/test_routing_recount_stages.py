@@ -10,7 +10,7 @@ import pytest
 
 from contracts.calendar import Calendar
 from services.routing.domain.recount import Clock
-from services.routing.domain.recount_stages import recount_answer, recount_arrival
+from services.routing.domain.recount_stages import recount_answer, recount_stage
 from services.routing.domain.rules import DeadlineRule, Rules, Span
 from services.routing.domain.values import Fact, UpwardCall
 from services.routing.domain.whistle import Settled, Slot, clock_of, rung_of
@@ -26,7 +26,8 @@ DAYS_LATER = at("2027-01-20T10:00")
 @cache
 def rules(table: Calendar | None) -> Rules:
     found = tables.rules(table)
-    return replace(found, whistle=replace(found.whistle, arrival={"general": EIGHT}))
+    by_class = {"general": EIGHT}
+    return replace(found, whistle=replace(found.whistle, arrival=by_class, release=by_class))
 
 
 def clock(due: datetime | None = DUE, *, missed: bool = False) -> Clock:
@@ -55,7 +56,7 @@ def arrival(
 ) -> tuple[Settled, Fact] | None:
     case = at_state("closed" if closed else "owned", case_class="general", closed=closed)
     given = (clock(one.arrive_due_at, missed=missed), rung, at(now), rules(table))
-    return _of(recount_arrival(case, one, *given))
+    return _of(recount_stage(case, one, "arrive", *given))
 
 
 def answer(
@@ -139,6 +140,23 @@ def test_whoever_was_let_go_or_whose_case_is_closed_is_left_alone() -> None:
     assert arrival(slot(released_at=DUE), BETWEEN, missed=True) is None
     assert arrival(slot(), BETWEEN, missed=True, closed=True) is None
     assert arrival(slot(), BEFORE, table=SHIPPED) is None
+
+
+@pytest.mark.parametrize(("released", "withdrawn"), [(None, True), (BETWEEN, True), (AFTER, False)])
+def test_one_who_is_to_be_let_go_has_the_later_moment(
+    released: str | None, withdrawn: bool
+) -> None:
+    gone_at = at(released) if released else None
+    there = replace(slot(), arrived_at=BLOWN, release_due_at=DUE, released_at=gone_at)
+    case = at_state("owned", case_class="general")
+    given = (clock(missed=True), None, at(BETWEEN), rules(HOLIDAY))
+    done = _of(recount_stage(case, there, "release", *given))
+    assert done is not None
+    settled, fact = done
+    assert (fact.data["stage"], fact.data["miss_withdrawn"]) == ("release", withdrawn)
+    assert settled.slots == (replace(there, release_due_at=LATER),)
+    assert fires(settled) == ([] if released else [("release/police", "miss", LATER)])
+    assert settled.ended == (set() if released else {"release/police"})
 
 
 def test_the_level_above_has_the_later_moment() -> None:

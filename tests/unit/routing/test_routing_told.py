@@ -10,6 +10,7 @@ NOT_TOLD = {
     "whistle.called_upward.v1": "it calls a level, and no department",
     "whistle.answered.v1": "a level answers, and no department",
     "whistle.unanswered.v1": "a level has not answered",
+    "whistle.unreleased.v1": "whoever blew has yet to let it go",
     "whistle.answer_moved.v1": "a level answers, and no department",
     "case.consulted.v1": "its departments sat together, and the result is words",
     "case.escalated.v1": "whom the town turns to after a miss is the town's business",
