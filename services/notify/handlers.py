@@ -23,8 +23,6 @@ from contracts.facts import (
     HandoverFiledV1,
     WhistleAnsweredV1,
     WhistleAnswerMovedV1,
-    WhistleReleasedV1,
-    WhistleStageMovedV1,
     WhistleUnansweredV1,
     WhistleUnreleasedV1,
 )
@@ -35,6 +33,7 @@ from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection
+from services.notify.clocks import NOTICE_OF_MISS, clock_of, moot_by
 from services.notify.domain.recipients import Case, Named, Owner, tellings
 from services.notify.domain.town import Rules, Town
 from services.notify.domain.turns import CHANNELS, Plan
@@ -79,7 +78,7 @@ _CASE_NOTICES: Mapping[type[Fact], str] = {
     CaseAssignedV1: "case_assigned",
     CaseResolvedV1: "case_resolved",
     CaseDeadlineWarnedV1: "deadline_warning",
-    CaseDeadlineMissedV1: "deadline_missed",
+    CaseDeadlineMissedV1: NOTICE_OF_MISS,
     HandoverFiledV1: "hand_over_ready",
 }
 _CALL_NOTICES = ("urgent_after_hours", "backup_called")  # a call's reason is its notice
@@ -136,7 +135,7 @@ class RoutingEvents:
                 count("chuishao_records_total", topic=one.record.topic, end="orphan")
                 continue
             there[_key(event)] = kept
-            if (so_no_more := _moot(event)) is not None:
+            if (so_no_more := moot_by(event)) is not None:
                 moot.append(so_no_more)
                 found = so_no_more.taken(found)
             notice = parts.take_in(event) or _notice(event.data)
@@ -173,41 +172,6 @@ def _key(event: Event) -> cases.Key:
 
 def _notice(fact: Fact) -> str | None:
     return fact.reason if isinstance(fact, CaseCalledV1) else _CASE_NOTICES.get(type(fact))
-
-
-def _clock(fact: Fact) -> str | None:
-    """Return which of the case's clocks a fact is about, where that may turn out otherwise."""
-    match fact:
-        case CaseDeadlineMissedV1(deadline=deadline) | CaseDeadlineSetV1(deadline=deadline):
-            return deadline
-        case (
-            WhistleUnansweredV1(unit=unit)
-            | WhistleAnsweredV1(unit=unit)
-            | WhistleAnswerMovedV1(unit=unit)
-        ):
-            return f"call_upward/{unit}"
-        case (
-            WhistleUnreleasedV1(department=department)
-            | WhistleReleasedV1(department=department)
-            | WhistleStageMovedV1(stage="release", department=department)
-        ):
-            return f"release/{department}"
-        case _:
-            return None
-
-
-def _moot(event: Event) -> Moot | None:
-    """Return what has been told of a case and is so no more."""
-    match event.data:
-        case CaseDeadlineSetV1(miss_withdrawn=True):
-            notice = _CASE_NOTICES[CaseDeadlineMissedV1]
-        case WhistleAnsweredV1() | WhistleAnswerMovedV1(miss_withdrawn=True):
-            notice = WHISTLE_NOTICES[WhistleUnansweredV1]
-        case WhistleReleasedV1() | WhistleStageMovedV1(stage="release", miss_withdrawn=True):
-            notice = WHISTLE_NOTICES[WhistleUnreleasedV1]
-        case _:
-            return None
-    return Moot(event.tenant_id, event.subject_id, notice, _clock(event.data) or "")
 
 
 def _after(kept: Kept | None, event: Event) -> Kept | None:
@@ -263,10 +227,9 @@ def _named(fact: Fact, known: Mapping[str, tuple[UUID, Slot]]) -> Named:
             return Named(tuple(map(_owner, joint)))
         case WhistleUnansweredV1(called_by=facts.Owner() as caller):
             return Named((_owner(caller),))
-        case WhistleUnreleasedV1(department=department) if blown_by := known[department][
-            1
-        ].blown_by:
-            return Named((Owner("", "", blown_by),))
+        case WhistleUnreleasedV1(department=department):
+            blown_by = known[department][1].blown_by
+            return Named((Owner("", "", blown_by),) if blown_by else ())
         case _:
             return Named()
 
@@ -306,5 +269,5 @@ def _intents(
             whistle_id=whistle_id,
             department=telling.department,
             quiet=rules.quiet_for(case.case_class),
-            clock=_clock(event.data),
+            clock=clock_of(event.data),
         )
