@@ -205,9 +205,12 @@ class Recount:
     async def _clocks(
         self, conn: Connection, found: Sequence[Stale], versions: Mapping[str, int]
     ) -> Mapping[Key, Clocks]:
-        """Read the clocks that an older table has reckoned, by case."""
+        """Read the clocks that an older table has reckoned, by case; and rungs, which go with them.
+
+        A miss may come in a later round than its rung has.
+        """
         every = await calendars.clocks(conn, found)
-        old = [one for one in every if one.stale(versions[one.tenant_id])]
+        old = [one for one in every if one.kind == "rung" or one.stale(versions[one.tenant_id])]
         unsaid = {one.key for one in old if one.started_at is None}
         started = await calendars.started(conn, sorted(unsaid))
         since = await calendars.since_missed(conn, sorted({one.key for one in old if one.missed}))

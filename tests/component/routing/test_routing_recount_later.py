@@ -109,6 +109,25 @@ async def test_rungs_after_a_missed_arrival_go_with_it(timed: Desk) -> None:
     assert (rung, "rung") not in await open_clocks(timed, case_id)
 
 
+async def test_a_rung_that_an_earlier_round_has_reckoned_goes_with_its_miss_all_the_same(
+    timed: Desk,
+) -> None:
+    await go(timed, FRIDAY)
+    await publish(timed, 1)
+    case_id, _, _ = await missed_above(timed)
+    before = await open_clocks(timed, case_id)
+    rung = next(key for key in before if key[1] == "rung" and key[0].endswith("/court"))
+    old = before[rung]
+    assert old is not None
+    await go(timed, old + timedelta(days=3))
+    await publish(timed, 2, MONDAY_OFF)
+    await timed.pool.execute("UPDATE timer SET calendar_version = 2 WHERE kind = 'rung'")
+    await settle(timed)
+    moved = await data_by(timed, case_id, "whistle.stage_moved")
+    assert moved["court"]["miss_withdrawn"] is False
+    assert (await open_clocks(timed, case_id))[rung] == old + timedelta(days=1)
+
+
 async def test_where_it_was_unarmed_an_arrival_and_an_answer_are_armed(timed: Desk) -> None:
     await go(timed, FRIDAY)
     await other_rules(timed, arrival={"general": ON_DUTY})
