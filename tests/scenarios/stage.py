@@ -70,6 +70,11 @@ class Stage:
         """Go to a moment of the town's time, and wait until all that fell due is done."""
         await move(self.state, self.tenant, {"set_to": local(moment).isoformat()}, PATIENCE_S)
 
+    async def past(self, shown: str) -> None:
+        """Go just past a moment that a door has shown, such as when something is due."""
+        moment = datetime.fromisoformat(shown) + timedelta(seconds=1)
+        await move(self.state, self.tenant, {"set_to": moment.isoformat()}, PATIENCE_S)
+
     async def settled(self) -> None:
         """Wait until all that is under way for this town is done."""
         await move(self.state, self.tenant, {"advance_s": 0}, PATIENCE_S)
@@ -110,12 +115,14 @@ class Stage:
 
     # --- a case --------------------------------------------------------------------------------
 
-    async def report(self, summary: str = "两户争执", **body: Any) -> dict[str, Any]:
+    async def report(
+        self, summary: str = "两户争执", key: str | None = None, **body: Any
+    ) -> dict[str, Any]:
         """Report something as the demo front end; return the case once it is opened.
 
-        The answer at intake's door is there as `accepted`.
+        The answer at intake's door is there as `accepted`. `key` is the Idempotency-Key.
         """
-        key = f"{self.tenant}-{next(self._keys)}"
+        key = key or f"{self.tenant}-{next(self._keys)}"
         headers = {"X-Api-Key": self.state.api_key, "Idempotency-Key": key}
         given = {"tenant": self.tenant, "summary": summary, **body}
         async with httpx.AsyncClient(base_url=self.state.url("intake"), timeout=20) as client:
@@ -174,11 +181,23 @@ class Stage:
         told = await self.get("routing", f"/v1/cases/{case['case_id']}/history")
         return [fact for fact in told["facts"] if not types or fact["type"] in types]
 
-    async def messages(self, case: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def messages(self, case: Mapping[str, Any], *notices: str) -> list[dict[str, Any]]:
         """Return what notify tells of a case: to whom, of what, by which attempts."""
         told = await self.get("notify", f"/v1/messages?case_id={case['case_id']}")
-        found: list[dict[str, Any]] = told["messages"]
-        return found
+        return [one for one in told["messages"] if not notices or one["notice"] in notices]
+
+    async def told(self, case: Mapping[str, Any], notice: str) -> dict[str, dict[str, Any]]:
+        """Return the message to each who was told of something, once nothing is under way."""
+
+        async def ended() -> Any:
+            found = await self.messages(case, notice)
+            under_way = any(one["state"] in ("open", "accepted") for one in found)
+            return None if under_way else found
+
+        found = await until(ended, f"{notice} is told")
+        by_person = {one["recipient"]: one for one in found}
+        assert len(by_person) == len(found), "somebody was told twice"
+        return by_person
 
     async def phones(self, case: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return what the sandbox's phones have shown or rung of a case."""
@@ -204,6 +223,16 @@ class Stage:
             if (post["role"], post["unit"]) == (role, unit)
         ]
         return Person(role, unit, sorted(posted)[nth][1])
+
+    def serving(self, role: str, department: str) -> Person:
+        """Return the first of a department's people in a role."""
+        posted = [
+            (post["rank"], one.record_id)
+            for one in self.entries("staff")
+            for post in one.body["posts"]
+            if (post["role"], one.body.get("department")) == (role, department)
+        ]
+        return Person(role, "town", sorted(posted)[0][1], department)
 
     async def change(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
         """Change the registry, and wait until routing and notify have read it."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from deploy.local.seeding import set_clock
+from deploy.local.seeding import check_together, set_clock, town_wish
 from deploy.local.whole import OPERATOR, Running
 from tests.faults.ground import ground
 from tests.scenarios import common, own, yidukou, yihe
@@ -14,6 +14,8 @@ from tests.scenarios.told import SCENARIOS
 
 MODULES = (common, own, yidukou, yihe)  # each enters its own
 AT_A_TIME = 4
+# A local stack differs from what ships, so that its phones show everything.
+AS_SHIPPED = {"notify": {"NOTIFY_QUIET_HOURS": "true", "NOTIFY_APP_INBOX": "true"}}
 
 Told = Mapping[str, "asyncio.Task[None]"]
 
@@ -34,7 +36,9 @@ async def told(
     ]
     towns = tuple(f"{tenant_of(id_)}={SCENARIOS[id_].profile}" for id_ in asked)
     free = asyncio.Semaphore(AT_A_TIME)
-    async with ground(tmp_path_factory.mktemp("told"), tenants=towns, calendar=True) as running:
+    check_together([town_wish(one) for one in towns])
+    place = tmp_path_factory.mktemp("told")
+    async with ground(place, tenants=towns, calendar=True, more_env=AS_SHIPPED) as running:
         tasks = {id_: asyncio.create_task(tell(running, id_, free)) for id_ in asked}
         yield tasks
         for task in tasks.values():

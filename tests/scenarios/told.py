@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.scenarios.stage import Stage
 
@@ -10,18 +11,21 @@ Telling = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario: `begins` is its town's time when it is told."""
+    """One scenario: `begins` is its town's time when it is told; `profile` a name or a file."""
 
     profile: str
     begins: str
     tell: Telling
 
 
+PROFILES = Path(__file__).with_name("profiles")
 SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(id_: str, profile: str, begins: str) -> Callable[[Telling], Telling]:
-    """Enter a scenario under its id."""
+    """Enter a scenario under its id; a profile `x.yaml` lies beside the tests."""
+    if profile.endswith(".yaml"):
+        profile = str(PROFILES / profile)
 
     def enter(tell: Telling) -> Telling:
         assert id_ not in SCENARIOS, id_
