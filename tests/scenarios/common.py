@@ -1,1 +1,165 @@
-"""What is not of one town."""
+"""What is not of one town: what comes twice, two workers, a provider that fails."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from contracts.topics import INTAKE_EVENTS
+from services.chassis.seal import KeyRing
+from tests.factories import demo_front_end
+from tests.scenarios.stage import Stage, until
+from tests.scenarios.told import scenario
+
+MONDAY = "2025-03-03T09:00"
+PLACE: dict[str, Any] = {"location": {"grid": "g01"}, "class": "general"}
+
+
+async def records_of(stage: Stage, case: Mapping[str, Any]) -> list[ConsumerRecord]:
+    """Return what intake has published of a case."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stage.state.kafka)
+    await consumer.start()
+    try:
+        places = [TopicPartition(INTAKE_EVENTS.name, n) for n in range(INTAKE_EVENTS.partitions)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(places)
+        found: list[ConsumerRecord] = []
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += records
+    finally:
+        await consumer.stop()
+    subject = ("ce_subject", case["case_id"].encode())
+    return [one for one in found if subject in one.headers]
+
+
+async def deliver_again(stage: Stage, record: ConsumerRecord) -> None:
+    """Publish a record as it came, once more."""
+    producer = AIOKafkaProducer(bootstrap_servers=stage.state.kafka, acks="all")
+    await producer.start()
+    try:
+        await producer.send_and_wait(
+            record.topic, record.value, key=record.key, headers=list(record.headers)
+        )
+    finally:
+        await producer.stop()
+
+
+@scenario("X-2", "yihe", MONDAY)
+async def what_comes_twice_counts_once(stage: Stage) -> None:
+    case, again = [await stage.report(key="a-key", **PLACE) for _ in range(2)]
+    assert again["accepted"]["case_id"] == case["case_id"]
+    record, *_ = await records_of(stage, case)
+    await deliver_again(stage, record)
+    await stage.settled()
+    assert len({one.offset for one in await records_of(stage, case)}) == 3
+    assert len(await stage.facts(case, "case.opened.v1")) == 1
+    assert len(await stage.facts(case, "case.assigned.v1")) == 1
+    assert len(await stage.told(case, "case_assigned")) == 1
+    assert (await stage.get("ledger", "/v1/counts"))["cases"] == 1
+    kept = (await stage.get("ledger", f"/v1/cases/{case['case_id']}/facts"))["facts"]
+    assert [one["type"] for one in kept].count("case.reported.v1") == 1
+    assert (await stage.case(case))["follow_ups"] == []
+
+
+# --- two workers ---------------------------------------------------------------------------------
+
+KEY = "cs_software_two-workers"
+CALLED = ("police", "justice")
+
+
+async def read_by(stage: Stage, replica: int) -> int:
+    """Return how many records of intake a replica of routing has taken in."""
+    port = stage.running.layout.port("routing", replica)
+    async with httpx.AsyncClient(timeout=20) as client:
+        shown = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    name = rf'chuishao_records_total{{[^}}]*topic="{re.escape(INTAKE_EVENTS.name)}"[^}}]*}} (\S+)'
+    applied = [one for one in re.finditer(name, shown) if 'end="applied"' in one[0]]
+    return int(sum(float(one[1]) for one in applied))
+
+
+async def hand_in(
+    stage: Stage, whistle: Mapping[str, Any], department: str, means: str
+) -> httpx.Response:
+    """Report in at intake's door, as a department's software does."""
+    body = {"tenant": stage.tenant, "act": "report_in", "department": department, "means": means}
+    body |= {name: whistle[name] for name in ("case_id", "whistle_id")}
+    headers = {"X-Api-Key": KEY, "Idempotency-Key": f"{department}-{means}"}
+    async with httpx.AsyncClient(base_url=stage.state.url("intake"), timeout=20) as client:
+        return await client.post("/v1/acts", json=body, headers=headers)
+
+
+async def software_is_known(stage: Stage, whistle: Mapping[str, Any]) -> None:
+    """Let departments' software act; what it tries with is the first act of a case."""
+    line = demo_front_end(KeyRing(stage.running.secrets.key_file), KEY, departments=list(CALLED))
+    await stage.change("software", [{**line, "id": "software"}])
+
+    async def known() -> bool:
+        return (await hand_in(stage, whistle, CALLED[0], "remote")).status_code == 202
+
+    await until(known, "intake knows the key")
+
+
+@scenario("X-4", "arrival.yaml", MONDAY)
+async def two_workers_keep_each_case_in_order(stage: Stage) -> None:
+    # It stays until the stack is stopped: a seat that is given up is kept free for 15 s.
+    await stage.running.start("routing", replica=1)
+    before = [await read_by(stage, replica) for replica in (0, 1)]
+    cases = await asyncio.gather(*(stage.report(key=f"n-{n}", **PLACE) for n in range(8)))
+    whistles = await asyncio.gather(*(stage.whistle(case, CALLED) for case in cases))
+    await software_is_known(stage, whistles[0])
+
+    async def act_in_order(whistle: Mapping[str, Any]) -> None:
+        for means in ("remote", "on_site"):
+            for department in CALLED:
+                answer = await hand_in(stage, whistle, department, means)
+                assert answer.status_code == 202, answer.text
+
+    await asyncio.gather(*map(act_in_order, whistles))
+    await stage.settled()
+    for case in cases:
+        await is_in_order(stage, case)
+    after = [await read_by(stage, replica) for replica in (0, 1)]
+    assert all(now > then for now, then in zip(after, before, strict=True)), "both have worked"
+
+
+async def is_in_order(stage: Stage, case: Mapping[str, Any]) -> None:
+    """Check that a case's facts follow one another as its acts were handed in."""
+    facts = await stage.facts(case)
+    assert [fact["seq"] for fact in facts] == list(range(1, len(facts) + 1))
+    assert facts[0]["type"] == "case.opened.v1"
+    came = ("whistle.reported_in.v1", "whistle.arrived.v1")
+    wanted: Sequence[tuple[str, str]] = [(type_, name) for type_ in came for name in CALLED]
+    told = [(one["type"], one["data"]["department"]) for one in facts if one["type"] in came]
+    assert told == wanted
+    means = {name: slot["means"] for name, slot in (await stage.slots(case)).items()}
+    assert means == dict.fromkeys(CALLED, "remote"), "the first that was handed in stands"
+
+
+# --- a provider that fails -----------------------------------------------------------------------
+
+
+@scenario("X-5", "sms-then-app.yaml", MONDAY)
+async def what_cannot_be_texted_goes_by_the_next_channel(stage: Stage) -> None:
+    worker = stage.person("grid_worker", "g01")
+    (phone,) = [
+        str(one.body["phone"]) for one in stage.entries("staff") if one.record_id == worker.staff
+    ]
+    fails = {"kind": "refuse", "code": "isp.SYSTEM_ERROR", "next": 3, "phone": phone}
+    async with httpx.AsyncClient(base_url=stage.state.url("sandbox"), timeout=20) as client:
+        (await client.post("/sandbox/faults", json={"faults": [fails]})).raise_for_status()
+
+    case = await stage.report(**PLACE)
+    for step in ("first_ask", "grid_settle"):
+        assert (await stage.step(case, step, worker))["case_id"] == case["case_id"]
+    message = (await stage.told(case, "case_assigned"))[worker.staff]
+    tried = [(one["channel"], one["state"]) for one in message["attempts"]]
+    assert tried == [*[("sms", "retry")] * 3, ("app", "delivered")]
+    inbox = await stage.get("notify", "/v1/inbox", worker)
+    assert [one["notice"] for one in inbox["messages"]] == ["case_assigned"]
+    assert [one for one in await stage.phones(case) if one["phone"] == phone] == []
+    assert (await stage.case(case))["state"] == "in_progress"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.scenarios.stage import CLERK, LEADER, Person, Stage, is_about, officer, until
+from tests.scenarios.stage import CLERK, LEADER, Person, Stage, is_about, officer
 from tests.scenarios.told import scenario
 from tests.scenarios.yihe import SETTLED, in_progress
 
@@ -227,12 +227,12 @@ async def settled_after(stage: Stage, coming: tuple[str, ...]) -> None:
 async def a_rung_with_nobody_is_passed_at_once(stage: Stage) -> None:
     head = stage.serving("department_head", "court").staff
     await stage.change("the-head-has-left", [{"kind": "staff", "id": head, "body": None}])
-    case, whistle = await called(stage, "court", "police")
+    case, _ = await called(stage, "court", "police")
     due = (await stage.slots(case))["court"]["due_at"]
     await stage.past(due)
     assert await rungs(stage, case, "court") == ["remind", "score"]
     await stage.at("2025-03-04T10:05")
-    taken = [fact for fact in await stage.facts(case, "case.escalated.v1")]
+    taken = await stage.facts(case, "case.escalated.v1")
     of = {
         name: [
             (one["data"]["do"], one["data"]["nobody"], one["occurred_at"])

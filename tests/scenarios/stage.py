@@ -232,7 +232,7 @@ class Stage:
             for post in one.body["posts"]
             if (post["role"], one.body.get("department")) == (role, department)
         ]
-        return Person(role, "town", sorted(posted)[0][1], department)
+        return Person(role, "town", min(posted)[1], department)
 
     async def change(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
         """Change the registry, and wait until routing and notify have read it."""
