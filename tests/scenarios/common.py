@@ -2,16 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
+from contracts.events import Event
+from contracts.facts import Actor, CaseStepRequestedV1, Means
 from contracts.topics import INTAKE_EVENTS
-from services.chassis.seal import KeyRing
-from tests.factories import demo_front_end
-from tests.scenarios.stage import Stage, until
+from tests.scenarios.stage import Stage
 from tests.scenarios.told import scenario
 
 MONDAY = "2025-03-03T09:00"
@@ -37,24 +40,24 @@ async def records_of(stage: Stage, case: Mapping[str, Any]) -> list[ConsumerReco
     return [one for one in found if subject in one.headers]
 
 
-async def deliver_again(stage: Stage, record: ConsumerRecord) -> None:
-    """Publish a record as it came, once more."""
+@asynccontextmanager
+async def producing(stage: Stage) -> AsyncIterator[AIOKafkaProducer]:
     producer = AIOKafkaProducer(bootstrap_servers=stage.state.kafka, acks="all")
     await producer.start()
     try:
-        await producer.send_and_wait(
-            record.topic, record.value, key=record.key, headers=list(record.headers)
-        )
+        yield producer
     finally:
         await producer.stop()
 
 
 @scenario("X-2", "yihe", MONDAY)
 async def what_comes_twice_counts_once(stage: Stage) -> None:
-    case, again = [await stage.report(key="a-key", **PLACE) for _ in range(2)]
-    assert again["accepted"]["case_id"] == case["case_id"]
+    case, same = [await stage.report(key="a-key", **PLACE) for _ in range(2)]
+    assert same["accepted"]["case_id"] == case["case_id"]
     record, *_ = await records_of(stage, case)
-    await deliver_again(stage, record)
+    async with producing(stage) as producer:
+        again = {"key": record.key, "headers": list(record.headers)}
+        await producer.send_and_wait(record.topic, record.value, **again)
     await stage.settled()
     assert len({one.offset for one in await records_of(stage, case)}) == 3
     assert len(await stage.facts(case, "case.opened.v1")) == 1
@@ -68,8 +71,10 @@ async def what_comes_twice_counts_once(stage: Stage) -> None:
 
 # --- two workers ---------------------------------------------------------------------------------
 
-KEY = "cs_software_two-workers"
 CALLED = ("police", "justice")
+ACTS: list[tuple[Means, str]] = [
+    (means, name) for means in ("remote", "on_site") for name in CALLED
+]
 
 
 async def read_by(stage: Stage, replica: int) -> int:
@@ -82,26 +87,19 @@ async def read_by(stage: Stage, replica: int) -> int:
     return int(sum(float(one[1]) for one in applied))
 
 
-async def hand_in(
-    stage: Stage, whistle: Mapping[str, Any], department: str, means: str
-) -> httpx.Response:
-    """Report in at intake's door, as a department's software does."""
-    body = {"tenant": stage.tenant, "act": "report_in", "department": department, "means": means}
-    body |= {name: whistle[name] for name in ("case_id", "whistle_id")}
-    headers = {"X-Api-Key": KEY, "Idempotency-Key": f"{department}-{means}"}
-    async with httpx.AsyncClient(base_url=stage.state.url("intake"), timeout=20) as client:
-        return await client.post("/v1/acts", json=body, headers=headers)
-
-
-async def software_is_known(stage: Stage, whistle: Mapping[str, Any]) -> None:
-    """Let departments' software act; what it tries with is the first act of a case."""
-    line = demo_front_end(KeyRing(stage.running.secrets.key_file), KEY, departments=list(CALLED))
-    await stage.change("software", [{**line, "id": "software"}])
-
-    async def known() -> bool:
-        return (await hand_in(stage, whistle, CALLED[0], "remote")).status_code == 202
-
-    await until(known, "intake knows the key")
+def report_in(stage: Stage, whistle: Mapping[str, Any], department: str, means: Means) -> Event:
+    """Make the event of a report-in that a department's software hands in."""
+    by = Actor(staff="software", role="front_end", unit=department)
+    asked = CaseStepRequestedV1(
+        front_end="software",
+        act="report_in",
+        whistle_id=whistle["whistle_id"],
+        department=department,
+        means=means,
+        by=by,
+    )
+    case_id = UUID(whistle["case_id"])
+    return Event(uuid4(), stage.tenant, case_id, datetime.now(UTC), "/intake/software", asked)
 
 
 @scenario("X-4", "arrival.yaml", MONDAY)
@@ -111,15 +109,12 @@ async def two_workers_keep_each_case_in_order(stage: Stage) -> None:
     before = [await read_by(stage, replica) for replica in (0, 1)]
     cases = await asyncio.gather(*(stage.report(key=f"n-{n}", **PLACE) for n in range(8)))
     whistles = await asyncio.gather(*(stage.whistle(case, CALLED) for case in cases))
-    await software_is_known(stage, whistles[0])
-
-    async def act_in_order(whistle: Mapping[str, Any]) -> None:
-        for means in ("remote", "on_site"):
-            for department in CALLED:
-                answer = await hand_in(stage, whistle, department, means)
-                assert answer.status_code == 202, answer.text
-
-    await asyncio.gather(*map(act_in_order, whistles))
+    async with producing(stage) as producer:
+        for means, department in ACTS:
+            for whistle in whistles:
+                event = report_in(stage, whistle, department, means)
+                headers = [(name, value.encode()) for name, value in event.headers.items()]
+                await producer.send(INTAKE_EVENTS.name, event.body, key=event.key, headers=headers)
     await stage.settled()
     for case in cases:
         await is_in_order(stage, case)
@@ -132,10 +127,9 @@ async def is_in_order(stage: Stage, case: Mapping[str, Any]) -> None:
     facts = await stage.facts(case)
     assert [fact["seq"] for fact in facts] == list(range(1, len(facts) + 1))
     assert facts[0]["type"] == "case.opened.v1"
-    came = ("whistle.reported_in.v1", "whistle.arrived.v1")
-    wanted: Sequence[tuple[str, str]] = [(type_, name) for type_ in came for name in CALLED]
-    told = [(one["type"], one["data"]["department"]) for one in facts if one["type"] in came]
-    assert told == wanted
+    came = {"whistle.reported_in.v1": "remote", "whistle.arrived.v1": "on_site"}
+    acts = [one for one in facts if one["type"] in came]
+    assert [(came[one["type"]], one["data"]["department"]) for one in acts] == ACTS
     means = {name: slot["means"] for name, slot in (await stage.slots(case)).items()}
     assert means == dict.fromkeys(CALLED, "remote"), "the first that was handed in stands"
 
