@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from contracts.events import Event
@@ -80,7 +79,7 @@ ACTS: list[tuple[Means, str]] = [
 async def read_by(stage: Stage, replica: int) -> int:
     """Return how many records of intake a replica of routing has taken in."""
     port = stage.running.layout.port("routing", replica)
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with stage.door("routing") as client:
         shown = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     name = rf'chuishao_records_total{{[^}}]*topic="{re.escape(INTAKE_EVENTS.name)}"[^}}]*}} (\S+)'
     applied = [one for one in re.finditer(name, shown) if 'end="applied"' in one[0]]
@@ -144,7 +143,7 @@ async def what_cannot_be_texted_goes_by_the_next_channel(stage: Stage) -> None:
         str(one.body["phone"]) for one in stage.entries("staff") if one.record_id == worker.staff
     ]
     fails = {"kind": "refuse", "code": "isp.SYSTEM_ERROR", "next": 3, "phone": phone}
-    async with httpx.AsyncClient(base_url=stage.state.url("sandbox"), timeout=20) as client:
+    async with stage.door("sandbox") as client:
         (await client.post("/sandbox/faults", json={"faults": [fails]})).raise_for_status()
 
     case = await stage.report(**PLACE)
