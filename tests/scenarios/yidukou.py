@@ -43,7 +43,7 @@ async def urgent_clears_promptly(stage: Stage) -> None:
     first = await clock(stage, case, "first_action")
     assert is_about(first["due_at"], "2025-03-03T23:40")
 
-    await stage.at("2025-03-03T23:39")
+    await stage.at("2025-03-03T23:35")
     assert await misses(stage, case) == []
     await stage.past(first["due_at"])
     assert await misses(stage, case) == ["first_action"]
@@ -67,7 +67,7 @@ async def ordinary_has_one_week(stage: Stage) -> None:
     assert is_about(week["due_at"], "2025-03-10T10:00")
     assert is_about(week["warn_at"], "2025-03-08T07:36")
 
-    await stage.at("2025-03-08T07:35")
+    await stage.at("2025-03-08T07:30")
     assert await stage.facts(case, "case.deadline_warned.v1") == []
     await stage.past(week["warn_at"])
     assert len(await stage.facts(case, "case.deadline_warned.v1")) == 1
@@ -75,7 +75,7 @@ async def ordinary_has_one_week(stage: Stage) -> None:
     assert {person: one["state"] for person, one in warned.items()} == {handler: "delivered"}
     assert is_about(warned[handler]["decided_at"], "2025-03-08T07:36")
 
-    await stage.at("2025-03-10T09:59")
+    await stage.at("2025-03-10T09:55")
     assert await misses(stage, case) == []
     await stage.past(week["due_at"])
     assert await misses(stage, case) == ["class"]
@@ -91,7 +91,7 @@ async def complex_has_one_month_and_february_is_short(stage: Stage) -> None:
     case = await accepted(stage, "complex")
     month = await clock(stage, case)
     assert is_about(month["due_at"], "2025-02-28T09:00")
-    await stage.at("2025-02-28T08:59")
+    await stage.at("2025-02-28T08:55")
     assert await misses(stage, case) == []
     await stage.past(month["due_at"])
     assert await misses(stage, case) == ["class"]
@@ -108,7 +108,7 @@ async def the_village_whistles(stage: Stage) -> None:
     assert all(is_about(one, "2025-03-10T16:00") for one in due.values())
 
     await stage.report_in(whistle, "police")
-    await stage.at("2025-03-10T15:59")
+    await stage.at("2025-03-10T15:55")
     assert await stage.facts(case, "whistle.missed.v1") == []
     await stage.past(due["civil_affairs"])
     missed = await stage.facts(case, "whistle.missed.v1")
