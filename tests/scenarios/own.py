@@ -130,6 +130,8 @@ async def who_has_reported_in_must_arrive(stage: Stage) -> None:
     missed = [fact["data"] for fact in await stage.facts(case, "whistle.stage_missed.v1")]
     assert [(one["department"], one["stage"]) for one in missed] == [("police", "arrive")]
     assert await rungs(stage, case, "police") == ["remind", "score"]
+    told = await stage.told(case, "whistle_arrival_missed")
+    assert told.keys() == {stage.serving("department_officer", "police").staff}
     await stage.at("2025-03-03T11:05")
     assert await rungs(stage, case, "police") == ["remind", "score", "notify_head"]
     await act(stage, whistle, "arrivals", "police")
@@ -147,13 +149,14 @@ async def who_has_reported_in_must_arrive(stage: Stage) -> None:
 
 @scenario("call-upward", "yihe", MONDAY)
 async def the_town_calls_the_district(stage: Stage) -> None:
+    clerk = stage.person("center_clerk", "town")
     cases = [await in_progress(stage, "g01") for _ in range(2)]
     owners = [(await stage.case(one))["owner"] for one in cases]
     calls = []
     for case in cases:
         seq = (await stage.case(case))["seq"]
         path = f"/v1/cases/{case['case_id']}/calls-upward"
-        done = await stage.post(path, CLERK, expected_seq=seq, reason="需区里协调")
+        done = await stage.post(path, clerk, expected_seq=seq, reason="需区里协调")
         calls += done["calls_upward"]
     assert all(is_about(one["due_at"], "2025-03-04T09:00") for one in calls)
 
@@ -172,6 +175,7 @@ async def the_town_calls_the_district(stage: Stage) -> None:
     assert [one["outcome"] for one in unanswered["calls_upward"]] == ["missed"]
     told = [await stage.facts(one, "whistle.unanswered.v1") for one in cases]
     assert [len(one) for one in told] == [0, 1]
+    assert clerk.staff in await stage.told(cases[1], "whistle_unanswered")
     assert [answered["owner"], unanswered["owner"]] == owners, "the town stays owner"
 
 
