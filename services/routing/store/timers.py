@@ -173,7 +173,7 @@ SET outcome = given.outcome, decided_at = $4
 FROM unnest($1::text[], $2::bigint[], $3::text[]) AS given(tenant_id, timer_id, outcome)
 WHERE timer.tenant_id = given.tenant_id
     AND timer.timer_id = given.timer_id
-    AND timer.outcome IS NULL
+    AND coalesce(timer.outcome, '') = ''
 """
 
 
@@ -191,7 +191,7 @@ SELECT tenant_id, timer_id
 FROM timer
 JOIN unnest($1::text[], $2::bigint[]) AS asked(tenant_id, timer_id) USING (tenant_id, timer_id)
 LEFT JOIN calendar_taken AS taken USING (tenant_id)
-WHERE outcome IS NULL
+WHERE coalesce(outcome, '') = ''
     AND (taken.version > timer.calendar_version) IS NOT TRUE
 """
 
