@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.chassis.postgres import Connection
 from services.routing.domain.values import NewTimer, TimerKind
+from services.routing.store.cases import Key
 
 _LOCK = 4712  # the first half of the advisory lock; the gate's partition is the second
 
@@ -23,6 +24,10 @@ class Due:
     kind: TimerKind
     fires_at: datetime
     due_at: datetime
+
+    @property
+    def key(self) -> Key:
+        return self.tenant_id, self.case_id
 
 
 ARM = """
