@@ -94,6 +94,8 @@ class Clockwork:
         self._consumer, self._announced = consumer, announced
         margin = timedelta(seconds=settings.timer_margin_s)
         self._gates = {topic: Gate(margin) for topic in _HANDED_IN}
+        self._clear: dict[int, datetime] = {}
+        self._more = False
         self._told_until = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -114,11 +116,13 @@ class Clockwork:
         """Fire one batch of what has come due; return how many timers got their outcome."""
         async with self._pool.acquire() as conn:
             now = await database_now(conn)  # before the ends are read: they are at least as new
-            cleared = await self._cleared(conn, now)
+            if not self._more:  # else what has been read is enough for another batch
+                self._clear = await self._cleared(conn, now)
             async with conn.transaction():
-                due = await timers.due(conn, now, cleared, self._settings.timer_batch_max)
+                due = await timers.due(conn, now, self._clear, self._settings.timer_batch_max)
                 if due:
                     await self._fire(conn, due, now)
+        self._more = len(due) == self._settings.timer_batch_max
         if due:
             crash_point("after_timers")
             self._announced()
