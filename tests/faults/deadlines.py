@@ -48,11 +48,11 @@ async def board_answers(url: str, done: asyncio.Event) -> list[float]:
     return took
 
 
-def firing_per_s(decided: Sequence[datetime]) -> float:
-    """Return the rate from the first batch to the last: both are told by when they began."""
+def firing_per_s(decided: Sequence[datetime]) -> int | None:
+    """Return the rate from the first batch's begin to the last's; None: there was but one."""
     first, last = decided[0], decided[-1]
     before = sum(at < last for at in decided)
-    return before / (last - first).total_seconds() if before else 0.0
+    return round(before / (last - first).total_seconds()) if before else None
 
 
 async def run(place: Path, deadlines: int, rate: float) -> Verdict:
@@ -95,7 +95,7 @@ async def run(place: Path, deadlines: int, rate: float) -> Verdict:
                 "due within seconds": round(due_s, 1),
                 "seconds from the jump until fired": round(fired_s, 1),
                 "deadlines per second from the jump": round(len(fired) / fired_s),
-                "deadlines per second of firing": round(firing_per_s(decided)),
+                "deadlines per second of firing": firing_per_s(decided),
                 "wanted per second": PER_S_WANTED,
                 "the board was asked": len(board_s),
                 "ms until the board answered, most": round(max(board_s) * 1_000),
