@@ -277,7 +277,7 @@ async def _step(
     await record_act(conn, announced, decision)
     after = decision.case
     if after.closed or after.owner != kept.case.owner:
-        await handing.moot(conn, *key)
+        await handing.moot(conn, [key])
     if after.closed and any(slot.pending for slot in called):
         after = await _let_go(conn, decision, called, Announced(*key, cause, now, (), 0), setting)
     return replace(kept, case=after)

@@ -1,6 +1,7 @@
 """Routing, wired: decides who answers for a case, and keeps its clocks."""
 
 import asyncio
+import gc
 from functools import partial
 
 from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
@@ -106,4 +107,5 @@ async def main() -> None:
         app.include_router(pull.make_router(door))
         app.include_router(stream.make_router(door, Streams(settings, door, work.closing)))
         app.include_router(handing.make_router(door))
+        gc.freeze()  # what stays for good need not be looked through with every large batch
         await serve(settings, app, work, run)

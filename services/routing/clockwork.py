@@ -27,10 +27,12 @@ from services.chassis.metrics import gauge
 from services.chassis.postgres import Connection, Pool
 from services.routing.domain.calls import unanswered
 from services.routing.domain.timers import fire
+from services.routing.domain.town import Setting
 from services.routing.domain.values import ANSWER, Case, Fact
 from services.routing.record import Announced, announce
 from services.routing.settings import RoutingSettings
 from services.routing.store import calendars, cases, handing, timers
+from services.routing.store.cases import Key
 from services.routing.store.timers import Due
 from services.routing.struck import Struck, is_whistles
 from services.routing.towns import Towns
@@ -92,6 +94,8 @@ class Clockwork:
         self._consumer, self._announced = consumer, announced
         margin = timedelta(seconds=settings.timer_margin_s)
         self._gates = {topic: Gate(margin) for topic in _HANDED_IN}
+        self._clear: dict[int, datetime] = {}
+        self._more = False
         self._told_until = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -112,11 +116,13 @@ class Clockwork:
         """Fire one batch of what has come due; return how many timers got their outcome."""
         async with self._pool.acquire() as conn:
             now = await database_now(conn)  # before the ends are read: they are at least as new
-            cleared = await self._cleared(conn, now)
+            if not self._more:  # else what has been read is enough for another batch
+                self._clear = await self._cleared(conn, now)
             async with conn.transaction():
-                due = await timers.due(conn, now, cleared, self._settings.timer_batch_max)
+                due = await timers.due(conn, now, self._clear, self._settings.timer_batch_max)
                 if due:
                     await self._fire(conn, due, now)
+        self._more = len(due) == self._settings.timer_batch_max
         if due:
             crash_point("after_timers")
             self._announced()
@@ -151,47 +157,54 @@ class Clockwork:
             log.error("timers_held_up", seconds=round(waited_s))
 
     async def _fire(self, conn: Connection, due: list[Due], now: datetime) -> None:
-        known = await self._towns.known(conn, {one.tenant_id for one in due})
-        kept = await cases.get_locked(conn, [(one.tenant_id, one.case_id) for one in due])
-        await calendars.hold(conn, known)
+        """Decide a batch: whatever its size, each statement runs once."""
+        kept = await cases.get_locked(conn, {one.key for one in due})
+        tenants = {one.tenant_id for one in due}
+        await calendars.hold(conn, tenants)
         still_open = await timers.still_open(conn, due)
-        moved = {key: one.case for key, one in kept.items()}
+        known = await self._towns.known(conn, tenants)
+        times = {one: known[one].offsets.tenant_time(now) for one in tenants}
+        pins = {
+            one.timer_id: (one.tenant_id, kept[one.key].profile_version)
+            for one in due
+            if one.deadline == ANSWER or is_whistles(one.deadline)
+        }
+        settings = await self._towns.settings(conn, set(pins.values()))
         struck = await Struck.read(conn, due)
+        moved: dict[Key, Case] = {}
         outcomes: list[Outcome] = []
         announced: list[Announced] = []
         for one in due:
             if (one.tenant_id, one.timer_id) not in still_open:
                 continue  # a person met it while we waited for the case
-            key = (one.tenant_id, one.case_id)
-            at = known[one.tenant_id].offsets.tenant_time(now)
-            facts: Sequence[Fact] = []
-            if is_whistles(one.deadline):
-                setting = await self._towns.setting(conn, key[0], kept[key].profile_version)
-                done = struck.strike(moved[key], one, at, setting)
-                if done is not None:
-                    moved[key], facts = done.case, done.facts
-            else:
-                version = kept[key].profile_version
-                moved[key], facts = await self._of_case(conn, moved[key], one, at, version)
+            key, at = one.key, times[one.tenant_id]
+            before = moved.get(key, kept[key].case)
+            pin = pins.get(one.timer_id)
+            after, facts = _strike(before, one, at, settings[pin] if pin else None, struck)
+            if after is not before:
+                moved[key] = after
             outcomes.append((one, "fired" if facts else "void"))
             if facts:
                 cause = effect_id(one.case_id, f"timer/{one.timer_id}")
-                announced.append(Announced(*key, cause, at, facts, moved[key].seq))
+                announced.append(Announced(*key, cause, at, facts, after.seq))
         await timers.decide(conn, outcomes, now)
         await cases.advance(conn, moved)
+        await handing.moot(conn, [k for k, one in moved.items() if one.owner != kept[k].case.owner])
         await struck.put(conn)
         await announce(conn, announced)
 
-    async def _of_case(
-        self, conn: Connection, case: Case, one: Due, at: datetime, version: int
-    ) -> tuple[Case, Sequence[Fact]]:
-        """Let a moment of the case's own come; a call without an answer may move the case."""
-        if one.deadline != ANSWER:
-            after, fact = fire(case, one.deadline, one.kind, one.due_at, at)
-            return after, [fact] if fact else []
-        setting = await self._towns.setting(conn, one.tenant_id, version)
-        after, told = unanswered(case, at, setting)
-        await cases.update(conn, one.tenant_id, after)
-        if after.owner != case.owner:
-            await handing.moot(conn, one.tenant_id, one.case_id)
-        return after, told
+
+def _strike(
+    case: Case, one: Due, at: datetime, setting: Setting | None, struck: Struck
+) -> tuple[Case, Sequence[Fact]]:
+    """Let one moment come; without facts it no longer matters.
+
+    `setting` is for what depends on the town: a whistle's moments, and answers.
+    """
+    if setting is None:
+        after, fact = fire(case, one.deadline, one.kind, one.due_at, at)
+        return after, [fact] if fact else []
+    if one.deadline == ANSWER:
+        return unanswered(case, at, setting)
+    done = struck.strike(case, one, at, setting)
+    return (done.case, done.facts) if done else (case, [])

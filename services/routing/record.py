@@ -93,9 +93,10 @@ async def announce(conn: Connection, announced: Iterable[Announced]) -> None:
         for event, body in zip(events, bodies, strict=True)
     ]
     await facts.put_facts(conn, kept)
+    keys = [event.key for event in events]
     rows = [
-        Outgoing(ROUTING_EVENTS.name, event.key, event.headers, body, lane_key=event.key)
-        for event, body in zip(events, bodies, strict=True)
+        Outgoing(ROUTING_EVENTS.name, key, event.headers, body, lane_key=key)
+        for event, key, body in zip(events, keys, bodies, strict=True)
     ]
     await outbox.write(conn, rows)
     await tell(conn, events)

@@ -45,14 +45,14 @@ class Struck:
     @classmethod
     async def read(cls, conn: Connection, due: Iterable[Due]) -> "Struck":
         """Read what the moments that are a whistle's may be about."""
-        keys = {(one.tenant_id, one.case_id) for one in due if is_whistles(one.deadline)}
+        keys = {one.key for one in due if is_whistles(one.deadline)}
         if not keys:
             return cls({}, {})
         return cls(await slots.of_cases(conn, keys), await upward.of_cases(conn, keys))
 
     def strike(self, case: Case, one: Due, at: datetime, setting: Setting) -> Settled | None:
         """Let one moment come; None: it no longer matters."""
-        key = (one.tenant_id, one.case_id)
+        key = one.key
         call = self._calls.get(key)
         done: Settled | None = None
         if is_upward(one.deadline):

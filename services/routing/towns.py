@@ -4,7 +4,7 @@ What is kept in memory is frozen and named by the version it was compiled from; 
 read in the deciding transaction, so memory is never older than the database.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from contracts.calendar import Calendar
@@ -68,9 +68,22 @@ class Towns:
 
     async def setting(self, conn: Connection, tenant_id: str, profile_version: int) -> Setting:
         """Return the town as it is now with the rules that a case is pinned to."""
-        known = (await self.known(conn, [tenant_id]))[tenant_id]
-        rules = await self._rules_of(conn, tenant_id, profile_version, known.calendar)
-        return Setting(known.town, rules)
+        return (await self.settings(conn, {(tenant_id, profile_version)}))[
+            tenant_id, profile_version
+        ]
+
+    async def settings(
+        self, conn: Connection, wanted: Collection[tuple[str, int]]
+    ) -> dict[tuple[str, int], Setting]:
+        """Return such settings for many (tenant, profile version)."""
+        known = await self.known(conn, {tenant_id for tenant_id, _ in wanted})
+        return {
+            (one, version): Setting(
+                known[one].town,
+                await self._rules_of(conn, one, version, known[one].calendar),
+            )
+            for one, version in wanted
+        }
 
     async def _rules_of(
         self, conn: Connection, tenant_id: str, version: int, calendar: Calendar | None

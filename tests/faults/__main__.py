@@ -32,8 +32,11 @@ COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
     ),
     "whistles-short": ("the same with 30", lambda: whistles.main(30, whistles.SHORT)),
     "backlog": ("routing is away while 500 report in", lambda: backlog.main(500, 60)),
-    "deadlines": ("the clock jumps past 1,000 deadlines", lambda: deadlines.main(1_000, 60)),
-    "timers": ("the clock jumps past 10,000 deadlines", lambda: deadlines.main(10_000, 100)),
+    "deadlines": (
+        "the clock jumps past 10,000 deadlines of one minute",
+        lambda: deadlines.main(10_000, 180),
+    ),
+    "deadlines-short": ("the same with 200", lambda: deadlines.main(200, 60)),
 }
 
 

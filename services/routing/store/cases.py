@@ -42,6 +42,14 @@ class Kept:
     why: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """A case as its clocks need it, with the version of the profile to which it is pinned."""
+
+    profile_version: int
+    case: Case
+
+
 LOCK = """
 SELECT cases.tenant_id, cases.case_id, cases.seq
 FROM cases
@@ -53,8 +61,7 @@ FOR UPDATE OF cases
 
 async def lock(conn: Connection, keys: Iterable[Key]) -> dict[Key, int]:
     """Lock those cases that exist, in key order; return the sequence of each."""
-    wanted = list(set(keys))
-    rows = await conn.fetch(LOCK, [tenant for tenant, _ in wanted], [id_ for _, id_ in wanted])
+    rows = await conn.fetch(LOCK, *_columns(set(keys)))
     return {(row["tenant_id"], row["case_id"]): row["seq"] for row in rows}
 
 
@@ -136,33 +143,41 @@ async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
 
 UPDATE = """
 UPDATE cases
-SET state = $3, owner_unit = $4, owner_role = $5, owner_staff = $6, seq = $7, human_seq = $8,
-    closed = $9, accepted = $10, done = $11, running = $12, joint = $13, first_asked = $14,
-    open_call = $15
-WHERE tenant_id = $1 AND case_id = $2
+SET state = given.state, owner_unit = given.owner_unit, owner_role = given.owner_role,
+    owner_staff = given.owner_staff, seq = given.seq, human_seq = given.human_seq,
+    closed = given.closed, accepted = given.accepted, done = given.done::jsonb,
+    running = given.running::jsonb, joint = given.joint::jsonb, first_asked = given.first_asked,
+    open_call = given.open_call::jsonb
+FROM unnest(
+    $1::text[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[],
+    $8::integer[], $9::boolean[], $10::boolean[], $11::text[], $12::text[], $13::text[],
+    $14::text[], $15::text[]
+) AS given(
+    tenant_id, case_id, state, owner_unit, owner_role, owner_staff, seq, human_seq, closed,
+    accepted, done, running, joint, first_asked, open_call
+)
+WHERE cases.tenant_id = given.tenant_id AND cases.case_id = given.case_id
 """
 
 
+async def advance(conn: Connection, moved: Mapping[Key, Case]) -> None:
+    """Record what cases have become; the caller holds their locks."""
+    rows = [
+        (
+            *key, case.state, case.owner.unit, case.owner.role, case.owner.staff, case.seq,
+            case.human_seq, case.closed, case.accepted, json.dumps(case.done),
+            json.dumps(sorted(case.running)), json.dumps(_places(case.joint)), case.first_asked,
+            _json_or_none(_parts(case.call)),
+        )
+        for key, case in moved.items()
+    ]  # fmt: skip
+    if rows:
+        await conn.execute(UPDATE, *(list(column) for column in zip(*rows, strict=True)))
+
+
 async def update(conn: Connection, tenant_id: str, case: Case) -> None:
-    """Record what a case has become; the caller holds its lock."""
-    await conn.execute(
-        UPDATE,
-        tenant_id,
-        case.case_id,
-        case.state,
-        case.owner.unit,
-        case.owner.role,
-        case.owner.staff,
-        case.seq,
-        case.human_seq,
-        case.closed,
-        case.accepted,
-        [list(one) for one in case.done],
-        sorted(case.running),
-        _places(case.joint),
-        case.first_asked,
-        _parts(case.call),
-    )
+    """Record what one case has become; the caller holds its lock."""
+    await advance(conn, {(tenant_id, case.case_id): case})
 
 
 def _places(owners: Iterable[Owner]) -> list[list[str | None]]:
@@ -188,22 +203,6 @@ def _open_call(kept: list[Any] | None) -> OpenCall | None:
     return OpenCall(reason, number, tuple(Owner(*one) for one in called), due)
 
 
-ADVANCE = """
-UPDATE cases
-SET seq = given.seq, running = given.running::jsonb
-FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::text[])
-    AS given(tenant_id, case_id, seq, running)
-WHERE cases.tenant_id = given.tenant_id AND cases.case_id = given.case_id
-"""
-
-
-async def advance(conn: Connection, moved: Mapping[Key, Case]) -> None:
-    """Record that clocks have struck; the caller holds the cases' locks."""
-    tenants, ids = [tenant for tenant, _ in moved], [id_ for _, id_ in moved]
-    running = [json.dumps(sorted(case.running)) for case in moved.values()]
-    await conn.execute(ADVANCE, tenants, ids, [case.seq for case in moved.values()], running)
-
-
 NEXT_SEQ = """
 UPDATE cases
 SET seq = seq + 1
@@ -227,11 +226,16 @@ JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_
 ORDER BY tenant_id, case_id
 """
 CASES_FOR_UPDATE = CASES + "FOR UPDATE OF cases\n"
+# Words and reasons are the most of a case, and no clock asks for them.
+PINNED_FOR_UPDATE = CASES_FOR_UPDATE.replace(" sealed, why,", "")
 
 
-async def get_locked(conn: Connection, keys: Iterable[Key]) -> dict[Key, Kept]:
+async def get_locked(conn: Connection, keys: Iterable[Key]) -> dict[Key, Pinned]:
     """Lock and read cases, in key order."""
-    return await _read(conn, CASES_FOR_UPDATE, set(keys))
+    return {
+        (row["tenant_id"], row["case_id"]): Pinned(row["profile_version"], _case(row))
+        for row in await conn.fetch(PINNED_FOR_UPDATE, *_columns(set(keys)))
+    }
 
 
 async def get(
@@ -239,12 +243,15 @@ async def get(
 ) -> Kept | None:
     """Read one case, or nothing."""
     query = CASES_FOR_UPDATE if for_update else CASES
-    return (await _read(conn, query, {(tenant_id, case_id)})).get((tenant_id, case_id))
+    row = await conn.fetchrow(query, [tenant_id], [case_id])
+    if row is None:
+        return None
+    names = ("tenant_id", "number", "profile_version", "front_end", "sealed", "why")
+    return Kept(case=_case(row), **{name: row[name] for name in names})
 
 
-async def _read(conn: Connection, query: str, keys: Collection[Key]) -> dict[Key, Kept]:
-    rows = await conn.fetch(query, [tenant for tenant, _ in keys], [id_ for _, id_ in keys])
-    return {(row["tenant_id"], row["case_id"]): _kept(row) for row in rows}
+def _columns(keys: Collection[Key]) -> tuple[list[str], list[UUID]]:
+    return [tenant for tenant, _ in keys], [id_ for _, id_ in keys]
 
 
 # What a unit owns, and what it has been called to from below and has yet to answer.
@@ -309,8 +316,8 @@ async def joint_queue(
     return [dict(row) for row in found]
 
 
-def _kept(row: Record) -> Kept:
-    case = Case(
+def _case(row: Record) -> Case:
+    return Case(
         case_id=row["case_id"],
         flow=row["flow"],
         category=row["category"],
@@ -333,5 +340,3 @@ def _kept(row: Record) -> Kept:
         first_asked=row["first_asked"],
         call=_open_call(row["open_call"]),
     )
-    names = ("number", "profile_version", "front_end", "sealed", "why")
-    return Kept(tenant_id=row["tenant_id"], case=case, **{name: row[name] for name in names})

@@ -1,12 +1,13 @@
 """What is offered to somebody, and what waits to be signed for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from asyncpg import Record
 
 from services.chassis.postgres import Connection
 from services.routing.domain.values import Owner, Sheet, Transfer
+from services.routing.store.cases import Key
 
 PUT_TRANSFER = """
 INSERT INTO transfer (
@@ -30,13 +31,17 @@ async def put_transfer(conn: Connection, tenant_id: str, case_id: UUID, one: Tra
 MOOT = """
 UPDATE transfer
 SET outcome = 'moot'
-WHERE tenant_id = $1 AND case_id = $2 AND outcome IS NULL
+FROM unnest($1::text[], $2::uuid[]) AS given(tenant_id, case_id)
+WHERE transfer.tenant_id = given.tenant_id
+    AND transfer.case_id = given.case_id
+    AND transfer.outcome IS NULL
 """
 
 
-async def moot(conn: Connection, tenant_id: str, case_id: UUID) -> None:
-    """End the open offer of a case that has gone on otherwise; the caller holds its lock."""
-    await conn.execute(MOOT, tenant_id, case_id)
+async def moot(conn: Connection, keys: Collection[Key]) -> None:
+    """End the open offers of cases that have gone on otherwise; the caller holds their locks."""
+    if keys:
+        await conn.execute(MOOT, [tenant for tenant, _ in keys], [id_ for _, id_ in keys])
 
 
 TRANSFER = """

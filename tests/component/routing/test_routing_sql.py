@@ -256,6 +256,21 @@ async def test_a_quiet_tick_costs_next_to_nothing(filled: Connection) -> None:
     assert rows_read(plan, "timer") == 0
 
 
+@pytest.mark.parametrize("statement", [timers.STILL_OPEN, timers.DECIDE])
+async def test_due_timers_are_found_by_their_key_though_nobody_has_counted_the_rows(
+    statement: str, database: Database
+) -> None:
+    """A burst of cases comes before their statistics do, and a plan is kept from then on."""
+    conn = await asyncpg.connect(await database("routing"))
+    await conn.execute("ALTER TABLE timer SET (autovacuum_enabled = false)")
+    await conn.execute(FILL[0].replace("100000", "5000").replace("n % 1000", "1"))
+    query = f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement}"
+    given = [None] * len((await conn.prepare(query)).get_parameters())
+    plan = list(nodes(json.loads(await conn.fetchval(query, *given))[0]["Plan"]))
+    await conn.close()
+    assert {one for one in indexes(plan) if one.startswith("timer")} == {"timer_pkey"}
+
+
 async def test_a_look_for_clocks_of_an_older_table_costs_next_to_nothing(
     filled: Connection,
 ) -> None:
