@@ -14,9 +14,17 @@ from deploy.local.state import StackState
 
 @dataclass(slots=True)
 class Story:
-    """What was told, and whether it came true."""
+    """What was told, and whether it came true. `pause_s` is how long the eye has for each beat."""
 
+    pause_s: float = 0
     told: list[tuple[bool, str]] = field(default_factory=list)
+
+    async def pause(self) -> None:
+        await asyncio.sleep(self.pause_s)
+
+    def aside(self, zh: str, en: str) -> None:
+        """Say what the story needs to be understood and what cannot fail to come true."""
+        out.print(f"[dim]· {zh}  {en}[/dim]")
 
     def tell(self, true: bool, zh: str, en: str) -> None:
         self.told.append((true, zh))
@@ -70,6 +78,21 @@ class Town:
         given = {**body, "expected_seq": case["seq"]}
         path = f"/v1/cases/{case['case_id']}/steps"
         return await self.post(path, given, role, units=[unit], staff=staff)
+
+    async def texts(self, case: dict[str, Any]) -> list[str]:
+        """Return what phones have shown about a case, oldest first."""
+        named = {"words": case["number"]}
+        async with httpx.AsyncClient(base_url=self.state.url("sandbox"), timeout=10) as client:
+            answer = await client.get("/sandbox/messages", params=named)
+        return [str(one["text"]) for one in answer.json()["messages"]]
+
+    async def first_text(self, case: dict[str, Any]) -> str | None:
+        """Wait until a phone has shown a text about a case; return it."""
+        for _ in range(100):
+            if texts := await self.texts(case):
+                return texts[0]
+            await asyncio.sleep(0.2)
+        return None
 
     @staticmethod
     def _checked(answer: httpx.Response) -> dict[str, Any]:

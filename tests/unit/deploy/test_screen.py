@@ -89,7 +89,7 @@ def test_wrong_usage_is_told_in_chinese_and_in_english(
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert told.startswith(f"{said} · ")
-    assert re.search(r"^用法 · usage：chuishao( [a-z ]+)? --help$", told, re.M)
+    assert re.search(r"^用法 · usage：chuishao( [a-z ]+)? --help$", told, re.MULTILINE)
     assert "nope --help" not in told
     assert "Traceback" not in told
 
