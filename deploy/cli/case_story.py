@@ -11,6 +11,7 @@ from deploy.cli.replay import Replayed
 from deploy.cli.told import Story, Town
 from deploy.local.errors import LocalStackError
 
+TOGETHER = 8  # workers who act at the same moment
 LEFT = 3  # cases that the workers leave for the next time that the story is told
 # The story's steps, from the start of a flow to its end: a profile without them cannot tell it.
 WORK: Sequence[dict[str, Any]] = (
@@ -62,7 +63,11 @@ async def tell_owners(story: Story, town: Town, replayed: Replayed, flow: Flow) 
         f"{len(placed)} found their grid, {len(rest)} without a clear place have an owner too",
     )
     await story.pause()
-    taken = [await _take_on(town, one) for one in untouched(replayed.opened, flow)[:-LEFT]]
+    taken: list[bool] = []
+    theirs = untouched(replayed.opened, flow)[:-LEFT]
+    for start in range(0, len(theirs), TOGETHER):
+        some = theirs[start : start + TOGETHER]
+        taken += await asyncio.gather(*(_take_on(town, one) for one in some))
     if taken:
         story.tell(
             any(taken),

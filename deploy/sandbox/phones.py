@@ -86,6 +86,7 @@ class Page:
             total=messages.count(phone),
             texts=[(message, lamp(message)) for message in shown],
             state=state,
+            ringing=next((message for message in shown if rings(message)), None),
             words=words,
             ago=lambda at: ago(at, now, words),
             can_reply=self._provider.replies.connected,
@@ -133,6 +134,10 @@ def state(message: Message) -> str:
         return "ringing"
     ends = {HEARD: "call_answered", HUNG_UP: "call_hung_up"}
     return ends.get(message.receipt.err_code, "call_missed")
+
+
+def rings(message: Message) -> bool:
+    return message.call and message.receipt is None and message.reached_at is not None
 
 
 router = APIRouter()
