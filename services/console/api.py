@@ -23,7 +23,7 @@ from services.doors.route import JsonRoute
 
 _COOKIE_AGE_S = 365 * 24 * 3600
 _TOWNS_MAX = 500
-_COMPRESS_LEVEL = 5  # a full board in 5 ms; 9 takes three times as long for 3 % less
+_COMPRESS_LEVEL = 5  # a full board of 244 KB becomes 7 KB in 5 ms
 _OUT, _UNKNOWN = 503, 404
 _RETRY = {"Refresh": "5", "Retry-After": "5"}  # the page tries again by itself, without a script
 Text = Annotated[str | None, Query(max_length=16)]
