@@ -1,8 +1,9 @@
 """The first half of the demo: a town's reports find their owners, and one goes to its close."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable, Sequence
+from itertools import cycle
+from typing import Any, TypeVar
 
 import httpx
 
@@ -11,7 +12,10 @@ from deploy.cli.replay import Replayed
 from deploy.cli.told import Story, Town
 from deploy.local.errors import LocalStackError
 
-TOGETHER = 8  # workers who act at the same moment
+T = TypeVar("T")
+
+WORKER, CLERK = "grid_worker", "center_clerk"
+TOGETHER = 8  # who act at the same moment
 LEFT = 3  # cases that the workers leave for the next time that the story is told
 # The story's steps, from the start of a flow to its end: a profile without them cannot tell it.
 WORK: Sequence[dict[str, Any]] = (
@@ -52,8 +56,10 @@ def _leads(flow: Flow, steps: Sequence[str]) -> bool:
     return at in flow.end
 
 
-async def tell_owners(story: Story, town: Town, replayed: Replayed, flow: Flow) -> None:
-    """Tell who has got the reports, and let the workers take theirs on."""
+async def tell_owners(
+    story: Story, town: Town, replayed: Replayed, flow: Flow, profile: Profile
+) -> None:
+    """Tell who has got the reports, and let the workers take them on, all but a few."""
     placed = [one for one in replayed.opened if one["grid"]]
     rest = [one for one in replayed.opened if not one["grid"]]
     grids = len({one["grid"] for one in placed})
@@ -63,35 +69,52 @@ async def tell_owners(story: Story, town: Town, replayed: Replayed, flow: Flow) 
         f"{len(placed)} found their grid, {len(rest)} without a clear place have an owner too",
     )
     await story.pause()
-    taken: list[bool] = []
-    theirs = untouched(replayed.opened, flow)[:-LEFT]
-    for start in range(0, len(theirs), TOGETHER):
-        some = theirs[start : start + TOGETHER]
-        taken += await asyncio.gather(*(_take_on(town, one) for one in some))
+    cases = await _together(_seen(town, one) for one in untouched(replayed.opened, flow)[:-LEFT])
+    theirs = [one for one in cases if one["owner"]["role"] == WORKER]
+    taken = await _together(_take_on(town, one, one["owner"]) for one in theirs)
     if taken:
         story.tell(
-            any(taken),
-            f"网格员接了 {sum(taken)} 件，一人一件，都记了名",
-            f"the workers take {sum(taken)} of them on, each by name",
+            all(one["state"] != flow.start for one in taken),
+            f"网格员接了 {len(taken)} 件，件件有名有姓",
+            f"the workers take on {len(taken)} of them, each by name",
+        )
+    unclear = [one for one in rest if (one["flow"], one["state"]) == (flow.id, flow.start)]
+    if taken and unclear and profile.cases.first_asked.enabled:
+        await story.pause()
+        cases = await _together(_seen(town, one) for one in unclear)
+        asked = zip(cases, cycle(one["owner"] for one in taken), strict=False)
+        found = await _together(_take_on(town, one, owner) for one, owner in asked)
+        story.tell(
+            all(one["state"] != flow.start for one in found),
+            f"地点不清的 {len(found)} 件，问到谁谁负责（首问负责），也都有人接了",
+            f"the {len(found)} without a clear place go to whoever was asked first",
         )
 
 
-async def _take_on(town: Town, one: dict[str, Any]) -> bool:
-    """Let the owner of a case take it on, if that is his to do."""
-    units = [one["grid"]]
-    case = await town.ask("routing", f"/v1/cases/{one['case_id']}", "grid_worker", units=units)
-    where = (case["owner"]["role"], case["owner"]["unit"], case["owner"]["staff"])
-    if where[0] != "grid_worker":
-        return False
-    await town.step(case, WORK[0], *where)
-    return True
+async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do much at once, but not so much that nothing else would be answered."""
+    all_at_once = asyncio.Semaphore(TOGETHER)
+
+    async def bounded(work: Coroutine[Any, Any, T]) -> T:
+        async with all_at_once:
+            return await work
+
+    return await asyncio.gather(*(bounded(work) for work in works))
+
+
+async def _seen(town: Town, one: dict[str, Any]) -> dict[str, Any]:
+    return await town.ask("routing", f"/v1/cases/{one['case_id']}", CLERK, units=["town"])
+
+
+async def _take_on(town: Town, case: dict[str, Any], owner: dict[str, Any]) -> dict[str, Any]:
+    return await town.step(case, WORK[0], owner["role"], owner["unit"], owner["staff"])
 
 
 async def tell_one_case(story: Story, town: Town, replayed: Replayed, flow: Flow) -> None:
     """Follow one case from the worker's phone to its close."""
     chosen = choose(replayed.opened, flow)
     path = f"/v1/cases/{chosen['case_id']}"
-    case = await town.ask("routing", path, "grid_worker", units=[chosen["grid"]])
+    case = await town.ask("routing", path, WORKER, units=[chosen["grid"]])
     owner = case["owner"]
     where = (owner["role"], owner["unit"], owner["staff"])
     phone = await town.first_text(case)
@@ -105,7 +128,7 @@ async def tell_one_case(story: Story, town: Town, replayed: Replayed, flow: Flow
         case = await town.step(case, body, *where)
     story.tell(case["state"] == "resolved", "首问、化解、办结，各走一步", "accepted and settled")
     await story.pause()
-    case = await town.step(case, VISIT, "center_clerk", "town", "demo-clerk")
+    case = await town.step(case, VISIT, CLERK, "town", "demo-clerk")
     story.tell(case["state"] == "closed", "中心回访，群众满意，结案", "visited and closed")
     await _tell_tracking(story, town, replayed.codes[chosen["case_id"]])
 

@@ -59,7 +59,7 @@ async def tell(running: Running, state: StackState, profile: Profile, *, fast: b
         f"居民和网格员上报 {len(given)} 件，全部收下",
         f"{len(given)} reports came in, all accepted",
     )
-    await tell_owners(story, town, replayed, flow)
+    await tell_owners(story, town, replayed, flow, profile)
     await story.pause()
     await tell_one_case(story, town, replayed, flow)
     await story.pause()

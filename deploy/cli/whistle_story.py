@@ -121,8 +121,9 @@ async def _tell_ladder(
             await story.pause()
         passed = within + at - gone
         story.aside(
-            f"镇上的钟往前拨{_span(passed)[0]}（沙箱手机上仍是真实时间）",
-            f"the town's clock goes forward by {_span(passed)[1]}; the phones keep the real time",
+            f"镇上的钟往前拨{_span(passed)[0]}{'' if at else '（沙箱手机上仍是真实时间）'}",
+            f"the town's clock goes forward by {_span(passed)[1]}"
+            + ("" if at else "; the phones keep the real time"),
         )
         texts = await town.texts(case)
         await advance_quietly(town.state, town.tenant, passed)
@@ -130,11 +131,12 @@ async def _tell_ladder(
         climbed += done
         said = [RUNGS[do] for do in done]
         zh, en = (f"过了{_span(at)[0]}还没来", f"is {_span(at)[1]} late") if at else ON_TIME
+        alone = ("", "") if at else ("；别的部门不受牵连", "; nobody else is touched")
         story.tell(
             await _slot(town, case["case_id"], late.id) == "missed"
             and await _rungs(town, case["case_id"], late.id) == climbed,
-            f"{late.zh}{zh}：{'，'.join(one for one, _ in said)}；别的部门不受牵连",
-            f"{_en(late)} {en}: {', '.join(one for _, one in said)}; nobody else is touched",
+            f"{late.zh}{zh}：{'，'.join(one for one, _ in said)}{alone[0]}",
+            f"{_en(late)} {en}: {', '.join(one for _, one in said)}{alone[1]}",
         )
         for text in (await town.texts(case))[len(texts) :]:
             story.aside(f"手机上：{text}", "on a phone")
