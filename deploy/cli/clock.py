@@ -83,6 +83,13 @@ async def move(
     return seconds
 
 
+async def advance_quietly(state: StackState, tenant: str, seconds: float) -> None:
+    """Move one town's clock on and wait for rest, without a word."""
+    await ask_clock(state, tenant, {"advance_s": seconds})
+    async with Watch(state) as watch:
+        await watch.until_quiet(QUIET_TIMEOUT_S, tenant)
+
+
 def _tenants(state: StackState, tenant: str | None) -> list[str]:
     return [state.tenant(tenant)] if tenant else state.tenants
 

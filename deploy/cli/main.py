@@ -1,11 +1,15 @@
 """The command `chuishao`: start it, show it, look after it."""
 
+import sys
+
 import typer
+from typer.exceptions import TyperException
 
 from deploy.cli import calendar, clock, operate
 from deploy.cli.bench import bench
 from deploy.cli.demo import demo
 from deploy.cli.replay import replay
+from deploy.cli.screen import err, misused
 from deploy.cli.up import up
 
 app = typer.Typer(
@@ -27,4 +31,9 @@ app.command()(bench)
 
 
 def main() -> None:
-    app()
+    try:
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        err.print(misused(error.format_message(), sys.argv[1:]), markup=False)
+        sys.exit(error.exit_code)
+    sys.exit(code)

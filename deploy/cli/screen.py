@@ -1,9 +1,11 @@
 """How the command speaks: Chinese first, English beside it, nothing louder than needed."""
 
 import asyncio
+import itertools
 import os
+import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -43,6 +45,30 @@ DataDir = Annotated[
     ),
 ]
 Tenant = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="镇 · which tenant")]
+
+
+# What the parser says of wrong usage, and how it is said here first.
+MISUSES = (
+    (r"No such option: (\S+)", "没有这个选项：{}"),
+    (r"No such command '(.*)'", "没有这个命令：{}"),
+    (r"Option '(.+)' requires", "选项 {} 后面要写值"),
+    (r"Option '(.+)' does not take a value", "选项 {} 后面不写值"),
+    (r"Missing (?:argument|parameter) '(.+)'", "还缺参数：{}"),
+    (r"Missing option '(.+)'", "还缺选项：{}"),
+    (r"Invalid value for '(.+?)'", "{} 的值不对"),
+    (r"Got unexpected extra argument.* \((.+)\)", "多了参数：{}"),
+)
+
+
+def misused(said: str, given: Sequence[str]) -> str:
+    """Say what is wrong with how a command was called, and where its usage stands."""
+    if said.startswith("Usage: "):
+        return said  # the usage itself, where nothing at all was asked for
+    found = ((re.match(pattern, said), zh) for pattern, zh in MISUSES)
+    zh = next((zh.format(match[1]) for match, zh in found if match), "命令用得不对")
+    named = itertools.takewhile(lambda word: word.isalpha() and word not in zh, given[:2])
+    words = " ".join(["chuishao", *named])
+    return f"{zh} · {said}\n用法 · usage：{words} --help"
 
 
 def in_ci() -> bool:

@@ -1,26 +1,30 @@
-"""Whose telephone it is: unit, role and name of the staff. For the sandbox's page alone."""
+"""Whose telephone it is, for the sandbox's page alone: where, in which role, and who."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
 from deploy.local.registered import CURRENT, PROFILE
 from deploy.sandbox.settings import NAME_LENGTH_MAX
+from deploy.seed.numbers import phone_beginnings
 from deploy.seed.town import Entry
 from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 
 Labels = Mapping[str, str]  # by telephone
 Body = Mapping[str, Any]
+Places = dict[tuple[str, str], str]  # names of units and departments, by kind and id
 
 
 def labels_of_entries(entries: Sequence[Entry]) -> Labels:
     """Label the telephones of a town that was just made up."""
     profile = next(entry.body["body"] for entry in entries if entry.kind == "profile")
-    units = {entry.record_id: entry.body["zh"] for entry in entries if entry.kind == "unit"}
-    return _labels(profile, units, (entry.body for entry in entries if entry.kind == "staff"))
+    named = ("unit", "department")
+    places: Places = {(e.kind, e.record_id): e.body["zh"] for e in entries if e.kind in named}
+    return _labels(profile, places, (entry.body for entry in entries if entry.kind == "staff"))
 
 
 async def labels_of_registry(ledger_dsn: str, tenant: str, keys: KeyRing) -> Labels:
@@ -28,21 +32,29 @@ async def labels_of_registry(ledger_dsn: str, tenant: str, keys: KeyRing) -> Lab
     conn = await asyncpg.connect(ledger_dsn)
     try:
         profile = json.loads(await conn.fetchval(PROFILE, tenant))
-        rows = await conn.fetch(CURRENT, tenant, ["staff", "unit"])
+        rows = await conn.fetch(CURRENT, tenant, ["staff", "unit", "department"])
     finally:
         await conn.close()
-    units: dict[str, str] = {}
+    places: Places = {}
     staff: list[Body] = []
     for row in rows:
         body = json.loads(row["body"] or "{}")
-        if row["kind"] == "unit" and body:
-            units[row["record_id"]] = body["zh"]
+        if row["kind"] != "staff" and body:
+            places[row["kind"], row["record_id"]] = body["zh"]
         elif body.get("sealed"):
             staff.append({**body, **_opened(keys, tenant, row["record_id"], body["sealed"])})
-    return _labels(profile, units, staff)
+    return _labels(profile, places, staff)
 
 
-def together(towns: Mapping[str, Labels]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Phonebook:
+    """The phones of one stack: their labels by number, and how each town's numbers begin."""
+
+    labels: dict[str, str]
+    beginnings: dict[str, tuple[str, ...]]
+
+
+def together(towns: Mapping[str, Labels]) -> Phonebook:
     """Put the labels (by tenant) of one stack's towns together; each says whose it is.
 
     Towns recorded by earlier versions may share a number: its label then names every owner.
@@ -51,15 +63,22 @@ def together(towns: Mapping[str, Labels]) -> dict[str, str]:
     for tenant, labels in towns.items():
         for phone, label in labels.items():
             owners[phone].append(f"{tenant} {label}" if len(towns) > 1 else label)
-    return {phone: " / ".join(named)[:NAME_LENGTH_MAX] for phone, named in owners.items()}
+    labels = {phone: " / ".join(named)[:NAME_LENGTH_MAX] for phone, named in owners.items()}
+    return Phonebook(labels, {tenant: _beginnings(tenant, own) for tenant, own in towns.items()})
 
 
-def _labels(profile: Body, units: Mapping[str, str], staff: Iterable[Body]) -> Labels:
+def _beginnings(tenant: str, phones: Iterable[str]) -> tuple[str, ...]:
+    """Return the beginnings of a made-up town's block, and whole numbers that lie elsewhere."""
+    block = phone_beginnings(tenant)
+    return (*block, *(phone for phone in phones if not phone.startswith(block)))
+
+
+def _labels(profile: Body, places: Places, staff: Iterable[Body]) -> Labels:
     roles = {role["id"]: role["zh"] for role in profile["roles"]}
     return {
         body["phone"]: " ".join(
             (
-                units.get(post["unit"], post["unit"]),
+                _place(body, post["unit"], places),
                 roles.get(post["role"], post["role"]),
                 body.get("name", ""),
             )
@@ -68,6 +87,13 @@ def _labels(profile: Body, units: Mapping[str, str], staff: Iterable[Body]) -> L
         if body.get("phone")
         for post in body["posts"][:1]
     }
+
+
+def _place(body: Body, unit: str, places: Places) -> str:
+    """Say a department's people by their department: they all sit in one town hall."""
+    department = body.get("department")
+    where = ("department", department) if department else ("unit", unit)
+    return places.get(where, where[1])
 
 
 def _opened(keys: KeyRing, tenant: str, subject: str, sealed: Body) -> Mapping[str, str]:

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Mapping
 
 from deploy.local.layout import GATEWAY_KEY_ID, SHOW_NUMBER, SIGN_NAME, Layout
 from deploy.local.migrate import ROOT
+from deploy.local.phones import Phonebook
 from deploy.local.process import Command
 from deploy.local.secrets import Secrets
 
@@ -13,12 +13,12 @@ TEMPLATES = ROOT / "services" / "notify" / "templates.json"
 CALL_TEMPLATES = TEMPLATES.with_name("call_templates.json")
 
 
-def sandbox_command(layout: Layout, secrets: Secrets, phones: Mapping[str, str]) -> Command:
-    """Write the gateway's configuration and return how it is run; `phones` are its labels."""
+def sandbox_command(layout: Layout, secrets: Secrets, phones: Phonebook) -> Command:
+    """Write the gateway's configuration and return how it is run."""
     place = layout.data_dir / "sandbox"
     place.mkdir(parents=True, exist_ok=True)
     names = place / "phones.json"
-    names.write_text(json.dumps(phones, ensure_ascii=False))
+    names.write_text(json.dumps(phones.labels, ensure_ascii=False))
     token = secrets.receipts_token_file.read_text()
     config = {
         "port": layout.port("sandbox"),
@@ -35,7 +35,10 @@ def sandbox_command(layout: Layout, secrets: Secrets, phones: Mapping[str, str])
             "delay_s": 0.5,
         },
         "replies": {"callback_url": f"{layout.url('notify')}/v1/replies/aliyun?token={token}"},
-        "page": {"frame_ancestors": ["'self'", layout.url("console")]},
+        "page": {
+            "frame_ancestors": ["'self'", layout.url("console")],
+            "groups": phones.beginnings,
+        },
     }
     path = place / "config.json"
     path.touch(mode=0o600)

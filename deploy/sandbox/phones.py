@@ -35,6 +35,7 @@ COOKIE_AGE_S = 365 * 24 * 3600
 BURST_PAUSE_S = 0.2
 
 Size = Literal["normal", "large"]
+Group = Annotated[str | None, Query(max_length=128)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Look:
     lang: Language
     size: Size
     embed: bool
+    group: str | None = None
 
 
 class Page:
@@ -59,13 +61,13 @@ class Page:
         self._card = JINJA.get_template("card.html")
 
     def whole(self, look: Look, endpoint: str) -> str:
-        messages, limit = self._provider.messages, self._provider.settings.page.phones_max
-        phones = messages.phones()[:limit]
+        limit = self._provider.settings.page.phones_max
+        phones = self._phones(look.group)[:limit]
         return self._page.render(
             look=look,
             words=WORDS[look.lang],
             cards=[self.card(phone, look.lang) for phone in phones],
-            counts=self.counts(look.lang),
+            counts=self.counts(look.lang, look.group),
             position=self.position(),
             endpoint=endpoint,
             phones_max=limit,
@@ -84,6 +86,7 @@ class Page:
             total=messages.count(phone),
             texts=[(message, lamp(message)) for message in shown],
             state=state,
+            ringing=next((message for message in shown if rings(message)), None),
             words=words,
             ago=lambda at: ago(at, now, words),
             can_reply=self._provider.replies.connected,
@@ -97,11 +100,19 @@ class Page:
         phones = self._provider.messages.phones()
         return next((phone for phone in phones if self.card_id(phone) == card_id), None)
 
-    def counts(self, lang: Language) -> str:
+    def counts(self, lang: Language, group: str | None = None) -> str:
         messages, limit = self._provider.messages, self._provider.settings.page.phones_max
-        phones = len(messages.phones())
-        sentence = WORDS[lang]["counts"].format(phones=phones, messages=len(messages))
-        return sentence + (WORDS[lang]["capped"].format(cards=limit) if phones > limit else "")
+        phones = self._phones(group)
+        texts = sum(messages.count(phone) for phone in phones)
+        sentence = WORDS[lang]["counts"].format(phones=len(phones), messages=texts)
+        return sentence + (WORDS[lang]["capped"].format(cards=limit) if len(phones) > limit else "")
+
+    def belongs(self, phone: str, group: str | None) -> bool:
+        """Whether a phone is of a group; a group that nobody set up is everybody."""
+        return phone.startswith(self._provider.settings.page.groups.get(group or "", ("",)))
+
+    def _phones(self, group: str | None) -> list[str]:
+        return [phone for phone in self._provider.messages.phones() if self.belongs(phone, group)]
 
     def position(self) -> str:
         """Where a reader stands: which life of this process, and its clearings and changes."""
@@ -125,6 +136,10 @@ def state(message: Message) -> str:
     return ends.get(message.receipt.err_code, "call_missed")
 
 
+def rings(message: Message) -> bool:
+    return message.call and message.receipt is None and message.reached_at is not None
+
+
 router = APIRouter()
 
 
@@ -135,12 +150,14 @@ async def show(
     lang: Language | None = None,
     size: Size | None = None,
     embed: Annotated[bool, Query()] = False,
+    group: Group = None,
 ) -> Response:
     """Chinese unless asked otherwise; what was asked is remembered."""
     look = Look(
         lang=lang or ("en" if request.cookies.get("sandbox_lang") == "en" else "zh"),
         size=size or ("large" if request.cookies.get("sandbox_size") == "large" else "normal"),
         embed=embed,
+        group=group,
     )
     endpoint = str(request.base_url).rstrip("/")
     html = page_of(request).whole(look, endpoint)
@@ -176,13 +193,14 @@ async def stream(
     request: Request,
     provider: TheProvider,
     lang: Language = "zh",
+    group: Group = None,
     since: Annotated[str, Query(max_length=64)] = "",
     last_event_id: Annotated[str, Header(max_length=64)] = "",
 ) -> Response:
     page = page_of(request)
     if len(page.streams) >= provider.settings.page.streams_max:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many open pages")
-    events = follow(provider, page, lang, last_event_id or since)
+    events = follow(provider, page, lang, last_event_id or since, group)
     return StreamingResponse(
         occupy(page.streams, events),
         media_type="text/event-stream",
@@ -219,7 +237,7 @@ async def occupy(streams: set[object], events: AsyncIterator[bytes]) -> AsyncIte
 
 
 async def follow(
-    provider: Provider, page: Page, lang: Language, position: str
+    provider: Provider, page: Page, lang: Language, position: str, group: str | None
 ) -> AsyncIterator[bytes]:
     """Cards as they change; a heartbeat when nothing does; `reset` when the page is of no use."""
     messages = provider.messages
@@ -237,8 +255,8 @@ async def follow(
         changed = messages.changed_since(seen)[-provider.settings.page.phones_max :]
         seen = messages.changes
         news = {
-            "cards": [page.card(phone, lang) for phone in changed],
-            "counts": page.counts(lang),
+            "cards": [page.card(phone, lang) for phone in changed if page.belongs(phone, group)],
+            "counts": page.counts(lang, group),
         }
         yield format_sse_event(event="news", data_str=json.dumps(news), id=page.position())
         if changed:

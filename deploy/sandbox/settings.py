@@ -25,6 +25,7 @@ NAME_LENGTH_MAX = 60
 Text = Annotated[str, Field(min_length=1, max_length=TEXT_LENGTH_MAX)]
 SignName = Annotated[str, Field(min_length=2, max_length=12, pattern=r"^[^\s【】]+$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Beginning = Annotated[str, Field(pattern=r"^[0-9]{1,11}$")]
 Seconds = Annotated[float, Field(gt=0, le=3_600)]
 
 
@@ -97,12 +98,16 @@ class ReplySettings(Part):
 
 
 class PageSettings(Part):
-    """What one look at the page may cost."""
+    """What one look at the page may cost, and who may be looked at apart from the others.
+
+    A group's phones are those whose number begins with one of these.
+    """
 
     phones_max: Annotated[int, Field(ge=1, le=2_000)] = 200
     texts_per_phone_max: Annotated[int, Field(ge=1, le=100)] = 10
     streams_max: Annotated[int, Field(ge=1, le=1_000)] = 64
     heartbeat_s: Seconds = 3.0
+    groups: dict[str, tuple[Beginning, ...]] = {}
     frame_ancestors: tuple[Annotated[str, Field(pattern=r"^[^\s;,]+$")], ...] = ("'self'",)
 
 

@@ -59,6 +59,12 @@ def phone_block(tenant_id: str) -> int:
     return crc32(tenant_id.encode()) % _BLOCKS
 
 
+def phone_beginnings(tenant_id: str) -> tuple[str, ...]:
+    """Return how the mobile numbers of a tenant's block begin, and no others."""
+    first = phone_block(tenant_id) * _BLOCK
+    return tuple(f"160{(first + n) // 100_000:03d}" for n in range(0, _BLOCK, 100_000))
+
+
 @dataclass(frozen=True, slots=True)
 class Holders:
     """Those who share a part of each block: its first number, and how many there are."""

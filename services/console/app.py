@@ -2,17 +2,15 @@
 
 import asyncio
 
-from fastapi.staticfiles import StaticFiles
-
 from contracts.topics import LEDGER_REGISTRY, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
 from services.chassis.http import Work, make_app, serve
 from services.chassis.postgres import open_pool
-from services.console.api import Hall, make_router
+from services.console.api import Hall, add_pages
 from services.console.handlers import BoardFacts, parse
 from services.console.hearing import Hearing
 from services.console.live import Boards
-from services.console.render import STATIC, Pages
+from services.console.render import Pages
 from services.console.settings import ConsoleSettings
 from services.console.stream import Streams
 from services.console.towns import Towns
@@ -63,8 +61,7 @@ async def main() -> None:
         app = make_app("Chuishao console", {"work": work.check, "board": seen})
         pages = Pages(settings)
         streams = Streams(boards, pages, hearing, settings.beat_s)
-        app.include_router(make_router(Hall(settings, pool, towns, boards, pages, streams)))
-        app.mount("/static", StaticFiles(directory=STATIC))
+        add_pages(app, Hall(settings, pool, towns, boards, pages, streams))
         await serve(settings, app, work, run)
 
 

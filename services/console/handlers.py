@@ -45,7 +45,7 @@ from services.chassis.batch import Heard
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
 from services.console import hands
-from services.console.domain.acts import Act, ActKey, ActKind, joined
+from services.console.domain.acts import Act, ActKey, joined
 from services.console.domain.board import (
     CLASS_CLOCK,
     FIRST_ACTION_CLOCK,
@@ -59,6 +59,7 @@ from services.console.domain.board import (
 )
 from services.console.domain.slots import Slot, SlotKey
 from services.console.store import projection
+from services.console.told import act_of
 from services.console.towns import Towns
 
 # The kinds that the board shows; all others are none of its business.
@@ -97,37 +98,6 @@ SHOWN: Mapping[str, type[Fact]] = {
     "whistle.unanswered.v1": WhistleUnansweredV1,
     "case.consulted.v1": CaseConsultedV1,
 }
-TOLD: Mapping[type[Fact], ActKind] = {
-    CaseOpenedV1: "opened",
-    CaseAssignedV1: "assigned",
-    CaseCalledV1: "called",
-    CaseHandedOverV1: "handed_over",
-    CaseAcceptedV1: "accepted",
-    CaseStepTakenV1: "step",
-    CaseDeadlineWarnedV1: "warned",
-    CaseDeadlineMissedV1: "missed",
-    CaseResolvedV1: "resolved",
-    CaseReturnVisitedV1: "visited",
-    CaseClosedV1: "step",
-    CaseReopenedV1: "reopened",
-    CaseFollowUpKeptV1: "followed_up",
-    WhistleBlownV1: "blown",
-    WhistleReportedInV1: "reported_in",
-    WhistleArrivedV1: "arrived",
-    WhistleRefusedV1: "refused",
-    WhistleWarnedV1: "due_soon",
-    WhistleMissedV1: "not_come",
-    WhistleCorrectedV1: "corrected",
-    WhistleReleasedV1: "released",
-    WhistleWithdrawnV1: "withdrawn",
-    WhistleCalledUpwardV1: "called_upward",
-    WhistleRuledV1: "ruled",
-    WhistleStageMissedV1: "not_there",
-    WhistleAnsweredV1: "answered",
-    WhistleUnansweredV1: "unanswered",
-    CaseConsultedV1: "consulted",
-    CaseEscalatedV1: "escalated",
-}
 ACTS_KEPT = 100  # of each tenant
 
 
@@ -158,7 +128,7 @@ class BoardFacts:
             if after is None:
                 continue  # its opening is older than what the topic keeps
             cases[key], last[key], seqs[key] = after, event, event.seq
-            act = _act(event, before)
+            act = act_of(event, before)
             if act is not None:
                 acts[act.key] = joined(acts.get(act.key), act)
         changed = [
@@ -277,29 +247,3 @@ def _turned(known: Mapping[Key, BoardCase], changed: Iterable[BoardCase]) -> lis
         before = known[key].slots if key in known else {}
         turned += [(key, slot) for at, slot in case.slots.items() if before.get(at) != slot]
     return turned
-
-
-def _act(event: Event, before: BoardCase | None) -> Act | None:
-    """Return what is told of a fact, if anything."""
-    kind = TOLD.get(type(event.data))
-    if kind is None:
-        return None
-    by = getattr(event.data, "by", None)
-    who = (by.unit, by.role) if by else (None, None)
-    act = Act(event.tenant_id, event.subject_id, event.occurred_at, kind, None, *who)
-    match event.data:
-        case CaseAssignedV1(owner=owner) if before and before.owner_unit == owner.unit:
-            return None  # the opening or the step has told it
-        case CaseOpenedV1(owner=owner) | CaseAssignedV1(owner=owner):
-            act = replace(act, to_unit=owner.unit, to_role=owner.role)
-        case CaseStepTakenV1(step=step, owner=owner):
-            act = replace(act, step=step)
-            if before is None or before.owner_unit != owner.unit:
-                act = replace(act, to_unit=owner.unit, to_role=owner.role)
-        case CaseReturnVisitedV1(satisfied=satisfied):
-            act = replace(act, satisfied=satisfied)
-        case CaseClosedV1(state=state):
-            act = replace(act, ended=state)
-        case _:
-            return hands.told(act, event.data)
-    return act

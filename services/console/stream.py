@@ -60,7 +60,10 @@ class Streams:
 
     def _message(self, found: Snapshot, shown: Snapshot | None, language: Language) -> bytes:
         fact_ms = round(found.fact_at.timestamp() * 1000) if found.fact_at else "null"
-        moment = f'"now":{found.now_ms},"heard":{self.heard_ms(found)},"fact":{fact_ms}'
+        ahead = "true" if found.offset else "false"
+        moment = (
+            f'"now":{found.now_ms},"heard":{self.heard_ms(found)},"fact":{fact_ms},"demo":{ahead}'
+        )
         if shown is found:
             return f"event: beat\ndata: {{{moment}}}\n\n".encode()
         news = self.pages.news(found, shown, language)

@@ -6,32 +6,37 @@ arrive: sent again with the same key it is the same case.
 
 import asyncio
 import math
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from typing import NoReturn, TypeVar
+from datetime import UTC, datetime
+from typing import NoReturn
 from uuid import UUID
 
 import structlog
 from aiokafka.errors import KafkaError
 from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker
-from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from contracts.events import Event, case_id, effect_id
 from contracts.facts import CaseReportedV1, Location, Sealed
-from contracts.registry import FrontEnd
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
-from services.chassis.http import Problem, read_json
+from services.chassis.http import Problem
 from services.chassis.metrics import count
 from services.chassis.seal import CannotOpen, KeyRing
-from services.doors.faults import invalid
+from services.intake.checks import (
+    check_kind,
+    check_when,
+    idempotency_key,
+    lapsed,
+    not_ready,
+    traceparent,
+    validated,
+)
 from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
 from services.intake.registry import Granted, Registry, TownKnown
@@ -40,13 +45,7 @@ from services.intake.settings import IntakeSettings
 
 log = structlog.get_logger()
 
-M = TypeVar("M", bound=BaseModel)
 Handle = Callable[[Request], Awaitable[Response]]
-
-_OCCURRED_MIN = datetime(2000, 1, 1, tzinfo=UTC)
-_AHEAD_MAX = timedelta(days=1)  # devices' clocks are wrong, but not by more
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
-_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Acceptor:
@@ -91,15 +90,15 @@ class Acceptor:
         key = idempotency_key(request)
         report = validated(Report, await self.body(request))
         tenant_id, source, town = self.town(report.tenant, granted)
-        _check_kind(report, town, granted[tenant_id][1])
-        _check_when(report, town, datetime.now(UTC))
+        check_kind(report, town, granted[tenant_id][1])
+        check_when(report, town, datetime.now(UTC))
         reported_id = case_id(tenant_id, source, key)
         try:
             tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
             event = self._event(reported_id, tenant_id, source, report, town, request)
         except (CannotOpen, OSError) as error:  # the key file has yet to come, or to be mended
             log.error("report_not_sealed", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - the kind says it all
-            raise _not_ready() from error
+            raise not_ready() from error
         at = await self.publish(event)
         crash_point("after_ack")
         count("chuishao_accepted_total")
@@ -121,9 +120,9 @@ class Acceptor:
             zh, en = "接入密钥无效。", "Unknown API key: send it in the X-Api-Key header."
             raise Problem(401, "api_key_unknown", zh, en)
         now = datetime.now(UTC)
-        valid = {tenant: one for tenant, one in granted.items() if not _lapsed(one[1], now)}
+        valid = {tenant: one for tenant, one in granted.items() if not lapsed(one[1], now)}
         if not valid:
-            raise _lapsed(next(iter(granted.values()))[1], now) or AssertionError
+            raise lapsed(next(iter(granted.values()))[1], now) or AssertionError
         front_end = next(iter(valid.values()))[1]
         self._buckets[digest], wait_s = take(
             self._buckets.get(digest), time.monotonic(), front_end.quota_per_s, front_end.burst
@@ -243,83 +242,6 @@ def _not_confirmed() -> Problem:
     return Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"})
 
 
-def _lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
-    if front_end.revoked_at is not None and front_end.revoked_at <= now:
-        return Problem(401, "api_key_revoked", "接入密钥已被撤销。", "This API key is revoked.")
-    if front_end.expires_at is not None and front_end.expires_at <= now:
-        zh, en = "接入密钥已过期，请换新密钥。", "This API key has expired: ask for a new one."
-        return Problem(401, "api_key_expired", zh, en)
-    return None
-
-
 def _too_large(limit: int) -> NoReturn:
     zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
     raise Problem(413, "body_too_large", zh, en)
-
-
-def idempotency_key(request: Request) -> str:
-    key = request.headers.get("idempotency-key", "")
-    if not key:
-        zh = "缺少 Idempotency-Key：每件事给一个自己的编号，重发时用同一个。"
-        en = "Missing Idempotency-Key: give each request an id of its own, the same when resent."
-        raise Problem(400, "idempotency_key_missing", zh, en, field="Idempotency-Key")
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        zh = "Idempotency-Key 应为 1–128 个可见 ASCII 字符。"
-        en = "Idempotency-Key: expected 1 to 128 visible ASCII characters."
-        raise Problem(400, "idempotency_key_invalid", zh, en, field="Idempotency-Key")
-    return key
-
-
-def traceparent(request: Request) -> str:
-    """Return the trace that the request belongs to; one that is malformed is none."""
-    given = request.headers.get("traceparent", "")
-    return given if _TRACEPARENT.fullmatch(given) else ""
-
-
-def validated(model: type[M], body: bytes) -> M:
-    try:
-        return model.model_validate(read_json(body))
-    except ValidationError as error:
-        raise invalid(error.errors(include_url=False, include_input=False)) from error
-
-
-def _not_ready() -> Problem:
-    zh = "这个镇还没有就绪，请稍后用同一幂等键重发。"
-    en = "This town is not ready yet: send again later with the same key."
-    return Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
-
-
-def _check_when(report: Report, town: TownKnown, now: datetime) -> None:
-    """Refuse a time that no device can have meant. By our clock, as no broker has been asked yet.
-
-    Where the town's clock is a virtual one, the later of both counts.
-    """
-    last = max(now, town.offsets.tenant_time(now)) + _AHEAD_MAX
-    if report.occurred_at is not None and not _OCCURRED_MIN <= report.occurred_at <= last:
-        zh = f"occurred_at 应在 {_OCCURRED_MIN.year} 年以后、现在之后一天以内，请核对设备的时钟。"
-        en = f"occurred_at: expected {_OCCURRED_MIN.year} or later, and at most a day from now."
-        raise Problem(422, "occurred_at_unlikely", zh, en, field="occurred_at")
-
-
-def _check_kind(report: Report, town: TownKnown, front_end: FrontEnd) -> None:
-    """Refuse what the town's profile does not know, naming what it does."""
-    profile = town.profile
-    if profile is None or not town.units:  # nobody could be found to answer for it
-        raise _not_ready()
-    asked = (
-        ("category", report.category, profile.categories_by_id),
-        ("severity", report.severity, profile.severities_by_id),
-        ("class", report.case_class, profile.classes_by_id),
-    )
-    for name, value, known in asked:
-        if value is not None and value not in known:
-            names = ", ".join(known)
-            zh, en = f"{name} 应为：{names}。", f"{name}: expected one of {names}."
-            raise Problem(422, f"{name}_unknown", zh, en, field=name, expected=list(known))
-    if front_end.categories and (report.category or "") not in front_end.categories:
-        names = ", ".join(front_end.categories)
-        zh, en = f"这个密钥只能上报：{names}。", f"This key may only report: {names}."
-        raise Problem(403, "category_not_granted", zh, en, field="category")
-    if report.reporter.anonymous and not profile.cases.anonymous:
-        zh, en = "这个镇不收匿名上报。", "This town takes no anonymous reports."
-        raise Problem(422, "anonymous_not_taken", zh, en, field="reporter.anonymous")

@@ -13,9 +13,10 @@ from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
 from services.routing import handing, pull, stages, stream, whistles
-from services.routing.api import Door, make_router
+from services.routing.api import make_router
 from services.routing.auditor import Auditor
 from services.routing.clockwork import Clockwork
+from services.routing.door import Door
 from services.routing.handlers import (
     IntakeEvents,
     on_registry,

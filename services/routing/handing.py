@@ -16,12 +16,13 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.doors.route import json_route
-from services.routing import views
-from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
+from services.routing import refusals, views
 from services.routing.domain import calls, handover, transfers
 from services.routing.domain.town import Setting
 from services.routing.domain.transfers import Offer
 from services.routing.domain.values import Decision, Refused, Transfer
+from services.routing.door import Authorization, Door, actor_of, handed_in
+from services.routing.given import plain_text
 from services.routing.record import Announced, numbered, record_act
 from services.routing.store import handing
 from services.routing.store.cases import Kept
@@ -194,7 +195,7 @@ async def _act(door: Door, who: Identity, case_id: UUID, act: Act) -> views.Case
             at = await handed_in(conn, door.towns, who.tenant_id, arrived)
             decision = await act(conn, (kept, setting, at))
             if isinstance(decision, Refused):
-                raise views.refusal(decision, kept)
+                raise refusals.refusal(decision, kept)
             cause = effect_id(case_id, f"act/{kept.case.seq}")
             facts = numbered(decision, kept.number)
             place = (who.tenant_id, case_id, cause, at)

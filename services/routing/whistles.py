@@ -17,12 +17,13 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.doors.route import json_route
-from services.routing import views
-from services.routing.api import Authorization, Door, actor_of, handed_in, plain_text
+from services.routing import refusals, views
 from services.routing.domain import whistle
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Owner, Refused, UpwardCall
 from services.routing.domain.whistle import Call, Settled, Slot
+from services.routing.door import Authorization, Door, actor_of, handed_in
+from services.routing.given import plain_text
 from services.routing.record import Announced, record_settled
 from services.routing.store import slots, upward
 from services.routing.store.cases import Kept
@@ -105,7 +106,7 @@ class Called:
         for slot in self.slots:
             if (slot.whistle_id, slot.department) == (whistle_id, department):
                 return slot
-        raise views.refusal(Refused("not_called", (department,)), self.kept)
+        raise refusals.refusal(Refused("not_called", (department,)), self.kept)
 
 
 Act = Callable[[Called], Settled | Refused]
@@ -208,11 +209,11 @@ def _mine(called: Called, whistle_id: UUID, department: str, who: Identity) -> t
         Problem: 403, it is another department's, or the role may not report in.
     """
     if who.department != department:
-        raise views.refusal(Refused("department_not_yours", (department,)), called.kept)
+        raise refusals.refusal(Refused("department_not_yours", (department,)), called.kept)
     reporters = called.setting.rules.whistle.reporters
     role = next((one for one in reporters if one in who.roles), None)
     if role is None:
-        raise views.refusal(Refused("role_not_allowed", reporters), called.kept)
+        raise refusals.refusal(Refused("role_not_allowed", reporters), called.kept)
     return called.slot(whistle_id, department), Owner(department, role, who.staff)
 
 
@@ -247,7 +248,7 @@ async def act(
             called = Called(kept, setting, *await _called(conn, who.tenant_id, case_id), at)
             settled = decide(called)
             if isinstance(settled, Refused):
-                raise views.refusal(settled, kept)
+                raise refusals.refusal(settled, kept)
             if settled.facts:
                 cause = effect_id(case_id, f"act/{kept.case.seq}")
                 place = (who.tenant_id, case_id, cause, at)

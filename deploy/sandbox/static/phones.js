@@ -65,7 +65,7 @@ async function reply(event) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ content }),
   }).catch(() => null);
-  said.textContent = answer?.ok ? form.dataset.sent : form.dataset.failed;
+  said.textContent = (answer?.ok ? form.dataset.sent : form.dataset.failed).replace("{text}", content);
   if (answer?.ok) form.reset();
 }
 

@@ -146,7 +146,8 @@ def _left(deadline: str, state: str, states_of_step: Mapping[str, Collection[str
 class BoardRow:
     """An open case as one line of the board shows it, with the clock that strikes first.
 
-    `slots` are the departments called to it, `awaited_since` tells for how long one has not come.
+    `slots` are the departments called to it, `awaited_since` tells for how long one has not come,
+    `joined` whether one has.
     """
 
     case_id: UUID
@@ -169,6 +170,7 @@ class BoardRow:
     soon_at: datetime | None = None
     provisional: bool = False
     awaited_since: datetime | None = None
+    joined: bool = False
     slots: tuple[Slot, ...] = ()
 
 
@@ -188,14 +190,16 @@ def urgency(row: BoardRow, now: datetime) -> Urgency:
 def place_in_order(row: BoardRow, now: datetime) -> tuple[int, datetime, str]:
     """Return where a line stands: first where a department has not come, for the longest time.
 
-    Then the rest, what has waited longest first, each urgency for itself; by number within the
-    minute that a reader sees.
+    Then the rest, what has waited longest first, each urgency for itself, and after those that
+    press whatever departments have come to; by number within the minute that a reader sees.
     """
     if row.awaited_since is not None:
         return -1, _minute(row.awaited_since), row.number
     how = urgency(row, now)
-    since = row.due_at if how in ("late", "soon") and row.due_at else row.received_at
-    return URGENCIES.index(how), _minute(since), row.number
+    if how in ("late", "soon") and row.due_at:
+        return URGENCIES.index(how), _minute(row.due_at), row.number
+    rank = 2 if row.joined else URGENCIES.index(how) + 1
+    return rank, _minute(row.received_at), row.number
 
 
 def _minute(at: datetime) -> datetime:

@@ -48,17 +48,27 @@ WITH awaited AS (
 )
 SELECT case_id, number, profile_version, flow, category, class AS case_class, severity, grid,
     village, state, owner_unit, owner_role, received_at, accepted, deadline, clock, due_at, soon_at,
-    coalesce(provisional ? deadline, false) AS provisional, since AS awaited_since
+    coalesce(provisional ? deadline, false) AS provisional, since AS awaited_since, joined
 FROM board_case
 LEFT JOIN awaited USING (case_id)
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT
+        FROM board_slot
+        WHERE board_slot.tenant_id = board_case.tenant_id
+            AND board_slot.case_id = board_case.case_id
+            AND lamp IN ('reported', 'late')
+    ) AS joined
+) AS come
 WHERE tenant_id = $1 AND closed_at IS NULL
 ORDER BY
     CASE
         WHEN since IS NOT NULL THEN -1
         WHEN due_at <= $2 THEN 0
         WHEN soon_at <= $2 THEN 1
-        WHEN NOT accepted THEN 2
-        ELSE 3
+        WHEN joined THEN 2
+        WHEN NOT accepted THEN 3
+        ELSE 4
     END,
     date_trunc(
         'minute',
@@ -74,7 +84,7 @@ LIMIT $3
 
 
 async def rows(conn: Connection, tenant_id: str, now: datetime, limit: int) -> list[BoardRow]:
-    """Read the open cases: a department awaited, overdue, about to be, not taken up, the rest."""
+    """Read the open cases in the order in which they want to be seen."""
     found = [BoardRow(**row) for row in await conn.fetch(ROWS, tenant_id, now, limit)]
     called = await slots(conn, tenant_id, [row.case_id for row in found])
     return [replace(row, slots=shown(called.get(row.case_id, ()))) for row in found]

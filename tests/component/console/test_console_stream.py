@@ -8,7 +8,7 @@ from typing import Any
 
 from services.console.domain.words import Language
 from tests.component.console.world import Story, World, news_of, real_now
-from tests.factories import TENANT
+from tests.factories import START, TENANT
 
 
 class Browser:
@@ -99,6 +99,15 @@ async def test_where_nothing_changes_a_beat_tells_the_time_and_how_far_all_is_kn
         assert abs(beat["now"] / 1000 - real_now().timestamp()) < 5
 
 
+async def test_a_page_that_is_open_learns_that_the_clock_was_moved(world: World) -> None:
+    world.town()
+    async with looking(world), watching(world) as browser:
+        assert (await browser.message())["demo"] is False
+        world.run_ahead(real_now(), START)
+        while not (await browser.message())["demo"]:
+            pass  # each message is waited for, and none for longer than a browser would
+
+
 async def test_a_page_goes_on_from_the_look_that_it_was_made_of(world: World) -> None:
     town = world.town()
     first, second = Story().opened(), Story().opened()
@@ -169,6 +178,26 @@ async def test_streams_end_when_the_service_does(world: World) -> None:
         ended = [chunk async for chunk in browser._messages]  # noqa: SLF001 - the rest of it
         assert all(chunk.startswith(b"event: beat") for chunk in ended)
     assert world.boards.streams == 0
+
+
+async def test_a_stream_is_not_compressed_so_that_nothing_in_it_waits(world: World) -> None:
+    world.town()
+    await world.hear(*(Story().opened() for _ in range(20)))
+    path = f"/board/{TENANT}/events"
+    scope = {
+        "type": "http", "method": "GET", "path": path, "raw_path": path.encode(),
+        "query_string": b"", "headers": [(b"accept-encoding", b"gzip")], "http_version": "1.1",
+        "server": ("console", 80), "client": ("127.0.0.1", 1), "scheme": "http", "root_path": "",
+    }  # fmt: skip
+    sent: asyncio.Queue[Any] = asyncio.Queue()
+    silent: asyncio.Queue[Any] = asyncio.Queue()
+    async with looking(world), asyncio.timeout(10):
+        serving = asyncio.create_task(world.app()(scope, silent.get, sent.put))
+        headers = dict((await sent.get())["headers"])
+        first = await sent.get()
+        serving.cancel()
+    assert b"content-encoding" not in headers
+    assert first["body"].startswith(b"event: board")
 
 
 async def test_too_many_streams_are_refused_and_told_when_to_come_again(world: World) -> None:

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 import httpx
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from contracts.events import Event, Fact, effect_id
 from contracts.facts import (
@@ -41,12 +40,12 @@ from services.chassis.http import make_app
 from services.chassis.inbox import Record
 from services.chassis.postgres import Pool
 from services.chassis.seal import KeyRing
-from services.console.api import Hall, make_router
+from services.console.api import Hall, add_pages
 from services.console.domain.words import WORDS, Language
 from services.console.handlers import BoardFacts, parse
 from services.console.hearing import Hearing
 from services.console.live import Boards
-from services.console.render import STATIC, Pages
+from services.console.render import Pages
 from services.console.settings import ConsoleSettings
 from services.console.store import look
 from services.console.store.look import ToldAct
@@ -310,8 +309,7 @@ class World:
     def app(self) -> FastAPI:
         app = make_app("console", {})
         hall = Hall(self.settings, self.pool, self.towns, self.boards, self.pages, self.streams)
-        app.include_router(make_router(hall))
-        app.mount("/static", StaticFiles(directory=STATIC))
+        add_pages(app, hall)
         return app
 
     @asynccontextmanager

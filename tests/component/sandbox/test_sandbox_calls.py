@@ -112,6 +112,7 @@ async def test_the_page_shows_a_call_with_its_keys_until_it_ends(desk: Caller) -
     assert "1 接听并确认" in ringing
     assert f"来电 {SHOWN}" in ringing
     assert "请报到：路灯不亮" in ringing
+    assert ringing.index("</ol>") < ringing.index('class="keys"')  # in sight, whatever scrolls
     await end(desk, "1")
     over = (await desk.http.get("/phones")).text
     assert "已接听并确认" in over

@@ -92,6 +92,18 @@ async def test_names_are_for_display_and_escaped_too(start: Start, tmp_path: Pat
         assert "<bdi>未登记的号码</bdi>" in html
 
 
+async def test_a_group_s_phones_are_looked_at_apart(start: Start) -> None:
+    async with start(page={"groups": {"x": [WANG], "y": ["199999"]}}) as caller:
+        await caller.send()
+        await caller.send(PhoneNumbers=LI)
+        mine = await page(caller, group="x")
+        assert (mine.count('class="phone"'), "1 部手机，现存 1 条短信" in mine) == (1, True)
+        assert "/phones/events?lang=zh&amp;group=x" in mine
+        assert 'class="phone"' not in await page(caller, group="y")
+        for everybody in (await page(caller), await page(caller, group="nobody set it up")):
+            assert everybody.count('class="phone"') == 2
+
+
 async def test_english_is_asked_for_once_and_remembered(sandbox: Caller) -> None:
     await sandbox.send()
     await sandbox.until_reported(1)

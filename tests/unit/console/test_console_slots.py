@@ -70,6 +70,13 @@ def test_whoever_waits_for_a_department_comes_before_all_others() -> None:
     assert order == [longer, waiting, overdue]
 
 
+def test_what_departments_have_come_to_stays_in_sight_below_what_presses() -> None:
+    joined = replace(row("c", accepted=True), joined=True)
+    untaken, overdue = row("a"), row("b", due=-9)
+    order = sorted([untaken, joined, overdue], key=lambda one: place_in_order(one, NOW))
+    assert order == [overdue, joined, untaken]
+
+
 def test_a_town_that_waits_for_departments_is_never_called_calm() -> None:
     zh, en = WORDS["zh"], WORDS["en"]
     given = counts(open=3, awaited=2, missed=1)

@@ -36,8 +36,8 @@ def test_towns_that_would_share_telephones_are_refused() -> None:
 
 
 def test_a_label_says_whose_it_is_where_towns_share_a_stack() -> None:
-    assert together({"x": {"1": "甲"}}) == {"1": "甲"}
-    assert together({"x": {"1": "甲", "2": "乙"}, "y": {"1": "丙"}}) == {
+    assert together({"x": {"1": "甲"}}).labels == {"1": "甲"}
+    assert together({"x": {"1": "甲", "2": "乙"}, "y": {"1": "丙"}}).labels == {
         "1": "x 甲 / y 丙",
         "2": "x 乙",
     }

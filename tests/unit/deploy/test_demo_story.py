@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from contracts.profile import load, load_dict, parse
-from deploy.cli.demo import choose, story_flow
+from deploy.cli.case_story import LEFT, choose, story_flow, untouched
+from deploy.cli.whistle_story import departments_of, rungs_of
 from deploy.local.errors import LocalStackError
 from deploy.local.seeding import PROFILES
 
@@ -40,3 +41,28 @@ def test_the_case_is_the_first_that_nobody_has_touched() -> None:
     assert choose(cases, FLOW)["case_id"] == "first"
     with pytest.raises(LocalStackError, match="--fresh"):
         choose(cases[:3], FLOW)
+
+
+def test_what_the_workers_take_on_leaves_cases_for_the_next_stories() -> None:
+    cases = [opened(case_id=str(n)) for n in range(4 + LEFT)]
+    taken = untouched(cases, FLOW)[:-LEFT]
+    assert [one["case_id"] for one in taken] == ["0", "1", "2", "3"]
+    assert choose(cases, FLOW)["case_id"] == "4"
+    again = [{**one, "state": "owned"} for one in taken] + cases[5:]
+    assert choose(again, FLOW)["case_id"] == "5"
+    assert not untouched(again, FLOW)[:-LEFT]
+
+
+def test_the_ladder_is_told_rung_by_rung_with_the_names_that_the_profile_has() -> None:
+    profile = load(PROFILES / "yihe.yaml")
+    assert rungs_of(profile) == [
+        (0, ["remind", "score"]),
+        (3_600, ["notify_head"]),
+        (14_400, ["escalate"]),
+    ]
+    called = departments_of(profile)
+    assert [(one.zh, one.en) for one in called.values()] == [
+        ("公安", "Police"),
+        ("司法", "Justice"),
+        ("法院", "Court"),
+    ]

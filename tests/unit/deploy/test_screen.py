@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 
 import aiohttp
@@ -12,6 +13,7 @@ import typer
 from aiokafka.errors import KafkaConnectionError
 
 from deploy.cli import screen
+from deploy.cli.main import main
 from deploy.cli.up import SIGNALS, stop_when_told
 
 
@@ -62,3 +64,40 @@ def test_a_fault_of_ours_keeps_its_trace() -> None:
 
     with pytest.raises(ZeroDivisionError):
         screen.run(work)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("demo --foo", "没有这个选项：--foo"),
+        ("nope", "没有这个命令：nope"),
+        ("clock nope", "没有这个命令：nope"),
+        ("token --role", "选项 --role 后面要写值"),
+        ("up --fresh=1", "选项 --fresh 后面不写值"),
+        ("clock set", "还缺参数：moment"),
+        ("up --port-base x", "--port-base 的值不对"),
+        ("replay /nope", "file 的值不对"),
+        ("demo extra", "多了参数：extra"),
+    ],
+)
+def test_wrong_usage_is_told_in_chinese_and_in_english(
+    given: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["chuishao", *given.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"{said} · ")
+    assert re.search(r"^用法 · usage：chuishao( [a-z ]+)? --help$", told, re.MULTILINE)
+    assert "nope --help" not in told
+    assert "Traceback" not in told
+
+
+def test_a_command_without_words_shows_its_usage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["chuishao", "clock"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "Usage: " in capsys.readouterr().err

@@ -232,6 +232,7 @@ function onWord(event) {
   town = { ms: said.now, at: performance.now() };
   heardMs = said.heard;
   factMs = said.fact;
+  byId("demo").hidden = !said.demo;
   wordAt = performance.now();
   failures = 0;
   tellClock();

@@ -1,0 +1,98 @@
+"""What is checked before a report or an act is taken in; each refusal names the field."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+
+from contracts.registry import FrontEnd
+from services.chassis.http import Problem, read_json
+from services.doors.faults import invalid
+from services.intake.registry import TownKnown
+from services.intake.report import Report
+
+M = TypeVar("M", bound=BaseModel)
+
+_OCCURRED_MIN = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD_MAX = timedelta(days=1)  # devices' clocks are wrong, but not by more
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def idempotency_key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "")
+    if not key:
+        zh = "缺少 Idempotency-Key：每件事给一个自己的编号，重发时用同一个。"
+        en = "Missing Idempotency-Key: give each request an id of its own, the same when resent."
+        raise Problem(400, "idempotency_key_missing", zh, en, field="Idempotency-Key")
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        zh = "Idempotency-Key 应为 1–128 个可见 ASCII 字符。"
+        en = "Idempotency-Key: expected 1 to 128 visible ASCII characters."
+        raise Problem(400, "idempotency_key_invalid", zh, en, field="Idempotency-Key")
+    return key
+
+
+def traceparent(request: Request) -> str:
+    """Return the trace that the request belongs to; one that is malformed is none."""
+    given = request.headers.get("traceparent", "")
+    return given if _TRACEPARENT.fullmatch(given) else ""
+
+
+def validated(model: type[M], body: bytes) -> M:
+    try:
+        return model.model_validate(read_json(body))
+    except ValidationError as error:
+        raise invalid(error.errors(include_url=False, include_input=False)) from error
+
+
+def lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
+    if front_end.revoked_at is not None and front_end.revoked_at <= now:
+        return Problem(401, "api_key_revoked", "接入密钥已被撤销。", "This API key is revoked.")
+    if front_end.expires_at is not None and front_end.expires_at <= now:
+        zh, en = "接入密钥已过期，请换新密钥。", "This API key has expired: ask for a new one."
+        return Problem(401, "api_key_expired", zh, en)
+    return None
+
+
+def not_ready() -> Problem:
+    zh = "这个镇还没有就绪，请稍后用同一幂等键重发。"
+    en = "This town is not ready yet: send again later with the same key."
+    return Problem(503, "tenant_not_ready", zh, en, {"Retry-After": "5"})
+
+
+def check_when(report: Report, town: TownKnown, now: datetime) -> None:
+    """Refuse a time that no device can have meant. By our clock, as no broker has been asked yet.
+
+    Where the town's clock is a virtual one, the later of both counts.
+    """
+    last = max(now, town.offsets.tenant_time(now)) + _AHEAD_MAX
+    if report.occurred_at is not None and not _OCCURRED_MIN <= report.occurred_at <= last:
+        zh = f"occurred_at 应在 {_OCCURRED_MIN.year} 年以后、现在之后一天以内，请核对设备的时钟。"
+        en = f"occurred_at: expected {_OCCURRED_MIN.year} or later, and at most a day from now."
+        raise Problem(422, "occurred_at_unlikely", zh, en, field="occurred_at")
+
+
+def check_kind(report: Report, town: TownKnown, front_end: FrontEnd) -> None:
+    """Refuse what the town's profile does not know, naming what it does."""
+    profile = town.profile
+    if profile is None or not town.units:  # nobody could be found to answer for it
+        raise not_ready()
+    asked = (
+        ("category", report.category, profile.categories_by_id),
+        ("severity", report.severity, profile.severities_by_id),
+        ("class", report.case_class, profile.classes_by_id),
+    )
+    for name, value, known in asked:
+        if value is not None and value not in known:
+            names = ", ".join(known)
+            zh, en = f"{name} 应为：{names}。", f"{name}: expected one of {names}."
+            raise Problem(422, f"{name}_unknown", zh, en, field=name, expected=list(known))
+    if front_end.categories and (report.category or "") not in front_end.categories:
+        names = ", ".join(front_end.categories)
+        zh, en = f"这个密钥只能上报：{names}。", f"This key may only report: {names}."
+        raise Problem(403, "category_not_granted", zh, en, field="category")
+    if report.reporter.anonymous and not profile.cases.anonymous:
+        zh, en = "这个镇不收匿名上报。", "This town takes no anonymous reports."
+        raise Problem(422, "anonymous_not_taken", zh, en, field="reporter.anonymous")
