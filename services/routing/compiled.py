@@ -74,6 +74,7 @@ def rules_from(version: int, body: Mapping[str, object], official: Calendar | No
         },
         role_levels={role.id: role.level for role in profile.roles},
         ladder=tuple(profile.settle.ladder),
+        skip_allowed=profile.settle.skip_allowed,
         levels={one.kind: one.id for one in reversed(profile.levels) if not one.outside_town},
         whistle=_whistle(profile),
         duty=_duty(profile),

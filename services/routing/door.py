@@ -25,8 +25,9 @@ from services.routing.towns import Towns
 
 _FOLLOW_UPS_MAX = 100
 _WORDS = {"summary", "description"}
-# What was said when departments, or the level above, were called and answered.
+# What was said with steps, and when departments, or the level above, were called and answered.
 _SAYING = (
+    "case.step_taken.v1",
     "whistle.blown.v1",
     "whistle.refused.v1",
     "whistle.ruled.v1",
@@ -34,7 +35,6 @@ _SAYING = (
     "whistle.answered.v1",
     "case.consulted.v1",
 )
-_SAID = {"reason", "basis", "note", "answer", "result"}
 _SAID_MAX = 100
 
 Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
@@ -109,7 +109,8 @@ class Door:
         return views.case_view(kept, clocks, steps, words, called, calls, in_hands)
 
     def _said(self, kept: Kept, fact: Mapping[str, Any]) -> views.SaidView:
-        words = self._words(kept, fact["body"]["sealed"], _SAID)
+        sealed = fact["body"]["sealed"]
+        words = self._words(kept, sealed, set(sealed["fields"]))
         department = fact["body"].get("department")
         return views.SaidView(**{**fact, "words": words, "department": department})
 

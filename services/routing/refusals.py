@@ -23,6 +23,11 @@ _REFUSALS = {
     "unit_not_allowed": (403, "这件事不归您的单位", "this case does not belong to your unit"),
     "not_the_handler": (403, "只有承办人能走这一步", "only the handler may take this step"),
     "same_person": (403, "这一步须由另一个人来做", "another person must take this step"),
+    "rung_skipped": (
+        409,
+        "不能越级上转，请先转到这一级",
+        "no level is passed over: pass it to this one first",
+    ),
     "needs_missing": (422, "还缺必填内容", "something needed is missing"),
     "whistle_open": (
         409,

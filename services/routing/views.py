@@ -80,7 +80,7 @@ class UpwardView(BaseModel):
 
 
 class SaidView(BaseModel):
-    """What was said with a whistle: why it was blown or refused, a ruling, an answer, a result."""
+    """What was said with a step or a whistle: a reason, an instruction, an answer, a result."""
 
     seq: int
     type: str

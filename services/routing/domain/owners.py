@@ -24,6 +24,24 @@ def barred_from(step: Step, case: Case, flow: Flow) -> Mapping[str, set[str]]:
     return found
 
 
+def skipped_rung(case: Case, step: Step, setting: Setting) -> str | None:
+    """Return the level that a step upward would pass over, where the town lets none be skipped.
+
+    The system itself goes up rung by rung; who stands on no rung is not on the way.
+    """
+    rules, units = setting.rules, setting.town.units
+    onward = main_steps(rules.flows[case.flow], step.to)
+    roles = next((one.roles for one in onward if one.roles), ())
+    if rules.skip_allowed or step.means != "move_up" or not roles or onward[0].by_system:
+        return None
+    start = units[case.owner.unit].level if case.owner.unit in units else ""
+    aim = rules.role_levels[roles[0]]
+    if start not in rules.ladder or aim not in rules.ladder:
+        return None
+    between = rules.ladder[rules.ladder.index(start) + 1 : rules.ladder.index(aim)]
+    return between[0] if between else None
+
+
 def first_able(
     roles: Iterable[str],
     grid: str | None,

@@ -177,6 +177,7 @@ class Rules:
     role_levels: Mapping[str, str]
     ladder: tuple[str, ...]
     levels: Mapping[str, str]
+    skip_allowed: bool = False  # a case may be passed up over a rung
     whistle: WhistleRules = WhistleRules()
     duty: DutyRules = DutyRules()
     work_calendar: WorkCalendar | None = None

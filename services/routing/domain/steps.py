@@ -9,6 +9,7 @@ from services.routing.domain.owners import (
     barred_from,
     main_steps,
     owner_after,
+    skipped_rung,
     system_owner,
 )
 from services.routing.domain.rules import DeadlineRule, Flow, Step
@@ -95,6 +96,13 @@ def _handed_in(given: Mapping[str, object], name: str) -> bool:
 
 
 def _mover(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | Refused:
+    """Return as whom the actor may take the step: nobody takes a case past a rung."""
+    mover = _as_whom(case, step, actor, setting)
+    skipped = skipped_rung(case, step, setting)
+    return Refused("rung_skipped", (skipped,)) if skipped and isinstance(mover, Owner) else mover
+
+
+def _as_whom(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | Refused:
     """Return the role, unit and person as which the actor may take the step.
 
     A role counts only at its own unit: a worker here who is a cadre elsewhere is no cadre here.

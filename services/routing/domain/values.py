@@ -224,6 +224,7 @@ RefusalCode = Literal[
     "unit_not_allowed",
     "not_the_handler",
     "same_person",
+    "rung_skipped",
     "needs_missing",
     "stale",
     "seq_ahead",

@@ -160,6 +160,30 @@ async def test_a_field_that_cannot_be_kept_is_named_and_not_repeated(
     assert "not asked for" not in answer.text
 
 
+async def test_what_was_said_with_a_step_is_read_by_whoever_has_the_case_next(
+    desk: Desk, case_id: UUID
+) -> None:
+    way: tuple[Taken, ...] = (
+        *TO_RESOLVED[:2],
+        ("up_village", WORKER, {"reason": "谈不拢"}),
+        ("send_down", CADRE, {"instruction": "请再走访一次"}),
+    )
+    await walk(desk, case_id, *way)
+    said = (await desk.get(f"/v1/cases/{case_id}", *WORKER[:2])).json()["said"]
+    assert [one["words"] for one in said] == [{"reason": "谈不拢"}, {"instruction": "请再走访一次"}]
+
+
+async def test_the_town_is_reached_through_the_village_alone(desk: Desk, case_id: UUID) -> None:
+    await walk(desk, case_id, *TO_RESOLVED[:2])
+    answer = await desk.step(case_id, "up_town", CADRE, await seq(desk, case_id), reason="r")
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["names"]) == (
+        409,
+        "rung_skipped",
+        ["village"],
+    )
+
+
 @pytest.mark.parametrize("text", ["第一行\r\n第二行", "换行\n制表\t", "王𠮷·阿力木", "x" * 2_000])
 async def test_words_are_kept_as_they_were_typed(desk: Desk, case_id: UUID, text: str) -> None:
     await walk(desk, case_id, ("cancel", CLERK, {"reason": text}))

@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 
-from services.routing.domain.steps import allowed_steps
-from services.routing.domain.values import Actor, Case, Owner
+from services.routing.domain.steps import allowed_steps, take_step
+from services.routing.domain.values import Act, Actor, Case, Decision, Owner, Refused
 from tests.unit.routing.made_up import (
     CADRE,
     CLERK,
     LEADER,
+    NOW,
     OTHER_CLERK,
     TEAM,
     WORKER,
@@ -73,6 +74,8 @@ TABLE: list[tuple[str, Case, str, Actor, dict[str, Any], str, tuple[str, ...]]] 
      ("grid_settle",)),
     ("the town, past the village", IN_PROGRESS, "up_town", WORKER, {"reason": "r"},
      "role_not_allowed", ("village_cadre",)),
+    ("the town, past the village, by its own cadre", IN_PROGRESS, "up_town", CADRE,
+     {"reason": "r"}, "rung_skipped", ("village",)),
     ("cancel too late", IN_PROGRESS, "cancel", CLERK, {"reason": "r"}, "step_not_allowed", ()),
     ("an ended case", at_state("cancelled", closed=True), "reopen", CLERK, {"reason": "r"},
      "step_not_allowed", ()),
@@ -156,3 +159,14 @@ def test_the_offer_is_what_would_be_taken() -> None:
                 decision = step(case, step_id, by, reason="r", instruction="i", satisfied=True,
                                 **RESULT)  # fmt: skip
                 assert (step_id in offered) == (not hasattr(decision, "code")), (step_id, by)
+
+
+def test_a_rung_is_passed_over_only_where_the_town_lets_it() -> None:
+    bound = setting("yihe")
+    free = replace(bound, rules=replace(bound.rules, skip_allowed=True))
+    given = {"reason": "r"}
+    act = Act("up_town", CADRE, given, IN_PROGRESS.seq)
+    assert take_step(IN_PROGRESS, act, NOW, bound) == Refused("rung_skipped", ("village",))
+    risen = take_step(IN_PROGRESS, act, NOW, free)
+    assert isinstance(risen, Decision)
+    assert risen.case.state == "at_town"
