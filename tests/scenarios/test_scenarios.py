@@ -8,14 +8,19 @@ import pytest
 from deploy.local.seeding import check_together, set_clock, town_wish
 from deploy.local.whole import OPERATOR, Running
 from tests.faults.ground import ground
-from tests.scenarios import common, own, yidukou, yihe
+from tests.scenarios import common, own, yidukou, yihe, yihe_duty, yihe_flow
 from tests.scenarios.stage import Stage, local
 from tests.scenarios.told import SCENARIOS
 
-MODULES = (common, own, yidukou, yihe)  # each enters its own
+MODULES = (common, own, yidukou, yihe, yihe_duty, yihe_flow)  # each enters its own
 AT_A_TIME = 4
 # A local stack differs from what ships, so that its phones show everything.
 AS_SHIPPED = {"notify": {"NOTIFY_QUIET_HOURS": "true", "NOTIFY_APP_INBOX": "true"}}
+# By the real clock, for which no scenario waits: the pauses between tries, and between calls.
+AT_ONCE = {
+    "notify": {**AS_SHIPPED["notify"], "NOTIFY_RETRY_WAIT_S_MAX": "0.5"},
+    "sandbox": {"SANDBOX_CALLS__PER_MINUTE_MAX": "60"},
+}
 
 Told = Mapping[str, "asyncio.Task[None]"]
 
@@ -38,7 +43,7 @@ async def told(
     free = asyncio.Semaphore(AT_A_TIME)
     check_together([town_wish(one) for one in towns])
     place = tmp_path_factory.mktemp("told")
-    async with ground(place, tenants=towns, calendar=True, more_env=AS_SHIPPED) as running:
+    async with ground(place, tenants=towns, calendar=True, more_env=AT_ONCE) as running:
         tasks = {id_: asyncio.create_task(tell(running, id_, free)) for id_ in asked}
         yield tasks
         for task in tasks.values():
