@@ -67,14 +67,14 @@ async def after_hours_urgent(stage: Stage) -> None:
     assert is_about(case["call"]["ack_due_at"], "2025-03-03T20:30")
     await let_it_ring(stage, case, leader)
     await hang_up_on(stage, case, leader)
-    (message,) = [
-        one
+    tries = [
+        attempt
         for one in await stage.messages(case, "urgent_after_hours")
         if one["recipient"] == leader.staff
+        for attempt in one["attempts"]
     ]
-    channels = [one["channel"] for one in message["attempts"]]
-    assert (channels[0], channels[-1]) == ("voice", "sms")
-    assert is_about(message["attempts"][-1]["started_at"], "2025-03-03T20:15")
+    assert {one["channel"] for one in tries} == {"voice", "sms"}
+    assert all(is_about(one["started_at"], "2025-03-03T20:15") for one in tries)
     assert await rung_up(stage, case, cadre) == []
     await answer(stage, answered, other)
 

@@ -52,7 +52,7 @@ class Part:
 class Named:
     """Whom a fact itself names: told like the handler, or, if `alone`, instead of a rule's people.
 
-    `via` holds where the profile has no rule.
+    They hear by each of `via` at once, whatever a rule says: there are but minutes.
     """
 
     owners: tuple[Owner, ...] = ()
@@ -89,6 +89,12 @@ def tellings(
     found: dict[str, Telling] = {}
     told = [rule for rule in rules.told if rule.notice == notice]
     people = [_who(owner, town) for owner in named.owners]
+    if named.alone and named.via:
+        return tuple(
+            Telling(f"{notice}/{channel}", person, (channel,))
+            for person in dict.fromkeys(people)
+            for channel in named.via
+        )
     of = parts[0].department if len(parts) == 1 else None
     for rule in told:
         if named.alone or HANDLER in rule.to:
@@ -97,9 +103,6 @@ def tellings(
         if not named.alone:
             for one in _by_rule(rule, case, rules, town, parts):
                 found.setdefault(one.recipient, one)
-    if named.alone and named.via:
-        for person in people:
-            found.setdefault(person, Telling(notice, person, named.via))
     return tuple(found.values())
 
 

@@ -18,8 +18,12 @@ def called(case_id: UUID, reason: str, *who: object, told: object, **more: objec
 
 
 async def planned(world: World) -> dict[str, tuple[str, list[str]]]:
-    rows = await world.pool.fetch("SELECT notice, recipient, channels, due_at FROM intent")
-    return {row["recipient"]: (row["notice"], row["channels"]) for row in rows}
+    """Return of what each is told, and by which channels, one after the other or at once."""
+    query = "SELECT notice, recipient, channels FROM intent ORDER BY rule DESC"
+    found: dict[str, tuple[str, list[str]]] = {}
+    for row in await world.pool.fetch(query):
+        found.setdefault(row["recipient"], (row["notice"], []))[1].extend(row["channels"])
+    return found
 
 
 async def test_yh_s07_the_grids_head_and_the_team_are_told_by_voice_and_sms(world: World) -> None:
@@ -31,6 +35,7 @@ async def test_yh_s07_the_grids_head_and_the_team_are_told_by_voice_and_sms(worl
     await world.hear(opened, call, call)
     night = ("urgent_after_hours", ["voice", "sms"])
     assert await planned(world) == {"s-gl-01": night, "s-vt-01": night}
+    assert await world.pool.fetchval("SELECT max(cardinality(channels)) FROM intent") == 1
     (due,) = {row["due_at"] for row in await world.pool.fetch("SELECT due_at FROM intent")}
     assert due == DUE
 

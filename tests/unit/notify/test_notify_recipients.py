@@ -210,7 +210,7 @@ NIGHT = Rule("urgent_after_hours", "urgent_after_hours", ("grid_leader",), ("voi
 
 
 def test_yh_s07_who_is_called_is_told_whomever_the_rule_names() -> None:
-    named = Named(CALLED, alone=True, via=("app",))
+    named = Named(CALLED, alone=True)
     found = tellings("urgent_after_hours", case(), rules(NIGHT), TOWN, named=named)
     assert [(one.recipient, one.channels) for one in found] == [
         ("role:grid_worker", ("voice", "sms")),
@@ -218,10 +218,13 @@ def test_yh_s07_who_is_called_is_told_whomever_the_rule_names() -> None:
     ]
 
 
-def test_without_a_rule_a_call_goes_the_way_it_names_itself() -> None:
-    named = Named(CALLED[1:], alone=True, via=("app",))
-    (one,) = tellings("urgent_after_hours", case(), rules(), TOWN, named=named)
-    assert (one.rule, one.recipient, one.channels) == ("urgent_after_hours", "s-vc-01", ("app",))
+def test_yh_s07_a_call_goes_every_way_that_it_names_itself() -> None:
+    named = Named(CALLED[1:] * 2, alone=True, via=("voice", "sms"))
+    found = tellings("urgent_after_hours", case(), rules(NIGHT), TOWN, named=named)
+    assert [(one.rule, one.recipient, one.channels) for one in found] == [
+        ("urgent_after_hours/voice", "s-vc-01", ("voice",)),
+        ("urgent_after_hours/sms", "s-vc-01", ("sms",)),
+    ]
 
 
 def test_yh_s09_b_who_has_it_jointly_is_told_like_the_handler() -> None:
