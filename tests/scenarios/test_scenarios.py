@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from deploy.local.seeding import check_together, set_clock, town_wish
+from deploy.local.seeding import Size, check_together, set_clock, town_wish
 from deploy.local.whole import OPERATOR, Running
 from tests.faults.ground import ground
 from tests.scenarios import common, own, yidukou, yihe, yihe_duty, yihe_flow
@@ -14,11 +14,15 @@ from tests.scenarios.told import SCENARIOS
 
 MODULES = (common, own, yidukou, yihe, yihe_duty, yihe_flow)  # each enters its own
 AT_A_TIME = 4
-# A local stack differs from what ships, so that its phones show everything.
-AS_SHIPPED = {"notify": {"NOTIFY_QUIET_HOURS": "true", "NOTIFY_APP_INBOX": "true"}}
-# By the real clock, for which no scenario waits: the pauses between tries, and between calls.
-AT_ONCE = {
-    "notify": {**AS_SHIPPED["notify"], "NOTIFY_RETRY_WAIT_S_MAX": "0.5"},
+SIZE = Size(villages=2, grids=6, household_groups=6, people=24)
+# As shipped, where a local stack lets its phones show everything; but by the real clock, for which
+# no scenario waits, there are no pauses between tries and between calls.
+ENV = {
+    "notify": {
+        "NOTIFY_QUIET_HOURS": "true",
+        "NOTIFY_APP_INBOX": "true",
+        "NOTIFY_RETRY_WAIT_S_MAX": "0.5",
+    },
     "sandbox": {"SANDBOX_CALLS__PER_MINUTE_MAX": "60"},
 }
 
@@ -29,7 +33,7 @@ def tenant_of(id_: str) -> str:
     return id_.lower()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def told(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Told]:
@@ -43,7 +47,7 @@ async def told(
     free = asyncio.Semaphore(AT_A_TIME)
     check_together([town_wish(one) for one in towns])
     place = tmp_path_factory.mktemp("told")
-    async with ground(place, tenants=towns, calendar=True, more_env=AT_ONCE) as running:
+    async with ground(place, size=SIZE, tenants=towns, calendar=True, more_env=ENV) as running:
         tasks = {id_: asyncio.create_task(tell(running, id_, free)) for id_ in asked}
         yield tasks
         for task in tasks.values():

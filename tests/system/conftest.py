@@ -1,4 +1,4 @@
-"""One whole stack for the session: every service as a process, on real servers."""
+"""One whole stack for these files: every service as a process, on real servers."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -9,7 +9,7 @@ from deploy.local.whole import Running
 from tests.faults.ground import ground, state_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     async with ground(tmp_path_factory.mktemp("system")) as stack:
         yield stack
