@@ -729,6 +729,18 @@ class MessageFailedV1(Fact):
     code: str
 
 
+class MessageAcknowledgedV1(Fact):
+    """Published by notify when somebody who is called to a case presses the key that he heard.
+
+    `by` is in the place in which he was called. It counts from the moment at which the broker took
+    it.
+    """
+
+    TYPE = "message.acknowledged.v1"
+    message: Message
+    by: Actor
+
+
 class MessageRepliedV1(Fact):
     """Published by notify when somebody reports in by answering a message.
 
@@ -792,5 +804,11 @@ ROUTING_FACTS = _by_type(
     WhistleUnansweredV1,
     WhistleAnswerMovedV1,
 )
-NOTIFY_FACTS = _by_type(MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1, MessageRepliedV1)
+NOTIFY_FACTS = _by_type(
+    MessageAcceptedV1,
+    MessageDeliveredV1,
+    MessageFailedV1,
+    MessageAcknowledgedV1,
+    MessageRepliedV1,
+)
 TASK_FACTS = _by_type(TaskGivenV1, TaskChangedV1)

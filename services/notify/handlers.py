@@ -34,7 +34,7 @@ from services.chassis.inbox import Record
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection
 from services.notify.clocks import NOTICE_OF_MISS, clock_of, moot_by
-from services.notify.domain.recipients import Case, Named, Owner, tellings
+from services.notify.domain.recipients import Case, Named, Owner, place_of, tellings
 from services.notify.domain.town import Rules, Town
 from services.notify.domain.turns import CHANNELS, Plan
 from services.notify.domain.whistle import Slot
@@ -246,6 +246,7 @@ def _intents(
 ) -> Iterator[Intent]:
     known, told = parts.of(event), parts_of(event)
     of = {part.department: part for part in told}
+    called = tuple(map(_owner, event.data.called)) if isinstance(event.data, CaseCalledV1) else ()
     for telling in tellings(notice, case, rules, town, told, _named(event.data, known)):
         whistle_id, due_at, code = None, _due_at(event.data), None
         if telling.department is not None:
@@ -270,4 +271,5 @@ def _intents(
             department=telling.department,
             quiet=rules.quiet_for(case.case_class),
             clock=clock_of(event.data),
+            called=place_of(telling.recipient, called, town),
         )

@@ -116,7 +116,8 @@ async def take_receipts(conn: Connection, recorder: Recorder, receipts: Sequence
 
 
 def _told(receipt: Receipt, place: Found) -> Told:
-    news = Delivered() if receipt.success else Undelivered(receipt.code)
+    by_key = receipt.provider == ALIYUN_VOICE  # without it a call is not delivered
+    news = Delivered(by_key) if receipt.success else Undelivered(receipt.code)
     return Told(place.key, place.case_id, place.number, news)
 
 

@@ -11,7 +11,14 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.events import Event, Fact, effect_id
-from contracts.facts import Message, MessageAcceptedV1, MessageDeliveredV1, MessageFailedV1
+from contracts.facts import (
+    Actor,
+    Message,
+    MessageAcceptedV1,
+    MessageAcknowledgedV1,
+    MessageDeliveredV1,
+    MessageFailedV1,
+)
 from contracts.topics import NOTIFY_EVENTS
 from services.chassis import outbox
 from services.chassis.clock import database_now
@@ -28,6 +35,7 @@ from services.notify.domain.progress import (
     Progress,
     learn,
 )
+from services.notify.domain.recipients import Owner
 from services.notify.settings import NotifySettings
 from services.notify.store import attempts, cases, intents
 from services.notify.store.attempts import AttemptNow, KeptAttempt
@@ -89,11 +97,13 @@ class _Step:
             channel=channel,
         )
         for name in self.learned.facts:
-            fact = _fact(name, message, self.learned.code or "")
-            yield effect_id(cause, fact.TYPE), fact
+            fact = _fact(name, message, self.learned.code or "", intent.called)
+            if fact is not None:
+                yield effect_id(cause, fact.TYPE), fact
 
 
-def _fact(name: FactName, message: Message, code: str) -> Fact:
+def _fact(name: FactName, message: Message, code: str, called: Owner | None) -> Fact | None:
+    """Return what is announced; that somebody has heard matters where he is called to answer."""
     match name:
         case "accepted":
             return MessageAcceptedV1(message=message)
@@ -101,6 +111,11 @@ def _fact(name: FactName, message: Message, code: str) -> Fact:
             return MessageDeliveredV1(message=message)
         case "failed":
             return MessageFailedV1(message=message, code=code)
+        case "acknowledged" if called is not None:
+            by = Actor(staff=message.recipient, role=called.role, unit=called.unit)
+            return MessageAcknowledgedV1(message=message, by=by)
+        case "acknowledged":
+            return None
 
 
 class Recorder:

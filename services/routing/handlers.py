@@ -10,7 +10,13 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from contracts.events import Event, read_event
-from contracts.facts import INTAKE_FACTS, CaseReportedV1, MessageRepliedV1, Sealed
+from contracts.facts import (
+    INTAKE_FACTS,
+    CaseReportedV1,
+    MessageAcknowledgedV1,
+    MessageRepliedV1,
+    Sealed,
+)
 from contracts.registry import Change, read_change
 from services.chassis.batch import Heard, NotHere
 from services.chassis.clock import database_now
@@ -30,6 +36,7 @@ log = structlog.get_logger()
 
 Home = tuple[str, str]  # tenant, household
 _CONTACTS = ("name", "phone", "openid")
+_ANSWERS = {fact.TYPE: fact for fact in (MessageRepliedV1, MessageAcknowledgedV1)}
 # How long a report may wait for our copy of the registry: intake may have heard of a town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
 
@@ -44,7 +51,7 @@ def parse_intake(record: Record) -> Event | None:
 
 def parse_notify(record: Record) -> Event | None:
     """Read what somebody answered; what becomes of messages is not ours."""
-    return read_event({MessageRepliedV1.TYPE: MessageRepliedV1}, record.headers, record.value)
+    return read_event(_ANSWERS, record.headers, record.value)
 
 
 def parse_registry(record: Record) -> Change | None:

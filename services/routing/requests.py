@@ -3,23 +3,26 @@
 Each counts from the moment at which the broker took it, however late we read it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from contracts.events import Event
-from contracts.facts import CaseStepRequestedV1, MessageRepliedV1
+from contracts.facts import CaseStepRequestedV1, MessageAcknowledgedV1, MessageRepliedV1
 from services.chassis.batch import Heard
 from services.chassis.postgres import Connection
-from services.routing.domain.values import Fact, Owner, Refused
+from services.routing.domain import calls
+from services.routing.domain.town import Setting
+from services.routing.domain.values import Actor, Fact, Owner, Refused
 from services.routing.domain.whistle import Settled, Slot, report_in
-from services.routing.record import Announced, announce, record_settled
+from services.routing.record import Announced, announce, record_act, record_settled
 from services.routing.store import cases, slots
+from services.routing.store.cases import Kept
 from services.routing.towns import Towns
 
 log = structlog.get_logger()
 
-_Asked = CaseStepRequestedV1 | MessageRepliedV1
+_ReportIn = CaseStepRequestedV1 | MessageRepliedV1
 
 
 async def take_requests(conn: Connection, heard: Sequence[Heard[Event]], towns: Towns) -> None:
@@ -29,9 +32,7 @@ async def take_requests(conn: Connection, heard: Sequence[Heard[Event]], towns: 
 
 
 async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
-    event, asked = one.message, one.message.data
-    if not isinstance(asked, _Asked):
-        raise TypeError(f"{asked.TYPE} has no handler")
+    event = one.message
     key = (event.tenant_id, event.subject_id)
     kept = await cases.get(conn, *key, for_update=True)
     if kept is None:
@@ -43,25 +44,59 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
     setting = await towns.setting(conn, event.tenant_id, kept.profile_version)
     known = (await towns.known(conn, [event.tenant_id]))[event.tenant_id]
     at = known.offsets.tenant_time(one.record.at)
+    about = Announced(*key, event.event_id, at, (), 0, traceparent=event.traceparent)
+    match event.data:
+        case CaseStepRequestedV1() | MessageRepliedV1() as asked:
+            await _report_in(conn, about, kept, asked, setting)
+        case MessageAcknowledgedV1() as pressed:
+            await _answer(conn, about, kept, pressed)
+        case other:
+            raise TypeError(f"{other.TYPE} has no handler")
+
+
+async def _report_in(
+    conn: Connection, about: Announced, kept: Kept, asked: _ReportIn, setting: Setting
+) -> None:
+    key = (about.tenant_id, about.case_id)
     called = (await slots.of_cases(conn, [key]))[key]
     slot = _slot(called, asked)
     by = Owner(asked.by.unit or asked.department, asked.by.role, asked.by.staff)
     done: Settled | Refused = Refused("not_called", (asked.department,))
     if slot is not None:
-        done = report_in(kept.case, slot, asked.means, by, at, setting)
-    about = Announced(*key, event.event_id, at, (), 0, traceparent=event.traceparent)
+        done = report_in(kept.case, slot, asked.means, by, about.at, setting)
     if isinstance(done, Refused):
-        seq = await cases.next_seq(conn, *key)
         through = asked.channel if isinstance(asked, MessageRepliedV1) else asked.front_end
-        told: dict[str, object] = {"act": "report_in", "code": done.code, "by": asked.by}
-        told["front_end"] = through
+        told: dict[str, object] = {"act": "report_in", "front_end": through, "by": asked.by}
         if slot is not None:
             told |= {"whistle_id": slot.whistle_id, "department": slot.department}
-        await announce(conn, [about.telling([Fact("case.step_refused.v1", told)], seq)])
+        await _refuse(conn, about, done, told)
     elif done.facts:
         await record_settled(conn, about.telling(done.facts, done.case.seq), done)
 
 
-def _slot(called: Sequence[Slot], asked: _Asked) -> Slot | None:
+async def _answer(
+    conn: Connection, about: Announced, kept: Kept, pressed: MessageAcknowledgedV1
+) -> None:
+    """Take the key pressed on a call as an answer at our door."""
+    by = pressed.by
+    units = frozenset((by.unit,)) if by.unit else frozenset[str]()
+    done = calls.answer(kept.case, Actor(by.staff, frozenset((by.role,)), units))
+    if isinstance(done, Refused):
+        told = {"act": "answer", "front_end": pressed.message.channel, "by": by}
+        await _refuse(conn, about, done, told)
+    else:
+        await record_act(conn, about.telling(done.facts, done.case.seq), done)
+
+
+async def _refuse(
+    conn: Connection, about: Announced, refused: Refused, told: Mapping[str, object]
+) -> None:
+    """Tell of an act that the rules do not allow."""
+    seq = await cases.next_seq(conn, about.tenant_id, about.case_id)
+    fact = Fact("case.step_refused.v1", {**told, "code": refused.code})
+    await announce(conn, [about.telling([fact], seq)])
+
+
+def _slot(called: Sequence[Slot], asked: _ReportIn) -> Slot | None:
     wanted = (asked.whistle_id, asked.department)
     return next((one for one in called if (one.whistle_id, one.department) == wanted), None)

@@ -1,6 +1,6 @@
 """Yihe after hours, and in each other's stead: who has a case at a moment, who is called."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tests.scenarios.stage import Person, Stage, is_about, until
@@ -40,15 +40,30 @@ async def let_it_ring(stage: Stage, case: Mapping[str, Any], person: Person) -> 
     await until(rings, f"a call to {person.staff}")
 
 
+async def end(stage: Stage, rung: Iterable[Mapping[str, Any]], key: str) -> None:
+    """Press a key on those calls that ring; without one, hang up."""
+    async with stage.door("sandbox") as client:
+        for one in rung:
+            if one["call"] and one["receipt"] is None:
+                await client.post(f"/sandbox/calls/{one['message_id']}", json={"key": key})
+
+
+async def press_the_key(stage: Stage, case: Mapping[str, Any], person: Person) -> None:
+    """Press the key once somebody is called, until that has answered the call."""
+
+    async def answered() -> bool:
+        await end(stage, await rung_up(stage, case, person), "1")
+        return (await stage.case(case))["call"] is None
+
+    await until(answered, f"the answer of {person.staff}")
+
+
 async def hang_up_on(stage: Stage, case: Mapping[str, Any], person: Person) -> None:
     """Hang up whenever somebody is called, until a text comes instead."""
 
     async def texted() -> bool:
         got = await rung_up(stage, case, person)
-        async with stage.door("sandbox") as client:
-            for one in got:
-                if one["call"] and one["receipt"] is None:
-                    await client.post(f"/sandbox/calls/{one['message_id']}", json={"key": ""})
+        await end(stage, got, "")
         return any(not one["call"] for one in got)
 
     await until(texted, f"a text to {person.staff}")
@@ -65,6 +80,7 @@ async def after_hours_urgent(stage: Stage) -> None:
     assert (case["owner"]["role"], case["owner"]["staff"]) == ("village_team", team.staff)
     assert [one["staff"] for one in case["call"]["called"]] == [leader.staff]
     assert is_about(case["call"]["ack_due_at"], "2025-03-03T20:30")
+    await press_the_key(stage, answered, other)
     await let_it_ring(stage, case, leader)
     await hang_up_on(stage, case, leader)
     tries = [
@@ -76,7 +92,8 @@ async def after_hours_urgent(stage: Stage) -> None:
     assert {one["channel"] for one in tries} == {"voice", "sms"}
     assert all(is_about(one["started_at"], "2025-03-03T20:15") for one in tries)
     assert await rung_up(stage, case, cadre) == []
-    await answer(stage, answered, other)
+    (told,) = await stage.facts(answered, "case.call_answered.v1")
+    assert told["data"]["by"]["staff"] == other.staff
 
     await stage.past(max(one["call"]["ack_due_at"] for one in (case, answered)))
     first, second = await calls(stage, case)

@@ -19,7 +19,7 @@ from services.notify.domain.turns import (
 )
 
 MessageState = Literal["open", "accepted", "delivered", "failed", "void"]
-FactName = Literal["accepted", "delivered", "failed"]
+FactName = Literal["accepted", "delivered", "failed", "acknowledged"]
 _ARRIVING: frozenset[AttemptState] = frozenset({"accepted", "delivered"})
 
 
@@ -68,7 +68,9 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """By its receipt, or at once where nobody else carries it."""
+    """By its receipt, or at once where nobody else carries it. `by_key`: he pressed the key."""
+
+    by_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +181,12 @@ def _reported(
     if isinstance(news, Undelivered):
         return _undelivered(known, attempt, news.code, moment)
     after = known.having(replace(attempt, state="delivered", code=None))
+    fresh = news.by_key and attempt.state != "delivered"
+    pressed: tuple[FactName, ...] = ("acknowledged",) if fresh else ()
     if known.state == "delivered":
-        return Learned(after)
+        return Learned(after, facts=pressed)
     first: tuple[FactName, ...] = () if known.state == "accepted" else ("accepted",)
-    return Learned(replace(after, state="delivered"), facts=(*first, "delivered"))
+    return Learned(replace(after, state="delivered"), facts=(*first, "delivered", *pressed))
 
 
 def _undelivered(known: Progress, attempt: Attempt, code: str, moment: Moment) -> Learned:

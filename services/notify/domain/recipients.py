@@ -1,6 +1,6 @@
 """Who is told what. A person is told once for one cause, whatever roles he holds."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from services.notify.domain.town import Rule, Rules, Town
@@ -166,6 +166,11 @@ def role_in(town: Town, department: str, staff: str, roles: Collection[str]) -> 
     """Return the role that somebody holds in a department; None where he holds none of these."""
     serving = town.departments.get(department, {})
     return next((role for role in sorted(roles) if staff in serving.get(role, ())), None)
+
+
+def place_of(person: str, called: Iterable[Owner], town: Town) -> Owner | None:
+    """Return the place in which somebody is called to answer; None where he is only told."""
+    return next((owner for owner in called if _who(owner, town) == person), None)
 
 
 def is_staff(person: str) -> bool:

@@ -10,6 +10,7 @@ from asyncpg import Record
 from services.chassis.postgres import Connection
 from services.notify.domain.progress import MessageState
 from services.notify.domain.quiet import Quiet
+from services.notify.domain.recipients import Owner
 from services.notify.domain.turns import Plan
 
 Key = tuple[str, UUID]  # tenant, intent
@@ -37,6 +38,7 @@ class Intent:
     quiet: Quiet | None = None  # it is not begun in these hours
     clock: str | None = None  # of the case: the one that it tells of
     moot: bool = False  # what it tells is so no more
+    called: Owner | None = None  # the place in which he is to answer; None: he is only told
 
     @property
     def key(self) -> Key:
@@ -65,21 +67,22 @@ INSERT = """
 INSERT INTO intent (
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
     tries_max, wait_s, words, due_at, timezone, whistle_id, department, quiet_from, quiet_to,
-    clock, moot, state, channel, next_at
+    clock, moot, called_unit, called_role, state, channel, next_at
 )
 SELECT
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient,
     string_to_array(channels, ','), tries_max, wait_s, words, due_at, timezone,
-    whistle_id, department, quiet_from, quiet_to, clock, moot, 'open',
+    whistle_id, department, quiet_from, quiet_to, clock, moot, called_unit, called_role, 'open',
     split_part(channels, ',', 1), now()
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::integer[], $11::double precision[], $12::jsonb[], $13::timestamptz[],
-    $14::text[], $15::uuid[], $16::text[], $17::time[], $18::time[], $19::text[], $20::boolean[]
+    $14::text[], $15::uuid[], $16::text[], $17::time[], $18::time[], $19::text[], $20::boolean[],
+    $21::text[], $22::text[]
 ) AS given(
     tenant_id, intent_id, case_id, event_id, traceparent, notice, rule, recipient, channels,
     tries_max, wait_s, words, due_at, timezone, whistle_id, department, quiet_from, quiet_to,
-    clock, moot
+    clock, moot, called_unit, called_role
 )
 ORDER BY tenant_id, intent_id
 ON CONFLICT DO NOTHING
@@ -95,6 +98,7 @@ async def insert(conn: Connection, intents: Sequence[Intent]) -> None:
             one.plan.wait_s, dict(one.words), one.due_at, one.timezone, one.whistle_id,
             one.department, one.quiet.start if one.quiet else None,
             one.quiet.end if one.quiet else None, one.clock, one.moot,
+            one.called.unit if one.called else None, one.called.role if one.called else None,
         )
         for one in intents
     ]  # fmt: skip
@@ -262,6 +266,8 @@ def _kept(row: Record) -> KeptIntent:
     )  # fmt: skip
     start, end = row["quiet_from"], row["quiet_to"]
     quiet = Quiet(start, end) if start is not None else None
-    intent = Intent(plan=plan, quiet=quiet, **{name: row[name] for name in names})
+    called = Owner(row["called_unit"], row["called_role"]) if row["called_unit"] else None
+    given = {name: row[name] for name in names}
+    intent = Intent(plan=plan, quiet=quiet, called=called, **given)
     more = ("state", "code", "created_at", "decided_at")
     return KeptIntent(intent, **{name: row[name] for name in more})

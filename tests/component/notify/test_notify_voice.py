@@ -12,6 +12,7 @@ import uvicorn
 from tests import factories
 from tests.component.notify import world as worlds
 from tests.component.notify.blown import Blown, first, phone
+from tests.component.notify.test_notify_calls import LEADER, TEAM, called
 from tests.component.notify.world import (
     CALLBACK,
     RECEIPTS_TOKEN,
@@ -38,6 +39,17 @@ class Line:
         one = Blown(self.world, "police", profile_version=2)
         await self.world.hear(one.opened, one.blown)
         return one
+
+    async def call_to_a_case(self) -> None:
+        """Let the grid's head be called to an urgent case, of which the team is told."""
+        opened = self.world.opened(profile_version=2)
+        call = called(opened.subject_id, "urgent_after_hours", LEADER, told=TEAM, via=["voice"])
+        await self.world.hear(opened, call)
+
+    async def acknowledged(self) -> list[dict[str, Any]]:
+        """Return what was told of keys pressed by those who are to answer."""
+        facts = await self.world.facts()
+        return [body for kind, body in facts if kind == "message.acknowledged.v1"]
 
     async def push(self, *reports: object) -> httpx.Response:
         return await self.http.post(VOICE_CALLBACK, content=json.dumps(reports).encode())
@@ -93,6 +105,36 @@ async def test_a_call_is_delivered_once_the_key_is_pressed(line: Line) -> None:
     assert await line.world.attempts() == [("voice", "delivered", None)]
     assert await line.gateway.texts() == []
     assert await line.gateway.press(call, "1") == 409
+    assert await line.acknowledged() == []
+
+
+async def test_the_key_pressed_on_a_call_to_a_case_is_told_once_for_who_is_to_answer(
+    line: Line,
+) -> None:
+    await line.call_to_a_case()
+    async with line.world.sending():
+        for call in await line.gateway.calls(2):
+            await line.gateway.press(call, "1")
+        await line.world.until("delivered", 2)
+    (told,) = await line.acknowledged()
+    assert told["by"] == {"staff": "s-gl-01", "role": "grid_leader", "unit": "g01"}
+    assert (told["message"]["recipient"], told["message"]["channel"]) == ("s-gl-01", "voice")
+    for call in await line.gateway.calls(2):
+        report = {"out_id": call["out_id"], "callee": call["phone"], "dtmf": "1"}
+        for call_id in (call["biz_id"], "1^2"):
+            again = {**report, "call_id": call_id, "status_code": "200000"}
+            assert (await line.push(again)).status_code == 200
+    assert await line.acknowledged() == [told]
+
+
+@pytest.mark.parametrize("key", ["", "2"])
+async def test_who_hangs_up_on_a_call_to_a_case_has_not_answered(line: Line, key: str) -> None:
+    await line.call_to_a_case()
+    async with line.world.sending():
+        for call in await line.gateway.calls(2):
+            await line.gateway.press(call, key)
+        await line.world.until("failed", 2)
+    assert await line.acknowledged() == []
 
 
 async def test_whoever_hangs_up_is_told_by_the_next_channel(line: Line) -> None:

@@ -45,6 +45,7 @@ def told(
     return learn(known, number, news, Moment(LIMITS, age_s, chance))
 
 
+PRESSED = Delivered(by_key=True)
 TOO_MUCH = RateLimited("flow", "recipient", 3_600)
 TOO_MUCH_TODAY = RateLimited("flow", "recipient", 86_400)
 THROTTLED = RateLimited("Throttling.User", "account", 2)
@@ -82,6 +83,10 @@ THROTTLED = RateLimited("Throttling.User", "account", 2)
          ["accepted"]),
         (message("unresolved", state="failed"), Delivered(), 1, "delivered", "delivered", None,
          ["accepted", "delivered"]),
+        (message("accepted", state="accepted"), PRESSED, 1, "delivered", "delivered", None,
+         ["delivered", "acknowledged"]),
+        (message("lost", state="delivered"), PRESSED, 1, "delivered", "delivered", None,
+         ["acknowledged"]),
     ],
 )  # fmt: skip
 def test_what_a_message_learns(
@@ -104,6 +109,7 @@ def test_what_a_message_learns(
         (message("accepted", state="accepted"), Accepted("b")),
         (message("delivered", state="delivered"), Accepted("b")),
         (message("delivered", state="delivered"), Delivered()),
+        (message("delivered", state="delivered"), PRESSED),
         (message("delivered", state="delivered"), Undelivered("x")),
         (message("undelivered"), Undelivered("x")),
         (message("undelivered"), Accepted("b")),
@@ -165,6 +171,7 @@ NEWS: list[News] = [
     Unknown("x"),
     Missing(),
     Delivered(),
+    PRESSED,
     Undelivered("x"),
     GiveUp("x"),
     Drop(),
@@ -183,6 +190,10 @@ def test_facts_follow_from_changes_whatever_comes_in_whatever_order(
         assert not learned.facts or changed
         facts += learned.facts
         known = learned.progress
+    if "acknowledged" in facts:
+        assert facts.index("acknowledged") == len(facts) - 1, "nothing follows the key"
+        assert PRESSED in every
+        facts.pop()
     assert "delivered" not in facts[:-1], "nothing follows an arrival"
     assert ("delivered" in facts) == (known.state == "delivered")
     contradicted = Undelivered("x") in every

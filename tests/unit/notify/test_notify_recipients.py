@@ -7,6 +7,7 @@ from services.notify.domain.recipients import (
     Part,
     Telling,
     is_staff,
+    place_of,
     recipient,
     tellings,
 )
@@ -231,3 +232,8 @@ def test_yh_s09_b_who_has_it_jointly_is_told_like_the_handler() -> None:
     assigned = Rule("a", "case_assigned", ("handler", "grid_leader"), ("app",))
     found = tellings("case_assigned", case(), rules(assigned), TOWN, named=Named(CALLED[1:]))
     assert {one.recipient for one in found} == {"s-gw-01", "s-vc-01"}
+
+
+def test_who_is_called_is_to_answer_in_that_place_and_nobody_else() -> None:
+    places = [place_of(who, CALLED, TOWN) for who in ("s-vc-01", "role:grid_worker", "s-gw-01")]
+    assert places == [CALLED[1], CALLED[0], None]
