@@ -93,7 +93,8 @@ class IntakeEvents:
         if reports:
             await self._open_all(conn, reports)
         acts = [one for one in heard if not isinstance(one.message.data, CaseReportedV1)]
-        await take_requests(conn, acts, self._towns)
+        if acts:
+            await take_requests(conn, acts, self._towns)
 
     async def _open_all(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
         known, households = await self._look(conn, heard)

@@ -27,6 +27,8 @@ _ReportIn = CaseStepRequestedV1 | MessageRepliedV1
 
 async def take_requests(conn: Connection, heard: Sequence[Heard[Event]], towns: Towns) -> None:
     """Take acts in order; one that the rules do not allow is told of, and loses nothing."""
+    # Every case at once, in key order, as the clock locks them: else each might wait for the other.
+    await cases.lock(conn, ((m.tenant_id, m.subject_id) for m in (one.message for one in heard)))
     for one in heard:
         await _take(conn, towns, one)
 
