@@ -12,6 +12,7 @@ from services.chassis.token import TokenCheck
 from services.ledger.api.cases import make_case_router
 from services.ledger.api.door import Door
 from services.ledger.api.registry import make_clock_router, make_registry_router
+from services.ledger.api.sheets import make_sheet_router
 from services.ledger.handlers import on_facts, parse
 from services.ledger.settings import LedgerSettings
 
@@ -49,6 +50,7 @@ async def main() -> None:
         door = Door(settings, pool, keys, tokens, relay)
         app.include_router(make_registry_router(door))
         app.include_router(make_case_router(door))
+        app.include_router(make_sheet_router(door))
         if settings.mode == "development":
             app.include_router(make_clock_router(door))
         await serve(settings, app, work, run)

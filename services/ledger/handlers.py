@@ -20,6 +20,7 @@ from contracts.facts import (
 from services.chassis.batch import Heard
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
+from services.ledger import slots
 from services.ledger.store import facts
 from services.ledger.store.facts import CaseNow, LedgerEntry
 
@@ -64,6 +65,11 @@ def parse(record: Record) -> LedgerEntry:
 async def on_facts(conn: Connection, heard: Sequence[Heard[LedgerEntry]]) -> None:
     entries = [one.message for one in heard]
     await facts.append(conn, entries)
+    await _count(conn, entries)
+    await slots.turn(conn, entries)
+
+
+async def _count(conn: Connection, entries: Sequence[LedgerEntry]) -> None:
     counted = [(key, entry) for entry in entries if (key := _case_of(entry)) is not None]
     if not counted:
         return

@@ -65,6 +65,20 @@ async def court_alone_is_missed(stage: Stage, case: Mapping[str, Any]) -> None:
     assert [fact["type"] for fact in kept["facts"]].count("whistle.missed.v1") == 1
 
 
+async def sheets(stage: Stage) -> dict[str, dict[str, int]]:
+    """Return what is on each department's sheet, as the centre sees them side by side."""
+    names = ("reported", "reported_late", "missed", "corrected", "refused", "withdrawn", "awaited")
+    shown = (await stage.get("ledger", "/v1/departments"))["departments"]
+    return {one["department"]: {name: one[name] for name in names if one[name]} for one in shown}
+
+
+async def listed_for(stage: Stage, department: str) -> dict[str, str]:
+    """Return what became of each case's call, as a department sees its own sheet."""
+    path = f"/v1/departments/{department}/sheet"
+    sheet = await stage.get("ledger", path, officer(department))
+    return {slot["number"]: slot["outcome"] for slot in sheet["slots"]}
+
+
 async def by_sms(stage: Stage, case: Mapping[str, Any], notice: str) -> dict[str, str]:
     """Return to whom something was told by SMS, once each, and when."""
     told = await stage.told(case, notice)
@@ -82,6 +96,7 @@ async def a_miss_climbs(stage: Stage) -> None:
         for department in ("police", "justice"):
             await stage.report_in(whistle, department)
     never, late = cases
+    clean = {one: {"reported": 2} for one in ("police", "justice")}
     due_at = max([(await stage.slots(case))["court"]["due_at"] for case in cases])
     assert is_about(due_at, "2025-03-05T09:00")
 
@@ -94,6 +109,8 @@ async def a_miss_climbs(stage: Stage) -> None:
         await court_alone_is_missed(stage, case)
         assert await rungs(stage, case) == [("court", "remind"), ("court", "score")]
         assert await stage.messages(case, "whistle_escalated") == []
+
+    assert await sheets(stage) == {**clean, "court": {"missed": 2}}
 
     await stage.past(later(due_at, hours=1))
     for case in cases:
@@ -123,6 +140,9 @@ async def a_miss_climbs(stage: Stage) -> None:
         "missed",
         "reported_in",
     ]
+    assert await sheets(stage) == {**clean, "court": {"missed": 1, "reported_late": 1}}
+    listed = await listed_for(stage, "court")
+    assert listed == {never["number"]: "missed", late["number"]: "reported_late"}
 
 
 def later(shown: str, **length: float) -> str:

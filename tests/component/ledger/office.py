@@ -25,6 +25,7 @@ from services.chassis.token import TokenCheck
 from services.ledger.api.cases import make_case_router
 from services.ledger.api.door import Door
 from services.ledger.api.registry import make_clock_router, make_registry_router
+from services.ledger.api.sheets import make_sheet_router
 from services.ledger.handlers import on_facts, parse
 from services.ledger.settings import LedgerSettings
 from tests import factories
@@ -66,9 +67,11 @@ class Office:
     def of(self, tenant: str) -> "Office":
         return replace(self, tenant=tenant)
 
-    def headers(self, *roles: str, units: Sequence[str] = ()) -> dict[str, str]:
-        given = roles or ("operator",)
-        token = factories.token(self.secrets, *given, tenant=self.tenant, units=[*units])
+    def headers(
+        self, *roles: str, units: Sequence[str] = (), department: str | None = None
+    ) -> dict[str, str]:
+        given, more = roles or ("operator",), {"units": [*units], "department": department}
+        token = factories.token(self.secrets, *given, tenant=self.tenant, **more)
         return {"Authorization": f"Bearer {token}"}
 
     async def post_set(
@@ -81,8 +84,8 @@ class Office:
             headers=self.headers(),
         )
 
-    async def get(self, path: str, *roles: str, units: Sequence[str] = ()) -> httpx.Response:
-        return await self.http.get(path, headers=self.headers(*roles, units=units))
+    async def get(self, path: str, *roles: str, **about: Any) -> httpx.Response:
+        return await self.http.get(path, headers=self.headers(*roles, **about))
 
     async def clock(self, **body: Any) -> httpx.Response:
         return await self.http.post("/v1/dev/clock", json=body, headers=self.headers())
@@ -118,6 +121,7 @@ async def open_office(
         app = make_app("ledger", {})
         app.include_router(make_registry_router(door))
         app.include_router(make_case_router(door))
+        app.include_router(make_sheet_router(door))
         if settings.mode == "development":
             app.include_router(make_clock_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
