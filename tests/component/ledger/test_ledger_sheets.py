@@ -205,7 +205,7 @@ async def test_a_sheet_is_of_a_period_and_comes_in_pages(town: Town) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "code", "field"),
     [
-        (f"court/sheet?after={uuid4()}", 404, "whistle_not_found", "after"),
+        (f"court/sheet?after={UUID(int=404)}", 404, "whistle_not_found", "after"),
         ("court/sheet?from=2025-03-03T00:00Z&to=2025-03-03T00:00Z", 422, "period_invalid", "to"),
         ("court/sheet?limit=0", 422, "invalid_fields", "limit"),
         ("court/sheet?from=2025-03-03T10:00:00", 422, "invalid_fields", "from"),
