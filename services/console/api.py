@@ -44,11 +44,12 @@ class Hall:
 def add_pages(app: FastAPI, hall: Hall) -> None:
     """Give an app the pages, compressed; a stream never is, so that nothing in it waits."""
     app.add_middleware(GZipMiddleware, compresslevel=_COMPRESS_LEVEL)
-    app.include_router(_make_router(hall))
+    app.include_router(make_router(hall))
     app.mount("/static", StaticFiles(directory=STATIC))
 
 
-def _make_router(hall: Hall) -> APIRouter:
+def make_router(hall: Hall) -> APIRouter:
+    """Make the pages' endpoints."""
     router = APIRouter(tags=["pages"], include_in_schema=False, route_class=JsonRoute)
 
     @router.get("/")
