@@ -16,9 +16,8 @@ from tests.faults.calling import (
     open_urgent,
     slots_of,
     told,
-    until_rest,
 )
-from tests.faults.check import Verdict, check, show
+from tests.faults.check import Verdict, check, show, until_rest
 from tests.faults.ground import TENANT, ground, state_of
 
 DEPARTMENTS = ("police", "justice", "court", "labour_arbitration", "legal_aid")

@@ -27,12 +27,6 @@ from tests.faults.ground import bodies, state_of
 KEY = "departments-software-0123456789"
 RETRY_S, PATIENCE_S = 0.3, 120.0
 SLOTS = "SELECT * FROM slot ORDER BY case_id, department"
-# A receipt comes seconds after its message.
-AWAITING = """
-SELECT count(*)
-FROM attempt
-WHERE state = 'accepted' AND started_at > clock_timestamp() - interval '20 seconds'
-"""
 PASSING = (httpx.HTTPError, LocalStackError, ValueError, OSError)
 
 T = TypeVar("T")
@@ -119,19 +113,6 @@ async def advance(state: StackState, tenant: str, seconds: float) -> None:
     async with httpx.AsyncClient(timeout=10, headers=headers) as client:
         url = f"{state.url('ledger')}/v1/dev/clock"
         (await client.post(url, json={"advance_s": seconds})).raise_for_status()
-
-
-async def until_rest(state: StackState, timeout_s: float = 300) -> float:
-    """Wait until nothing is to be done and no receipt is to come; return the seconds it took."""
-    started = time.monotonic()
-    conn = await asyncpg.connect(state.dsns["notify"])
-    async with Watch(state) as watch:
-        await watch.until_quiet(timeout_s)
-        while await conn.fetchval(AWAITING):
-            await asyncio.sleep(RETRY_S)
-        await watch.until_quiet(60)
-    await conn.close()
-    return time.monotonic() - started
 
 
 async def slots_of(state: StackState) -> "list[asyncpg.Record]":

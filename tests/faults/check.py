@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from contracts.facts import CaseAssignedV1
 from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS, Topic
 from deploy.local.load import Log
+from deploy.local.quiet import Watch
 from deploy.local.state import StackState
 from deploy.sandbox.truth import FACT, Message
 
@@ -37,6 +39,13 @@ PROJECTIONS = {
 ATTEMPTS = "SELECT attempt_id::text, intent_id::text, state FROM attempt"
 # The provider had not said what became of it: a second message may follow.
 IN_DOUBT = {"unknown", "lost", "unresolved"}
+# A receipt comes seconds after its message.
+AWAITING = """
+SELECT count(*)
+FROM attempt
+WHERE state = 'accepted' AND started_at > clock_timestamp() - interval '20 seconds'
+"""
+RETRY_S = 0.3
 FACT_TOPICS = (INTAKE_EVENTS, ROUTING_EVENTS, NOTIFY_EVENTS)
 
 
@@ -99,8 +108,22 @@ def _fact(record: Any) -> Fact:
     )
 
 
+async def until_rest(state: StackState, timeout_s: float = 300) -> float:
+    """Wait until nothing is to be done and no receipt is to come; return the seconds it took."""
+    started = time.monotonic()
+    conn = await asyncpg.connect(state.dsns["notify"])
+    async with Watch(state) as watch:
+        await watch.until_quiet(timeout_s)
+        while await conn.fetchval(AWAITING):
+            await asyncio.sleep(RETRY_S)
+        await watch.until_quiet(60)
+    await conn.close()
+    return time.monotonic() - started
+
+
 async def check(state: StackState, log: Log) -> Verdict:
     """Count everything once the stack is at rest."""
+    await until_rest(state)
     verdict = Verdict()
     facts = await read_facts(state)
     conns = {name: await asyncpg.connect(dsn) for name, dsn in state.dsns.items()}

@@ -37,9 +37,8 @@ from tests.faults.calling import (
     open_urgent,
     slots_of,
     told,
-    until_rest,
 )
-from tests.faults.check import Verdict, check, read_records, show
+from tests.faults.check import Verdict, check, read_records, show, until_rest
 from tests.faults.ground import bodies, ground, state_of
 from tests.faults.kills import Plan, killing
 
