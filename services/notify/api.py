@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.requests import ClientDisconnect
 
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing
-from services.chassis.token import BadToken, Identity, TokenCheck
+from services.chassis.token import Identity, TokenCheck
 from services.doors.route import JsonRoute
+from services.doors.who import Authorization, identified
 from services.notify import views
 from services.notify.receipts import ALIYUN, ALIYUN_VOICE, read_receipts, take_receipts
 from services.notify.record import Recorder
@@ -28,8 +29,6 @@ _PAGE_MAX = 200
 _BODY_WAIT_S = 10.0
 # Word for word: only this tells the provider that it need not come again.
 TAKEN: dict[str, int | str] = {"code": 0, "msg": "接收成功"}
-
-Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +46,7 @@ class Door:
     receipts_token: str | None = field(repr=False)
 
     def who(self, authorization: str | None) -> Identity:
-        try:
-            return self.tokens.identity(authorization)
-        except BadToken as error:
-            raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
+        return identified(self.tokens, authorization)
 
     async def check_seen(self, conn: Connection, who: Identity, case_id: UUID) -> None:
         """Refuse whoever's unit neither lies on the case's path nor owns it, as routing does."""

@@ -11,7 +11,8 @@ from services.chassis.clock import Offsets
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S
 from services.doors.route import JsonRoute
-from services.notify.api import Authorization, Door
+from services.doors.who import Authorization
+from services.notify.api import Door
 from services.notify.store import inbox
 from services.notify.store.inbox import Kept, Place
 

@@ -16,12 +16,13 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.doors.route import json_route
+from services.doors.who import Authorization
 from services.routing import refusals, views
 from services.routing.domain.steps import take_step
 from services.routing.domain.town import Setting
 from services.routing.domain.values import SYSTEM, Act, Case, Decision, Owner, Refused
 from services.routing.domain.whistle import Slot, holding, release
-from services.routing.door import Authorization, Door, actor_of, handed_in
+from services.routing.door import Door, actor_of, handed_in
 from services.routing.given import given_with
 from services.routing.hands import sheet_view, transfer_view
 from services.routing.record import Announced, record_act, record_settled

@@ -4,16 +4,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import Header
-
 from services.chassis.clock import database_now
-from services.chassis.http import Problem
 from services.chassis.postgres import Connection, Pool
 from services.chassis.seal import KeyRing, SealedFields
-from services.chassis.token import BadToken, Identity, TokenCheck
+from services.chassis.token import Identity, TokenCheck
+from services.doors.who import identified
 from services.routing import refusals, views
 from services.routing.domain.steps import allowed_steps, asks_first
 from services.routing.domain.town import Setting
@@ -37,8 +35,6 @@ _SAYING = (
 )
 _SAID_MAX = 100
 
-Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
-
 
 @dataclass(frozen=True, slots=True)
 class Door:
@@ -51,10 +47,7 @@ class Door:
     announced: Callable[[], None]
 
     def who(self, authorization: str | None) -> Identity:
-        try:
-            return self.tokens.identity(authorization)
-        except BadToken as error:
-            raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
+        return identified(self.tokens, authorization)
 
     async def seen(
         self,

@@ -16,12 +16,13 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.doors.route import json_route
+from services.doors.who import Authorization
 from services.routing import refusals, views
 from services.routing.domain import calls, handover, transfers
 from services.routing.domain.town import Setting
 from services.routing.domain.transfers import Offer
 from services.routing.domain.values import Decision, Refused, Transfer
-from services.routing.door import Authorization, Door, actor_of, handed_in
+from services.routing.door import Door, actor_of, handed_in
 from services.routing.given import plain_text
 from services.routing.record import Announced, numbered, record_act
 from services.routing.store import handing

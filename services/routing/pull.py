@@ -16,7 +16,8 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.doors.route import json_route
-from services.routing.door import Authorization, Door
+from services.doors.who import Authorization
+from services.routing.door import Door
 from services.routing.store import queue
 
 _LIMIT_MAX = 200

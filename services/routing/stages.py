@@ -7,11 +7,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from services.doors.route import json_route
+from services.doors.who import Authorization
 from services.routing.domain import consultation, rulings, upward
 from services.routing.domain.rulings import Ruling
 from services.routing.domain.values import Refused
 from services.routing.domain.whistle import Settled
-from services.routing.door import Authorization, Door, actor_of
+from services.routing.door import Door, actor_of
 from services.routing.whistles import (
     DEPARTMENTS_MAX,
     Body,

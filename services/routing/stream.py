@@ -14,7 +14,8 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S
 from services.chassis.token import BadToken, Identity
 from services.doors.route import JsonRoute
-from services.routing.door import Authorization, Door
+from services.doors.who import Authorization
+from services.routing.door import Door
 from services.routing.pull import Task, check_reader
 from services.routing.settings import RoutingSettings
 from services.routing.store import stream as store

@@ -17,12 +17,13 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.doors.route import json_route
+from services.doors.who import Authorization
 from services.routing import refusals, views
 from services.routing.domain import whistle
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Owner, Refused, UpwardCall
 from services.routing.domain.whistle import Call, Settled, Slot
-from services.routing.door import Authorization, Door, actor_of, handed_in
+from services.routing.door import Door, actor_of, handed_in
 from services.routing.given import plain_text
 from services.routing.record import Announced, record_settled
 from services.routing.store import slots, upward

@@ -11,7 +11,8 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
 from services.doors.route import JsonRoute
-from services.ledger.api.door import OPERATOR, Authorization, Door
+from services.doors.who import Authorization
+from services.ledger.api.door import OPERATOR, Door
 from services.ledger.store import facts, registry
 
 _FACTS_MAX = 1_000

@@ -1,20 +1,16 @@
 """What every endpoint needs, and who may pass."""
 
 from dataclasses import dataclass
-from typing import Annotated
-
-from fastapi import Header
 
 from services.chassis.http import Problem
 from services.chassis.outbox import Relay
 from services.chassis.postgres import Pool
 from services.chassis.seal import KeyRing
-from services.chassis.token import BadToken, Identity, TokenCheck
+from services.chassis.token import Identity, TokenCheck
+from services.doors.who import identified
 from services.ledger.settings import LedgerSettings
 
 OPERATOR = "operator"
-
-Authorization = Annotated[str | None, Header(description="Bearer token: `chuishao token`")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +24,7 @@ class Door:
     relay: Relay
 
     def who(self, authorization: str | None) -> Identity:
-        try:
-            return self.tokens.identity(authorization)
-        except BadToken as error:
-            raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
+        return identified(self.tokens, authorization)
 
     def operator(self, authorization: str | None) -> Identity:
         who = self.who(authorization)

@@ -15,7 +15,8 @@ from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
 from services.doors.route import JsonRoute, json_route
-from services.ledger.api.door import Authorization, Door
+from services.doors.who import Authorization
+from services.ledger.api.door import Door
 from services.ledger.changes import (
     CalendarUnfit,
     Faulty,
