@@ -13,10 +13,10 @@ from services.routing.domain.whistle import (
     Slot,
     Stage,
     about,
-    arrival_rule,
     rung_of,
     settled,
     stage_of,
+    stage_rule,
 )
 
 
@@ -102,7 +102,7 @@ def _calendar_version(case: Case, slot: Slot, stage: Stage, rules: Rules) -> int
     """Return by which table a stage was reckoned; for arriving that is the newest once it fires."""
     if stage == "report_in":
         return slot.calendar_version
-    rule, calendar = arrival_rule(case, slot.department, rules), rules.work_calendar
+    rule, calendar = stage_rule(case, slot.department, stage, rules), rules.work_calendar
     return calendar.version if rule and rule.clock == "duty" and calendar else None
 
 

@@ -19,11 +19,10 @@ from services.routing.domain.whistle import (
     Slot,
     Stage,
     about,
-    arrival_rule,
     clocks,
-    release_rule,
     settled,
     stage_of,
+    stage_rule,
 )
 
 
@@ -73,10 +72,10 @@ def _awaited(
     case: Case, slot: Slot, stage: Stage, rules: Rules
 ) -> tuple[DeadlineRule | None, datetime | None, datetime | None]:
     """Return a stage's rule, by when it was due, and when it came."""
+    rule = stage_rule(case, slot.department, stage, rules)
     if stage == "release":
-        rule = release_rule(case, slot.department, rules)
         return rule, slot.release_due_at, slot.released_at
-    return arrival_rule(case, slot.department, rules), slot.arrive_due_at, slot.arrived_at
+    return rule, slot.arrive_due_at, slot.arrived_at
 
 
 def recount_answer(

@@ -297,32 +297,28 @@ def _arriving(
     """Start the clock for arriving, where there is one; who reports in on site is there."""
     if slot.means == "on_site":
         return _there(case, replace(slot, arrived_at=slot.reported_in_at), setting)
-    rule = arrival_rule(case, slot.department, setting.rules)
+    rule = stage_rule(case, slot.department, "arrive", setting.rules)
     if rule is None:
         return slot, ()
     _, timers = start_clock(rule, start, setting.rules)
     return replace(slot, arrive_due_at=timers[-1].due_at), timers
 
 
-def arrival_rule(case: Case, department: str, rules: Rules) -> DeadlineRule | None:
-    """Return the rule by which a department arrives at a case, where there is one."""
-    rule = rules.whistle.arrival.get(case.case_class)
-    return rule and replace(rule, id=clock_of(department, "arrive"))
+def stage_rule(case: Case, department: str, stage: Stage, rules: Rules) -> DeadlineRule | None:
+    """Return the rule of a stage after the report-in at a case, where there is one."""
+    of_class = rules.whistle.release if stage == "release" else rules.whistle.arrival
+    rule = of_class.get(case.case_class)
+    return rule and replace(rule, id=clock_of(department, stage))
 
 
 def _there(case: Case, slot: Slot, setting: Setting) -> tuple[Slot, tuple[NewTimer, ...]]:
     """Start the clock for letting a department go that has arrived, where there is one."""
-    rule, start = release_rule(case, slot.department, setting.rules), slot.there_since
+    rule = stage_rule(case, slot.department, "release", setting.rules)
+    start = slot.there_since
     if rule is None or start is None:
         return slot, ()
     _, timers = start_clock(rule, start, setting.rules)
     return replace(slot, release_due_at=timers[-1].due_at), timers
-
-
-def release_rule(case: Case, department: str, rules: Rules) -> DeadlineRule | None:
-    """Return the rule by which a department on the spot is let go, where there is one."""
-    rule = rules.whistle.release.get(case.case_class)
-    return rule and replace(rule, id=clock_of(department, "release"))
 
 
 def arrive(case: Case, slot: Slot, by: Owner, at: datetime, setting: Setting) -> Settled | Refused:
