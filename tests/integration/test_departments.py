@@ -23,7 +23,9 @@ from deploy.local.migrate import ROOT
 from deploy.local.topics import apply_topics, registered_topics
 from services.chassis.seal import KeyRing
 from tests import factories
-from tests.integration.trio import Trio, until
+from tests.component.chassis import real
+from tests.integration.trio import Trio
+from tests.waiting import until
 
 TENANT = "offices"
 TOPIC = department_topic(TENANT, "police")
@@ -103,7 +105,7 @@ async def called(trio: Trio, key: str) -> tuple[UUID, UUID]:
 
 async def send_again(trio: Trio, record: ConsumerRecord) -> None:
     """Send a record once more, as a relay does that died before it could note the first time."""
-    async with trio.producer() as producer:
+    async with real.producer(trio.kafka.bootstrap) as producer:
         await producer.send_and_wait(
             record.topic, record.value, key=record.key, headers=list(record.headers)
         )

@@ -17,7 +17,8 @@ from contracts.topics import INTAKE_EVENTS
 from services.chassis.seal import KeyRing
 from services.intake.settings import IntakeSettings
 from tests import factories
-from tests.integration.trio import API_KEY, Trio, local, until
+from tests.integration.trio import API_KEY, Trio, local
+from tests.waiting import until
 
 WORKER = ("grid_worker", "g01", "s-gw-01")
 CLERK = ("center_clerk", "town", "s-cc-01")

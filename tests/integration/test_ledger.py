@@ -6,7 +6,9 @@ from collections import defaultdict
 from uuid import UUID, uuid4
 
 from contracts.topics import LEDGER_REGISTRY, NOTIFY_EVENTS, TOPICS
-from tests.integration.trio import Trio, registry_place, until
+from tests.component.chassis import real
+from tests.integration.trio import Trio, registry_place
+from tests.waiting import until
 
 CANARY = "金丝雀7041"
 
@@ -117,7 +119,7 @@ async def test_every_fact_is_kept_as_it_came(trio: Trio) -> None:
         "case.closed.v1": b'{"by": 5}',
         "message.failed.v1": None,
     }
-    async with trio.producer() as producer:
+    async with real.producer(trio.kafka.bootstrap) as producer:
         for type_, body in bodies.items():
             headers = {
                 "ce_specversion": "1.0",

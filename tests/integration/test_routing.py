@@ -12,7 +12,9 @@ from contracts.topics import LEDGER_REGISTRY
 from deploy.seed.town import CENTRE
 from services.chassis.seal import KeyRing
 from tests import factories
-from tests.integration.trio import Trio, registry_place, until
+from tests.component.chassis import real
+from tests.integration.trio import Trio, registry_place
+from tests.waiting import until
 
 REPORTS = 300
 FOUND = """
@@ -122,7 +124,7 @@ def new_village(trio: Trio) -> list[Change]:
 async def publish(trio: Trio, *changes: Change) -> None:
     """Publish records as ledger would, and wait until routing has read them."""
     place = registry_place("third")
-    async with trio.producer() as producer:
+    async with real.producer(trio.kafka.bootstrap) as producer:
         for change in changes:
             sent = await producer.send_and_wait(
                 LEDGER_REGISTRY.name,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from contracts.topics import LEDGER_REGISTRY, TOPICS, registry_partition
@@ -28,6 +28,7 @@ from deploy.local.topics import apply_topics, registered_topics
 from services.chassis.seal import KeyRing
 from tests import factories
 from tests.servers import Postgres
+from tests.waiting import until
 
 SERVICES = ("intake", "routing", "ledger")
 TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm", "counted", "offices")
@@ -164,25 +165,6 @@ class Trio:
             return found
         finally:
             await consumer.stop()
-
-    @asynccontextmanager
-    async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
-        producer = AIOKafkaProducer(bootstrap_servers=self.kafka.bootstrap, acks="all")
-        await producer.start()
-        try:
-            yield producer
-        finally:
-            await producer.stop()
-
-
-async def until(told: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 40) -> None:
-    """Wait for a condition; there is no event to be had across processes."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while not await told():
-                await asyncio.sleep(0.05)
-    except TimeoutError as error:
-        raise AssertionError(f"not within {timeout_s:g} s: {what}") from error
 
 
 def town(ring: KeyRing) -> list[dict[str, Any]]:

@@ -2,17 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
 from contracts.events import Event
 from contracts.facts import Actor, CaseStepRequestedV1, Means
 from contracts.topics import INTAKE_EVENTS
+from tests.component.chassis import real
+from tests.faults.check import read_records
 from tests.scenarios.stage import Stage
 from tests.scenarios.told import scenario
 
@@ -22,31 +23,9 @@ PLACE: dict[str, Any] = {"location": {"grid": "g01"}, "class": "general"}
 
 async def records_of(stage: Stage, case: Mapping[str, Any]) -> list[ConsumerRecord]:
     """Return what intake has published of a case."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stage.state.kafka)
-    await consumer.start()
-    try:
-        places = [TopicPartition(INTAKE_EVENTS.name, n) for n in range(INTAKE_EVENTS.partitions)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning()
-        ends = await consumer.end_offsets(places)
-        found: list[ConsumerRecord] = []
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                found += records
-    finally:
-        await consumer.stop()
     subject = ("ce_subject", case["case_id"].encode())
+    found = await read_records(stage.state, (INTAKE_EVENTS,))
     return [one for one in found if subject in one.headers]
-
-
-@asynccontextmanager
-async def producing(stage: Stage) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(bootstrap_servers=stage.state.kafka, acks="all")
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
 
 
 @scenario("X-2", "yihe", MONDAY)
@@ -54,7 +33,7 @@ async def what_comes_twice_counts_once(stage: Stage) -> None:
     case, same = [await stage.report(key="a-key", **PLACE) for _ in range(2)]
     assert same["accepted"]["case_id"] == case["case_id"]
     record, *_ = await records_of(stage, case)
-    async with producing(stage) as producer:
+    async with real.producer(stage.state.kafka) as producer:
         again = {"key": record.key, "headers": list(record.headers)}
         await producer.send_and_wait(record.topic, record.value, **again)
     await stage.settled()
@@ -108,7 +87,7 @@ async def two_workers_keep_each_case_in_order(stage: Stage) -> None:
     before = [await read_by(stage, replica) for replica in (0, 1)]
     cases = await asyncio.gather(*(stage.report(key=f"n-{n}", **PLACE) for n in range(8)))
     whistles = await asyncio.gather(*(stage.whistle(case, CALLED) for case in cases))
-    async with producing(stage) as producer:
+    async with real.producer(stage.state.kafka) as producer:
         for means, department in ACTS:
             for whistle in whistles:
                 event = report_in(stage, whistle, department, means)

@@ -1,8 +1,7 @@
 """A town of its own for each scenario, on one stack, with a clock of its own."""
 
-import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from deploy.local.state import StackState
 from deploy.local.whole import OPERATOR, Running
 from deploy.seed.town import Entry
 from tests.faults.ground import state_of
+from tests.waiting import until
 
 ZONE = ZoneInfo("Asia/Shanghai")
 # The scenario's own time goes on while it is told; nothing in it takes longer than this.
@@ -148,7 +148,7 @@ class Stage:
             answer = await self._call("GET", "routing", path, CLERK)
             return answer.json() if answer.is_success else None
 
-        return {**await until(opened, "the case is opened"), "accepted": accepted}
+        return {**await until(opened, "the case is opened", PATIENCE_S), "accepted": accepted}
 
     async def case(self, case: Mapping[str, Any], by: Person = CLERK) -> dict[str, Any]:
         found: dict[str, Any] = await self.get("routing", f"/v1/cases/{case['case_id']}", by)
@@ -207,7 +207,7 @@ class Stage:
             under_way = any(one["state"] in ("open", "accepted") for one in found)
             return None if under_way else found
 
-        found = await until(ended, f"{notice} is told")
+        found = await until(ended, f"{notice} is told", PATIENCE_S)
         by_person = {one["recipient"]: one for one in found}
         assert len(by_person) == len(found), "somebody was told twice"
         return by_person
@@ -253,14 +253,3 @@ class Stage:
         url = self.state.url("ledger")
         await post_set(url, token, name, [dict(line) for line in lines])
         await self.settled()
-
-
-async def until(wanted: Callable[[], Awaitable[Any]], what: str) -> Any:
-    """Wait until something is there, and return it; processes share no event."""
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not (found := await wanted()):
-                await asyncio.sleep(0.1)
-            return found
-    except TimeoutError as error:
-        raise AssertionError(f"not within {PATIENCE_S:g} s: {what}") from error

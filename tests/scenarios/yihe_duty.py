@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.scenarios.stage import Person, Stage, is_about, until
+from tests.scenarios.stage import PATIENCE_S, Person, Stage, is_about
 from tests.scenarios.told import scenario
 from tests.scenarios.yihe import SETTLED
+from tests.waiting import until
 
 URGENT = {"class": "urgent"}
 
@@ -37,7 +38,7 @@ async def let_it_ring(stage: Stage, case: Mapping[str, Any], person: Person) -> 
     async def rings() -> bool:
         return any(one["call"] for one in await rung_up(stage, case, person))
 
-    await until(rings, f"a call to {person.staff}")
+    await until(rings, f"a call to {person.staff}", PATIENCE_S)
 
 
 async def end(stage: Stage, rung: Iterable[Mapping[str, Any]], key: str) -> None:
@@ -55,7 +56,7 @@ async def press_the_key(stage: Stage, case: Mapping[str, Any], person: Person) -
         await end(stage, await rung_up(stage, case, person), "1")
         return (await stage.case(case))["call"] is None
 
-    await until(answered, f"the answer of {person.staff}")
+    await until(answered, f"the answer of {person.staff}", PATIENCE_S)
 
 
 async def hang_up_on(stage: Stage, case: Mapping[str, Any], person: Person) -> None:
@@ -66,7 +67,7 @@ async def hang_up_on(stage: Stage, case: Mapping[str, Any], person: Person) -> N
         await end(stage, got, "")
         return any(not one["call"] for one in got)
 
-    await until(texted, f"a text to {person.staff}")
+    await until(texted, f"a text to {person.staff}", PATIENCE_S)
 
 
 @scenario("YH-S07", "yihe", "2025-03-03T20:15")

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.scenarios.stage import Person, Stage, is_about, until
+from tests.scenarios.stage import PATIENCE_S, Person, Stage, is_about
 from tests.scenarios.told import scenario
 from tests.scenarios.yihe import SETTLED, in_progress
+from tests.waiting import until
 
 REASON = {"reason": "本级化解不了"}
 
@@ -140,7 +141,7 @@ async def followed(stage: Stage, case: Mapping[str, Any], steps: int) -> dict[st
             answer = await client.get(f"/v1/track/{code}")
         return answer.json() if answer.is_success and len(answer.json()["steps"]) >= steps else None
 
-    found: dict[str, Any] = await until(shown, f"{steps} steps are shown")
+    found: dict[str, Any] = await until(shown, f"{steps} steps are shown", PATIENCE_S)
     return found
 
 

@@ -1,10 +1,8 @@
 """The doors of the whole stack, as the people of a town use them."""
 
-import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,10 @@ import httpx
 from deploy.cli.told import Town
 from deploy.local.state import StackState
 from tests.faults.ground import TENANT
+from tests.waiting import until
 
 QUIET_S = 60.0
+READY_S = 20.0
 CHUISHAO = str(Path(sys.executable).with_name("chuishao"))
 
 
@@ -26,14 +26,6 @@ def command(*arguments: str, **more: str) -> "subprocess.Popen[str]":
         text=True,
         env={**os.environ, **more},
     )
-
-
-async def until(wanted: Callable[[], Awaitable[Any]], timeout_s: float = 20.0) -> Any:
-    """Wait until something is there, and return it."""
-    async with asyncio.timeout(timeout_s):
-        while not (found := await wanted()):
-            await asyncio.sleep(0.05)
-        return found
 
 
 async def report(state: StackState, key: str, **body: Any) -> tuple[dict[str, Any], StackState]:
@@ -56,5 +48,5 @@ async def opened(town: Town, case_id: str, unit: str) -> dict[str, Any]:
         except Exception:  # noqa: BLE001 - not opened yet
             return None
 
-    case: dict[str, Any] = await until(ask)
+    case: dict[str, Any] = await until(ask, "the case is opened", READY_S)
     return case

@@ -21,7 +21,8 @@ from deploy.local.whole import OPERATOR, Running
 from deploy.seed.reports import reports
 from tests.faults.ground import TENANT
 from tests.faults.replayed import replay_twice
-from tests.system.doors import QUIET_S, command, opened, report, until
+from tests.system.doors import QUIET_S, READY_S, command, opened, report
+from tests.waiting import until
 
 
 async def test_a_report_goes_the_whole_way(state: StackState) -> None:
@@ -44,7 +45,7 @@ async def test_a_report_goes_the_whole_way(state: StackState) -> None:
             answer = await client.get("/sandbox/messages", params={"reached": "true"})
         return [m["text"] for m in answer.json()["messages"] if case["number"] in m["text"]]
 
-    texts = await until(phone)
+    texts = await until(phone, "the worker's phone shows it", READY_S)
     assert len(texts) == 1
     assert not re.search("李四|路灯坏了", texts[0]), "nothing personal in a message"
     where = (owner["role"], owner["unit"], owner["staff"])
@@ -65,7 +66,7 @@ async def test_a_report_goes_the_whole_way(state: StackState) -> None:
         seen = answer.json() if answer.is_success else {}
         return seen if seen.get("stage", {}).get("state") == "closed" else None
 
-    seen = await until(followed)
+    seen = await until(followed, "the reporter sees the end", READY_S)
     assert [step["zh"] for step in seen["steps"]] == ["首问登记", "网格化解", "办结", "回访"]
     assert "李四" not in json.dumps(seen, ensure_ascii=False)
 
@@ -74,7 +75,7 @@ async def test_a_report_goes_the_whole_way(state: StackState) -> None:
         types = {fact["type"] for fact in facts["facts"]}
         return types if {"case.closed.v1", "message.delivered.v1"} <= types else None
 
-    types = await until(kept)
+    types = await until(kept, "the ledger has it all", READY_S)
     assert {"case.reported.v1", "case.opened.v1", "case.accepted.v1", "case.resolved.v1"} <= types
 
 
