@@ -36,6 +36,8 @@ Option: TypeAlias = Any  # as FastStream takes them
 Take: TypeAlias = Callable[[Record], None]
 
 _POLL_S, _STALLED_S = 0.2, 90.0
+# A partition that was read empty waits for the fetch that is under way for all the others.
+_MS: Any = {"session_timeout_ms": 15_000, "max_poll_interval_ms": 120_000, "fetch_max_wait_ms": 100}
 _LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 
 
@@ -109,8 +111,7 @@ def _subscriber(
         batch=True,
         batch_timeout_ms=settings.consume_wait_ms,
         max_records=settings.consume_batch_max,
-        session_timeout_ms=15_000,
-        max_poll_interval_ms=120_000,
+        **_MS,
         fetch_max_bytes=16 * 1024 * 1024,
         parser=parse,
         decoder=undecoded,

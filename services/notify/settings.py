@@ -14,6 +14,9 @@ class NotifySettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_", frozen=True)
 
+    # What a batch could save is less than what knowing late of a report-in costs.
+    consume_wait_ms: int = Field(15, ge=1, le=1_000)
+
     gateway_url: HttpUrl | None = None  # https://dysmsapi.aliyuncs.com, or the sandbox
     gateway_key_id: str | None = None
     gateway_secret_file: Path | None = None

@@ -8,7 +8,6 @@ from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUT
 from services.chassis import crash, kafka, log
 from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
-from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
@@ -25,6 +24,7 @@ from services.routing.handlers import (
     parse_registry,
 )
 from services.routing.recount import Recount
+from services.routing.relay import GivingWay
 from services.routing.requests import take_requests
 from services.routing.settings import RoutingSettings
 from services.routing.stream import Streams
@@ -42,7 +42,7 @@ async def main() -> None:
     work, towns = Work(), Towns()
     broker = kafka.make_broker(settings, NAME)
     async with open_pool(settings, NAME) as pool:
-        relay = Relay(settings, pool, broker)
+        relay = GivingWay(settings, pool, broker)
 
         async def run() -> None:
             await kafka.start_broker(broker, settings, TOPICS, work)
@@ -86,7 +86,7 @@ async def main() -> None:
                     committed=relay.wake,
                 )
                 consumer = reports.subscriber.consumer
-                clockwork = Clockwork(settings, pool, towns, consumer, relay.wake)
+                clockwork = Clockwork(settings, pool, towns, consumer, relay.fired)
                 work.waiting_for = None
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(clockwork.run(work.stopping))

@@ -42,6 +42,7 @@ log = structlog.get_logger()
 _SEEN_MAX = 10_000
 # Where acts are handed in. Both are keyed and parted alike: a case has one partition on each.
 _HANDED_IN = (INTAKE_EVENTS, NOTIFY_EVENTS)
+
 Outcome = tuple[Due, Literal["fired", "void"]]
 
 
@@ -88,10 +89,10 @@ class Clockwork:
         pool: Pool,
         towns: Towns,
         consumer: Consumer,
-        announced: Callable[[], None],
+        fired: Callable[[int], None],
     ) -> None:
         self._settings, self._pool, self._towns = settings, pool, towns
-        self._consumer, self._announced = consumer, announced
+        self._consumer, self._fired = consumer, fired
         margin = timedelta(seconds=settings.timer_margin_s)
         self._gates = {topic: Gate(margin) for topic in _HANDED_IN}
         self._clear: dict[int, datetime] = {}
@@ -107,10 +108,12 @@ class Clockwork:
             except Exception as error:
                 if not is_passing(error):
                     raise
+                self._fired(0)
                 log.warning("timers_waited", error=repr(error))
             if fired < self._settings.timer_batch_max:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), self._settings.timer_wait_s)
+        self._fired(0)
 
     async def tick(self) -> int:
         """Fire one batch of what has come due; return how many timers got their outcome."""
@@ -125,8 +128,8 @@ class Clockwork:
         self._more = len(due) == self._settings.timer_batch_max
         if due:
             crash_point("after_timers")
-            self._announced()
             log.info("timers_decided", timers=len(due))
+        self._fired(len(due))
         return len(due)
 
     async def _cleared(self, conn: Connection, now: datetime) -> dict[int, datetime]:

@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
     "freeze": ("the broker is frozen for 30 s", lambda: freeze.main("freeze", 30)),
     "database": ("PostgreSQL is stopped for 20 s", lambda: freeze.main("database", 20)),
     "replicas": ("two routing replicas come and go", lambda: replicas.main(2_000, 60)),
-    "knowing": ("how soon notify knows of a report-in", lambda: knowing.main(300, 60)),
+    "knowing": ("how soon notify knows of a report-in", lambda: knowing.main(300, 50)),
     "race": ("10,000 report-ins at their deadlines", lambda: race.main(race.Plan())),
     "whistles": (
         "kills while 1,000 whistles' deadlines come",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -232,9 +232,12 @@ class Desk:
         return [event.data.TYPE.removesuffix(".v1") for event in await self.announced(case_id)]
 
     def clockwork(self, towns: Towns | None = None, consumer: Consumer | None = None) -> Clockwork:
-        wake: Callable[[], None] = lambda: self.woken.append(None)  # noqa: E731 - a bell
+        def fired(timers: int) -> None:
+            if timers:
+                self.woken.append(None)
+
         return Clockwork(
-            self.settings, self.pool, towns or self.towns, consumer or self.consumer, wake
+            self.settings, self.pool, towns or self.towns, consumer or self.consumer, fired
         )
 
 
