@@ -33,7 +33,7 @@ test-all: setup ## Every test, long forms too
 faults: setup ## Kill every process again and again under load, and count
 	@$(BIN)/python -m tests.faults
 
-bench: setup ## Measure cases per second and CPU per case
+bench: setup ## Measure, each figure beside its floor of the same run (about 5 minutes)
 	@$(BIN)/chuishao bench
 
 lint: setup ## Style, types, walls, migrations

@@ -1,126 +1,119 @@
-"""`chuishao bench`: cases per second through the whole path, and what each costs."""
+"""`chuishao bench`: what the system costs, each figure beside its floor, all in one run."""
 
-import asyncio
 import itertools
 import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
+from deploy.bench.accepting import FLOOR_TOPIC, TURNS, accepting
+from deploy.bench.opening import opening
+from deploy.bench.rows import Row, table_of
+from deploy.bench.timers import timers
+from deploy.bench.whole_path import whole_path
 from deploy.cli.screen import err, out, run
 from deploy.local.layout import Layout
-from deploy.local.load import Load, Log
 from deploy.local.ports import unused_ports
-from deploy.local.quiet import Watch
 from deploy.local.seeding import DEMO_TOWN, Size, town_wish
-from deploy.local.state import StackState
-from deploy.local.usage import machine, usage
+from deploy.local.topics import apply_topics
+from deploy.local.usage import machine
 from deploy.local.whole import Running, Wanted, whole_stack
 from deploy.seed.reports import reports
 
 SIZE = Size(villages=6, grids=46, household_groups=60, people=400)
-WARM_UP_S = 5.0
-REST_TIMEOUT_S = 120.0
-PORTS = 40
+PORTS, WIDTH = 40, 120
 MORNING = datetime.fromisoformat("2025-03-03T09:00:00+08:00")  # on duty, whatever the hour is
 # One worker gets more messages here than any provider would send to anybody.
 ENV = {"sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"}}
+AWAY = ("routing", "notify", "console")
 
 
-def bodies(running: Running, tenant: str) -> Iterator[dict[str, Any]]:
-    made = list(reports(running.towns[tenant], seed=3, count=1_000))
-    return ({**body, "tenant": tenant} for body in itertools.cycle(made))
+class Part(StrEnum):
+    """What can be measured alone; `accept` makes the backlog that `open` begins with."""
+
+    OPEN = "open"
+    WHOLE = "whole"
+    TIMERS = "timers"
 
 
-async def measure(running: Running, rate: float, seconds: float) -> dict[str, Any]:
-    """Send at a steady rate, whatever comes back, and see what it cost."""
+def bodies(running: Running) -> Iterator[dict[str, Any]]:
+    """Yield reports without end; all are urgent, so that each has a deadline within the hour."""
     tenant = running.tenants[0]
-    state = StackState(running.layout.data_dir, running.facts())
-    async with Watch(state) as watch:
-        await _send(running, bodies(running, tenant), rate, WARM_UP_S, "warm")
-        await watch.until_quiet(REST_TIMEOUT_S)
-        before, started = usage(running.servers.supervisor), time.monotonic()
-        log = await _send(running, bodies(running, tenant), rate, seconds, "bench")
-        sent_s = time.monotonic() - started
-        lag = (await watch.waiting()).total
-        rest_s = await watch.until_quiet(REST_TIMEOUT_S)
-        spent = usage(running.servers.supervisor).since(before)
-    cases = len(log.accepted)
-    return {
-        "wanted cases/s": rate,
-        "seconds": round(sent_s, 1),
-        "cases": cases,
-        "cases/s": round(cases / sent_s, 1),
-        "refused": len(log.refusals),
-        "lag when the sending ended": lag,
-        "seconds until lag 0": round(rest_s, 1),
-        "accept ms": _percentiles([one.confirmed_s * 1_000 for one in log.accepted]),
-        "cpu ms per case": _per_case(spent, cases),
-    }
+    made = list(reports(running.towns[tenant], seed=3, count=1_000))
+    return ({**body, "tenant": tenant, "class": "urgent"} for body in itertools.cycle(made))
 
 
-async def _send(
-    running: Running, given: Iterator[dict[str, Any]], rate: float, seconds: float, name: str
-) -> Log:
-    count = int(rate * seconds)
-    load = Load(
-        running.url("intake"), running.secrets.api_key, itertools.islice(given, count), name
-    )
-    return await load.run(rate, asyncio.Event())
+async def measure(
+    running: Running, parts: set[Part], cases: int, rate: float, seconds: float, armed: int
+) -> list[Row]:
+    """Measure part by part on one stack."""
+    rows: list[Row] = []
+    given = bodies(running)
+    port = running.layout.port_base + PORTS - 1
+    if Part.OPEN in parts:
+        await apply_topics(running.servers.kafka.bootstrap, [FLOOR_TOPIC])
+        for name in AWAY:
+            await running.stop(name)
+        _say("接收：与下限轮流 · accepting, turn about with the floor")
+        rows += await accepting(running, given, port, cases)
+        _say("立案：先我们，后下限 · opening, ours and then the floor")
+        rows += await opening(running, cases // TURNS * TURNS)
+        for name in AWAY[1:]:
+            await running.start(name)
+    if Part.WHOLE in parts:
+        _say(f"全程：半负荷，再每秒 {rate:g} 件 · the whole path, at half load and at {rate:g}/s")
+        rows += await whole_path(running, given, rate, seconds)
+    if Part.TIMERS in parts:
+        _say("时钟：备好，再拨一小时 · clocks: arm, then jump an hour")
+        rows += await timers(running, armed)
+    return rows
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, float]:
-    ranked = sorted(values)
-    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
-    last = len(ranked) - 1
-    return {name: round(ranked[int(last * share)], 1) for name, share in shares.items()}
-
-
-def _per_case(spent: dict[str, float], cases: int) -> dict[str, float]:
-    """Share the cost out; the load generator is ours and no part of the product's."""
-    own = {name: used for name, used in spent.items() if name not in ("load generator", "sandbox")}
-    each = {name: round(used * 1_000 / cases, 2) for name, used in sorted(spent.items())}
-    return {**each, "all but load and sandbox": round(sum(own.values()) * 1_000 / cases, 2)}
-
-
-def show(facts: dict[str, str], measured: dict[str, Any]) -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for name, value in {**facts, **measured}.items():
-        if isinstance(value, dict):
-            for part, number in value.items():
-                table.add_row(f"{name}: {part}", f"{number}")
-        else:
-            table.add_row(name, f"{value}")
-    out.print(table)
+def _say(line: str) -> None:
+    err.print(f"[dim]· {line}[/dim]")
 
 
 def bench(
+    parts: Annotated[
+        list[Part] | None, typer.Option("--part", help="只量这部分 · this part alone")
+    ] = None,
+    cases: Annotated[
+        int,
+        typer.Option(
+            min=2_000, metavar="N", help="接收与立案各多少件 · how many to accept, to open"
+        ),
+    ] = 3_000,
     rate: Annotated[
-        float, typer.Option(min=1, metavar="N", help="每秒新件数 · new cases per second")
+        float, typer.Option(min=2, metavar="N", help="每秒新件数 · new cases per second")
     ] = 100,
     seconds: Annotated[
-        float, typer.Option(min=1, metavar="S", help="持续多少秒 · for how long")
-    ] = 30,
+        float, typer.Option(min=2, metavar="S", help="持续多少秒 · for how long")
+    ] = 60,
+    armed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="待发的时钟数 · how many clocks are armed")
+    ] = 1_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="一行 JSON · one line")] = False,
 ) -> None:
-    """另起一套系统，量每秒件数与每件的处理器时间 · Measure on a stack of its own, made for it."""
+    """另起一套系统，逐段量，旁边是同一次跑出的下限 · Measure, beside floors of the same run."""
 
     async def work() -> None:
         facts = machine()
         with TemporaryDirectory(prefix="bench-") as place:
             layout = Layout(Path(place), unused_ports(PORTS)[0], ENV)
             wanted = Wanted(layout, [town_wish(DEMO_TOWN, SIZE)], MORNING, erase=True)
-            async with whole_stack(wanted, lambda line: err.print(f"[dim]· {line}[/dim]")) as stack:
-                measured = await measure(stack, rate, seconds)
+            async with whole_stack(wanted, _say) as stack:
+                rows = await measure(stack, set(parts or Part), cases, rate, seconds, armed)
         if as_json:
-            print(json.dumps({**facts, **measured}, ensure_ascii=False))
-        else:
-            show(facts, measured)
+            print(
+                json.dumps({**facts, "rows": [row.as_json() for row in rows]}, ensure_ascii=False)
+            )
+            return
+        out.print(*(f"{name}：{value}" for name, value in facts.items()), sep="\n")
+        out.print(table_of(rows), width=max(out.width, WIDTH))
 
     run(work)

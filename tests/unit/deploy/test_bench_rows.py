@@ -1,0 +1,36 @@
+"""What a bench prints: a ratio where there is a floor, and every row on a line of its own."""
+
+import io
+
+from rich.console import Console
+
+from deploy.bench.rows import Row, percentiles, table_of
+
+
+def test_a_ratio_is_ours_by_the_floors() -> None:
+    assert Row("a", "b", 30.0, "/s", 40.0).ratio == 0.75
+    assert Row("a", "b", 30.0, "/s").ratio is None
+    assert Row("a", "b", None, "/s", 40.0).ratio is None
+
+
+def test_percentiles_are_of_what_was_seen() -> None:
+    assert percentiles([float(n) for n in range(1, 101)]) == {
+        "p50": 50.0,
+        "p90": 91.0,
+        "p99": 99.0,
+        "most": 100.0,
+    }
+    assert percentiles([4.0]) == {"p50": 4.0, "p90": 4.0, "p99": 4.0, "most": 4.0}
+
+
+def test_each_figure_has_a_line_below_its_part() -> None:
+    rows = [
+        Row("接收 · accepting", "每秒 · per second", 1234.5, "/s", 2469.0, "0.6 ×", "0.85 ×"),
+        Row("接收 · accepting", "没量到 · not seen", None, "ms"),
+    ]
+    screen = io.StringIO()
+    Console(file=screen, width=120).print(table_of(rows))
+    lines = [" ".join(line.split()) for line in screen.getvalue().splitlines()]
+    assert "接收 · accepting" in lines
+    assert "每秒 · per second 1,234.5 /s 2,469 0.50 × 0.6 × 0.85 ×" in lines
+    assert "没量到 · not seen –" in lines
