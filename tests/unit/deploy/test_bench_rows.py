@@ -16,7 +16,7 @@ def test_a_ratio_is_ours_by_the_floors() -> None:
 def test_percentiles_are_of_what_was_seen() -> None:
     assert percentiles([float(n) for n in range(1, 101)]) == {
         "p50": 50.0,
-        "p90": 91.0,
+        "p90": 90.0,
         "p99": 99.0,
         "most": 100.0,
     }
