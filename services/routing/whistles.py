@@ -224,12 +224,13 @@ async def act_on(door: Door, who: Identity, whistle_id: UUID, decide: Act) -> Wh
     Raises:
         Problem: 404, there is none of this id.
     """
+    arrived = time.monotonic()  # before the first wait for a connection: it makes nobody late
     async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
         key = (who.tenant_id, whistle_id)
         case_id = await slots.case_of(conn, *key) or await upward.case_of(conn, *key)
     if case_id is None:
         raise whistle_not_found()
-    return await act(door, who, case_id, decide, lambda: whistle_id)
+    return await act(door, who, case_id, decide, lambda: whistle_id, arrived)
 
 
 def whistle_not_found() -> Problem:
@@ -238,10 +239,18 @@ def whistle_not_found() -> Problem:
 
 
 async def act(
-    door: Door, who: Identity, case_id: UUID, decide: Act, whistle_id: Callable[[], UUID]
+    door: Door,
+    who: Identity,
+    case_id: UUID,
+    decide: Act,
+    whistle_id: Callable[[], UUID],
+    arrived: float | None = None,
 ) -> WhistleAnswer:
-    """Lock the case, decide, record; answer with how the departments stand."""
-    arrived = time.monotonic()
+    """Lock the case, decide, record; answer with how the departments stand.
+
+    `arrived` is when the request came, by `time.monotonic`, where something has been awaited since.
+    """
+    arrived = time.monotonic() if arrived is None else arrived
     async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
         async with conn.transaction():
             kept, setting = await door.seen(conn, who, case_id, for_update=True)

@@ -1,5 +1,7 @@
 """The whistle through routing's doors: over HTTP, over events, and by the clock."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +16,7 @@ from contracts.facts import Actor, CaseStepRequestedV1
 from tests import factories
 from tests.component.routing.desk import Desk
 from tests.factories import START
+from tests.waiting import until
 
 CLERK = ("center_clerk", "town", "s-cc-01")
 POLICE = {"department": "police"}
@@ -101,6 +104,24 @@ async def test_why_the_whistle_was_blown_lies_open_nowhere(desk: Desk) -> None:
     (fact,) = [one for one in await desk.announced(case_id) if one.data.TYPE == "whistle.blown.v1"]
     assert "三次调解未果" not in fact.body.decode()
     assert fact.data.model_dump()["sealed"]["fields"].keys() == {"reason"}
+
+
+async def test_nobody_is_late_for_want_of_a_connection(desk: Desk) -> None:
+    case_id, whistle_id = await called(desk, "police")
+    async with AsyncExitStack() as held:
+        every = range(desk.settings.postgres_pool_max)
+        first, *_ = [await held.enter_async_context(desk.pool.acquire()) for _ in every]
+        handed_in: datetime = await first.fetchval("SELECT clock_timestamp()")
+        coming = asyncio.create_task(act(desk, whistle_id, "report-ins", **POLICE, means="remote"))
+
+        async def waited() -> bool:
+            now: datetime = await first.fetchval("SELECT clock_timestamp()")
+            return now > handed_in + timedelta(seconds=1.5)
+
+        await until(waited, "the request has waited for a while")
+    assert (await coming).status_code == 200
+    (slot,) = await desk.rows("slot", case_id)
+    assert slot["reported_in_at"] < handed_in + timedelta(seconds=1)
 
 
 async def test_a_report_in_twice_is_one(desk: Desk) -> None:
