@@ -32,7 +32,7 @@ from services.routing.domain.values import CLASS_DEADLINE, FIRST_ACTION
 from services.routing.domain.worktime import WorkCalendar
 
 _PSEUDO = ("handler", "system", "reporter")
-_MONTHS = 12
+_MONTHS, _MONTH_DAYS, _DAY_S = 12, 30, 86_400
 _URGENT = "urgent"  # the glossary's own class, whatever else a town calls urgent
 
 
@@ -130,7 +130,10 @@ def _whistle(profile: Profile) -> WhistleRules:
         on_site_only=frozenset(whistle.on_site_only),
         arrival=_later_clocks("arrive", whistle.arrival),
         release=_later_clocks("release", whistle.release),
-        on_miss=tuple(Rung(_span(one.after), one.do, one.to) for one in whistle.on_miss),
+        on_miss=tuple(
+            Rung(_span(one.after), one.do, one.to)
+            for one in sorted(whistle.on_miss, key=lambda one: _about_s(one.after))
+        ),
         duplicate=whistle.duplicate,
         withdrawable=whistle.withdrawable,
         close_gate=whistle.close_gate,
@@ -195,6 +198,12 @@ def _since_midnight(moment: time) -> timedelta:
 
 def _span(duration: Duration) -> Span:
     return Span(duration.years * _MONTHS + duration.months, duration.days, duration.seconds)
+
+
+def _about_s(duration: Duration) -> int:
+    """Return how long about a duration is: enough to tell which of two is over first."""
+    months = duration.years * _MONTHS + duration.months
+    return (months * _MONTH_DAYS + duration.days) * _DAY_S + duration.seconds
 
 
 def _clocks(

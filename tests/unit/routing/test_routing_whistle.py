@@ -185,6 +185,17 @@ def test_without_anybody_the_ladder_ends_with_the_town_leader_after_four_hours()
     assert len(told.facts("whistle.missed")) == len(told.facts("whistle.warned")) == 1
 
 
+def test_rungs_come_by_their_moments_in_whatever_order_a_profile_lists_them() -> None:
+    body = load_dict(PROFILES / "yihe.yaml")
+    body["whistle"]["on_miss"] = [
+        {"after": "P1D", "do": "notify_head"},
+        {"after": "PT4H", "do": "score"},
+        {"after": "PT0S", "do": "remind"},
+    ]
+    rungs = rules_from(1, body).whistle.on_miss
+    assert [rung.do for rung in rungs] == ["remind", "score", "notify_head"]
+
+
 def test_a_rung_with_nobody_on_it_is_told_of_and_the_next_follows_at_once() -> None:
     nobody = replace(setting(), town=served({"court": {"department_officer": ("o1",)}}))
     told = story(setting=nobody)
