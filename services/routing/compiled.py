@@ -116,6 +116,7 @@ def _whistle(profile: Profile) -> WhistleRules:
     whistle, upward = profile.whistle, profile.whistle.call_upward
     can = {role.id: frozenset(role.can) for role in profile.roles}
     towns = {level.id for level in profile.levels if level.kind == "town"}
+    over = [role for role in profile.roles if {"supervise", "sign_off"} <= can[role.id]]
     levels = {role.id: role.level for role in profile.roles}
     up = _clock_of_whistle("call_upward", upward.deadline) if upward.deadline else None
     return WhistleRules(
@@ -147,11 +148,8 @@ def _whistle(profile: Profile) -> WhistleRules:
         joint_consult=whistle.joint_consult is not None,
         reporters=tuple(role for role, may in can.items() if "report_in" in may),
         heads=tuple(role for role, may in can.items() if {"report_in", "review"} <= may),
-        supervisors=tuple(
-            role.id
-            for role in profile.roles
-            if role.level in towns and {"supervise", "sign_off"} <= can[role.id]
-        ),
+        supervisors=tuple(role.id for role in over if role.level in towns),
+        superiors=tuple(role.id for role in over),
     )
 
 

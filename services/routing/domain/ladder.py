@@ -49,7 +49,7 @@ def strike(
     else:
         missed = [_missed(slot, stage, due_at)]
     version = _calendar_version(case, slot, stage, setting.rules)
-    rungs, timers = _climb(slot, stage, due_at, first, now, setting)
+    rungs, timers = _climb(case, slot, stage, due_at, first, now, setting)
     timers = [replace(one, calendar_version=version) for one in timers]
     turned = [replace(slot, outcome="missed")] if missed and stage == "report_in" else []
     done = settled(case, turned, [*missed, *rungs], timers)
@@ -78,7 +78,13 @@ def _missed(slot: Slot, stage: Stage, due_at: datetime) -> Fact:
 
 
 def _climb(
-    slot: Slot, stage: Stage, due_at: datetime, first: int, now: datetime, setting: Setting
+    case: Case,
+    slot: Slot,
+    stage: Stage,
+    due_at: datetime,
+    first: int,
+    now: datetime,
+    setting: Setting,
 ) -> tuple[list[Fact], list[NewTimer]]:
     """Take rungs from `first` on: those whose time has come, then keep the moment of the next.
 
@@ -93,7 +99,7 @@ def _climb(
         if at > now and not hurried:
             name = rung_of(slot.department, n, stage)
             return facts, [NewTimer(name, "rung", at, due_at)]
-        hurried = not _somebody(rung, slot.department, setting)
+        hurried = not _somebody(rung, case, slot.department, setting)
         facts.append(_rung_taken(slot, stage, n, rung, nobody=hurried))
     return facts, []
 
@@ -113,7 +119,7 @@ def _rung_taken(slot: Slot, stage: Stage, n: int, rung: Rung, *, nobody: bool) -
     return Fact("case.escalated.v1", data)
 
 
-def _somebody(rung: Rung, department: str, setting: Setting) -> bool:
+def _somebody(rung: Rung, case: Case, department: str, setting: Setting) -> bool:
     """Tell whether a rung has somebody to turn to."""
     rules, town = setting.rules.whistle, setting.town
     match rung.do:
@@ -121,7 +127,9 @@ def _somebody(rung: Rung, department: str, setting: Setting) -> bool:
             staff = town.departments.get(department, {})
             return any(staff.get(role) for role in rules.heads)
         case "escalate":
-            unit = town.root or ""
-            return any(town.first_on_roster(unit, role) for role in rules.supervisors)
+            levels = setting.rules.role_levels
+            roles = [role for role in rules.superiors if levels.get(role) == rung.to]
+            unit = town.at_level(setting.lowest(case.grid, case.village), rung.to or "") or ""
+            return any(town.first_on_roster(unit, role) for role in roles)
         case _:
             return True

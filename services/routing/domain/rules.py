@@ -93,8 +93,8 @@ class WhistleRules:
     """Who calls which departments, by when they report in, and what a miss leads to.
 
     `heads` and `supervisors` are the roles that stand above a department's officers, and above
-    the departments; `reporters` those who may report in; `upward_callers` those blowers who sit at
-    the level that calls upward.
+    the departments, at the town; `superiors` these of every level; `reporters` those who may report
+    in; `upward_callers` those blowers who sit at the level that calls upward.
     """
 
     enabled: bool = False
@@ -118,6 +118,7 @@ class WhistleRules:
     reporters: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     supervisors: tuple[str, ...] = ()
+    superiors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

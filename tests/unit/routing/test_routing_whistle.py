@@ -206,6 +206,18 @@ def test_a_rung_with_nobody_on_it_is_told_of_and_the_next_follows_at_once() -> N
     assert climbed[-2:] == [(ten, "notify_head", True), (ten, "escalate", False)]
 
 
+@pytest.mark.parametrize("level", ["village", "county"])
+def test_a_rung_to_a_level_at_which_nobody_supervises_has_nobody_on_it(level: str) -> None:
+    rules = setting().rules
+    first = replace(rules.whistle.on_miss[-1], after=rules.whistle.on_miss[0].after, to=level)
+    ladder = replace(rules.whistle, on_miss=(first, *rules.whistle.on_miss[-2:]))
+    told = story(setting=replace(setting(), rules=replace(rules, whistle=ladder)))
+    told.blow("2025-03-03T09:00", "court")
+    told.until("2025-03-05T09:00")
+    climbed = [(f.data["do"], f.data["nobody"]) for _, f in told.facts("case.escalated")]
+    assert climbed == [("escalate", True), ("notify_head", False)]
+
+
 def test_a_ladder_that_begins_later_waits_for_its_first_rung() -> None:
     rules = setting().rules
     later = replace(rules.whistle, on_miss=rules.whistle.on_miss[2:])
