@@ -407,16 +407,19 @@ def release(
 def holding(slots: Iterable[Slot], rules: WhistleRules) -> tuple[str, ...]:
     """Return the departments for which settling the case must wait.
 
-    A refusal that nobody has ruled on yet holds it like a department that has yet to come.
+    A refusal that nobody has ruled on yet holds it like a department that has yet to come. Of a
+    whistle that is not over, who came and was let go again has come nevertheless.
     """
-    pending = [slot for slot in slots if slot.pending]
+    every = list(slots)
+    pending = [slot for slot in every if slot.pending]
     awaited = tuple(slot.department for slot in pending if not slot.came)
     match rules.close_gate:
         case "all":
             return awaited
         case "quorum":
-            came = len(pending) - len(awaited)
-            return awaited if came < min(rules.quorum, len(pending)) else ()
+            current = {slot.whistle_id for slot in pending}
+            came = sum(slot.came and slot.whistle_id in current for slot in every)
+            return awaited if came < min(rules.quorum, came + len(awaited)) else ()
         case _:
             return tuple(slot.department for slot in pending if not slot.came and slot.lead)
 

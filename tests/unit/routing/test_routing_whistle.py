@@ -404,6 +404,18 @@ def test_the_gate_holds_the_case_until_enough_have_come(
     assert whistle.holding(told.slots.values(), rules) == awaited
 
 
+def test_who_came_and_was_let_go_counts_towards_the_quorum() -> None:
+    told = story(state="in_progress")
+    told.blow("2025-03-03T09:00", *THREE)
+    told.comes("2025-03-03T10:00", "police")
+    now = at("2025-03-03T11:00")
+    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    rules = replace(told.setting.rules.whistle, close_gate="quorum", quorum=2)
+    assert whistle.holding(told.slots.values(), rules) == ("justice", "court")
+    told.comes("2025-03-03T12:00", "justice")
+    assert whistle.holding(told.slots.values(), rules) == ()
+
+
 def test_a_case_is_not_settled_while_the_lead_is_awaited() -> None:
     case = at_state("in_progress", case_class="complex")
     worker = Actor(case.owner.staff or "", frozenset({case.owner.role}), frozenset({"g1"}))
