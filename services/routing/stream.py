@@ -37,7 +37,8 @@ class Streams:
         """Return the place behind which a stream begins: the last, unless told.
 
         Raises:
-            Problem: 403, it is another department's; 503, too many are listening.
+            Problem: 403, it is another department's; 409, nothing stands there yet, as after a
+                restore; 503, too many are listening.
         """
         if self._open >= self._max:
             zh, en = "连接太多，请稍后再试。", "Too many streams: try again later."
@@ -45,7 +46,12 @@ class Streams:
         async with self._door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             await check_reader(conn, self._door, who, department)
             await store.place(conn, who.tenant_id, department, _PAGE_MAX)
-            return await store.last(conn, who.tenant_id, department) if since is None else since
+            last = await store.last(conn, who.tenant_id, department)
+        if since is not None and since > last:
+            zh = f"还没有这个编号，最后一条是 {last}。请用 since=0 重读，按 task_id 去重。"
+            en = f"No record has this id yet, the last is {last}: read from since=0, drop repeats."
+            raise Problem(409, "position_ahead", zh, en, field="since", last=last)
+        return last if since is None else since
 
     async def follow(
         self, who: Identity, department: str, position: int, authorization: str | None

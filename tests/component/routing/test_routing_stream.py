@@ -65,6 +65,16 @@ async def some(desk: Desk, count: int, since: int | None) -> list[Event]:
     return found
 
 
+async def test_a_place_that_nothing_has_come_to_is_refused_and_not_waited_at(desk: Desk) -> None:
+    await called(desk, "police")
+    one, _ = streams(desk)
+    who = desk.door.who(bearer(desk))
+    assert await one.begin(who, "police", 1) == 1
+    with pytest.raises(Problem) as ahead:
+        await one.begin(who, "police", 2)
+    assert (ahead.value.status, ahead.value.body["code"]) == (409, "position_ahead")
+
+
 async def test_who_comes_back_misses_nothing_and_gets_nothing_twice(desk: Desk) -> None:
     case_id, whistle_id = await called(desk, "police", "court")
     await act(desk, whistle_id, "report-ins", **POLICE, means="remote")
