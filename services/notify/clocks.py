@@ -2,6 +2,9 @@
 
 from contracts.events import Event, Fact
 from contracts.facts import (
+    CaseAcceptedV1,
+    CaseCallAnsweredV1,
+    CaseCalledV1,
     CaseDeadlineMissedV1,
     CaseDeadlineSetV1,
     WhistleAnsweredV1,
@@ -15,6 +18,8 @@ from services.notify.store.moots import Moot
 from services.notify.whistles import WHISTLE_NOTICES
 
 NOTICE_OF_MISS = "deadline_missed"
+CALL_NOTICES = ("urgent_after_hours", "backup_called")  # a call's reason is its notice
+_CALL = "call"
 
 
 def clock_of(fact: Fact) -> str | None:
@@ -22,6 +27,8 @@ def clock_of(fact: Fact) -> str | None:
     match fact:
         case CaseDeadlineMissedV1(deadline=deadline) | CaseDeadlineSetV1(deadline=deadline):
             return deadline
+        case CaseCalledV1():
+            return _CALL
         case (
             WhistleUnansweredV1(unit=unit)
             | WhistleAnsweredV1(unit=unit)
@@ -38,9 +45,12 @@ def clock_of(fact: Fact) -> str | None:
             return None
 
 
-def moot_by(event: Event) -> Moot | None:
+def moot_by(event: Event) -> tuple[Moot, ...]:
     """Return what has been told of a case and is so no more."""
+    key = (event.tenant_id, event.subject_id)
     match event.data:
+        case CaseCallAnsweredV1() | CaseAcceptedV1():
+            return tuple(Moot(*key, notice, _CALL) for notice in CALL_NOTICES)
         case CaseDeadlineSetV1(miss_withdrawn=True):
             notice = NOTICE_OF_MISS
         case WhistleAnsweredV1() | WhistleAnswerMovedV1(miss_withdrawn=True):
@@ -48,5 +58,5 @@ def moot_by(event: Event) -> Moot | None:
         case WhistleReleasedV1() | WhistleStageMovedV1(stage="release", miss_withdrawn=True):
             notice = WHISTLE_NOTICES[WhistleUnreleasedV1]
         case _:
-            return None
-    return Moot(event.tenant_id, event.subject_id, notice, clock_of(event.data) or "")
+            return ()
+    return (Moot(*key, notice, clock_of(event.data) or ""),)

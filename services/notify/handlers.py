@@ -10,6 +10,7 @@ from contracts.events import Event, Fact, effect_id, read_event
 from contracts.facts import (
     CaseAcceptedV1,
     CaseAssignedV1,
+    CaseCallAnsweredV1,
     CaseCalledV1,
     CaseClosedV1,
     CaseDeadlineMissedV1,
@@ -33,7 +34,7 @@ from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
 from services.chassis.metrics import count
 from services.chassis.postgres import Connection
-from services.notify.clocks import NOTICE_OF_MISS, clock_of, moot_by
+from services.notify.clocks import CALL_NOTICES, NOTICE_OF_MISS, clock_of, moot_by
 from services.notify.domain.recipients import Case, Named, Owner, place_of, tellings
 from services.notify.domain.town import Rules, Town
 from services.notify.domain.turns import CHANNELS, Plan
@@ -58,6 +59,7 @@ FOLLOWED: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
     "case.called.v1": CaseCalledV1,
+    "case.call_answered.v1": CaseCallAnsweredV1,
     "case.handed_over.v1": CaseHandedOverV1,
     "handover.filed.v1": HandoverFiledV1,
     "case.accepted.v1": CaseAcceptedV1,
@@ -81,9 +83,8 @@ _CASE_NOTICES: Mapping[type[Fact], str] = {
     CaseDeadlineMissedV1: NOTICE_OF_MISS,
     HandoverFiledV1: "hand_over_ready",
 }
-_CALL_NOTICES = ("urgent_after_hours", "backup_called")  # a call's reason is its notice
 NOTICES = frozenset(
-    (*_CASE_NOTICES.values(), *WHISTLE_NOTICES.values(), ARRIVAL_ESCALATED, *_CALL_NOTICES)
+    (*_CASE_NOTICES.values(), *WHISTLE_NOTICES.values(), ARRIVAL_ESCALATED, *CALL_NOTICES)
 )
 # How long a fact may wait for our copy of the registry: routing may have heard of a town earlier.
 _TOWN_WAIT = timedelta(seconds=60)
@@ -135,7 +136,7 @@ class RoutingEvents:
                 count("chuishao_records_total", topic=one.record.topic, end="orphan")
                 continue
             there[_key(event)] = kept
-            if (so_no_more := moot_by(event)) is not None:
+            for so_no_more in moot_by(event):
                 moot.append(so_no_more)
                 found = so_no_more.taken(found)
             notice = parts.take_in(event) or _notice(event.data)
@@ -249,6 +250,7 @@ def _intents(
     called = tuple(map(_owner, event.data.called)) if isinstance(event.data, CaseCalledV1) else ()
     for telling in tellings(notice, case, rules, town, told, _named(event.data, known)):
         whistle_id, due_at, code = None, _due_at(event.data), None
+        place = place_of(telling.recipient, called, town)
         if telling.department is not None:
             whistle_id, slot = known[telling.department]
             due_at = due_at or slot.absent_since or slot.due_at
@@ -270,6 +272,7 @@ def _intents(
             whistle_id=whistle_id,
             department=telling.department,
             quiet=rules.quiet_for(case.case_class),
-            clock=clock_of(event.data),
-            called=place_of(telling.recipient, called, town),
+            # Whoever only needs to know of a call needs it once it is answered, too.
+            clock=None if called and place is None else clock_of(event.data),
+            called=place,
         )

@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+import pytest
+
 from contracts.events import Event
-from contracts.facts import CaseCalledV1, CaseHandedOverV1, HandoverFiledV1
+from contracts.facts import CaseCallAnsweredV1, CaseCalledV1, CaseHandedOverV1, HandoverFiledV1
 from tests.component.notify.world import DUE, World, event, warned
 
 LEADER = {"unit": "g01", "role": "grid_leader", "staff": "s-gl-01"}
@@ -38,6 +40,21 @@ async def test_yh_s07_the_grids_head_and_the_team_are_told_by_voice_and_sms(worl
     assert await world.pool.fetchval("SELECT max(cardinality(channels)) FROM intent") == 1
     (due,) = {row["due_at"] for row in await world.pool.fetch("SELECT due_at FROM intent")}
     assert due == DUE
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["one-batch", "later"])
+async def test_who_was_called_is_left_alone_once_it_is_answered(
+    world: World, at_once: bool
+) -> None:
+    opened = world.opened()
+    call = called(opened.subject_id, "urgent_after_hours", LEADER, told=TEAM, via=["voice"])
+    by = {"staff": "s-gl-01", "role": "grid_leader", "unit": "g01"}
+    answered = CaseCallAnsweredV1.model_validate({"call": 1, "by": by})
+    facts = [opened, call, event(opened.subject_id, answered)]
+    for heard in [facts] if at_once else [facts[:2], facts[2:]]:
+        await world.hear(*heard)
+    rows = await world.pool.fetch("SELECT recipient, moot FROM intent")
+    assert dict(map(tuple, rows)) == {"s-gl-01": True, "s-vt-01": False}
 
 
 async def test_yh_s09_a_the_partner_is_called_and_the_village_is_told(world: World) -> None:
