@@ -57,6 +57,7 @@ def rules_from(version: int, body: Mapping[str, object]) -> Rules:
         heads=tuple(role for role, may in can.items() if {"report_in", "review"} <= may),
         supervisors=tuple(role for role, may in can.items() if {"supervise", "sign_off"} <= may),
         reply_means=_reply_means(profile),
+        on_site_only=frozenset(profile.whistle.on_site_only),
         quiet=Quiet(quiet.start, quiet.end) if quiet else None,
         loud_classes=frozenset(quiet.except_classes) if quiet else frozenset(),
     )

@@ -255,7 +255,7 @@ def _intents(
             whistle_id, slot = known[telling.department]
             due_at = due_at or slot.absent_since or slot.due_at
             asked = telling.reports and slot.absent_since is None
-            code = slot.code if asked and rules.reply_means else None
+            code = slot.code if asked and rules.reply_as(case.case_class) else None
         yield Intent(
             tenant_id=event.tenant_id,
             intent_id=effect_id(event.event_id, f"{telling.rule}|{telling.recipient}"),

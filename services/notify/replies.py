@@ -136,7 +136,7 @@ class Replies:
             case, town = kept[one.tenant_id, one.case_id].case, towns[one.tenant_id]
             rules = await self._towns.rules(conn, one.tenant_id, case.profile_version, town)
             role = role_in(town.town, one.department, one.staff, rules.reporters)
-            if role is not None and rules.reply_means is not None:
+            if role is not None and rules.reply_as(case.case_class) is not None:
                 slot = _Open(one, role, codes[one.slot], rules)
                 found[one.phone_digest].setdefault(one.slot, slot)
         return {number: list(mine.values()) for number, mine in found.items()}

@@ -77,7 +77,8 @@ class Rules:
 
     `reporters` are the roles by which a department reports in, `heads` those that stand above
     its officers, `supervisors` those that a miss climbs to, level by level. `reply_means`: as
-    what an answered text counts; None: nobody reports in without being there. Cases of
+    what an answered text counts; None: nobody reports in without being there, as in
+    `on_site_only` classes. Cases of
     `loud_classes` know no quiet hours.
     """
 
@@ -98,6 +99,11 @@ class Rules:
     reply_means: Literal["app_ack", "remote"] | None = None
     quiet: Quiet | None = None
     loud_classes: frozenset[str] = frozenset()
+    on_site_only: frozenset[str] = frozenset()
+
+    def reply_as(self, case_class: str) -> Literal["app_ack", "remote"] | None:
+        """Return as what an answered text counts; None: only who is there has reported in."""
+        return None if case_class in self.on_site_only else self.reply_means
 
     def quiet_for(self, case_class: str) -> Quiet | None:
         """Return the hours in which messages of such a case are not begun."""

@@ -1,10 +1,15 @@
 from math import gcd
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.profile import load_dict
+from services.notify.compiled import rules_from
 from services.notify.domain.replies import BARE, chosen, code_of, listed, read_reply
+
+PROFILES = Path(__file__).parents[3] / "contracts" / "profiles"
 
 
 @pytest.mark.parametrize(
@@ -71,3 +76,10 @@ def test_no_code_comes_twice_within_a_round() -> None:
 def test_the_first_few_codes_are_listed() -> None:
     assert listed(["4711", None, "5822"]) == "4711、5822"
     assert len(listed([code_of(n) for n in range(50)])) == 29
+
+
+def test_no_answer_reports_in_where_only_who_is_there_has() -> None:
+    body = load_dict(PROFILES / "yihe.yaml")
+    body["whistle"]["on_site_only"] = ["urgent"]
+    rules = rules_from(1, body)
+    assert (rules.reply_as("urgent"), rules.reply_as("general")) == (None, "app_ack")
