@@ -38,5 +38,8 @@ class GivingWay(Relay):
             self.wake()
 
     async def round(self) -> int:
-        await self._free.wait()
+        try:
+            await asyncio.wait_for(self._free.wait(), _HELD_S_MAX)
+        except TimeoutError:
+            self._free.set()  # the next batch hangs: what the last one told goes out meanwhile
         return await super().round()

@@ -52,3 +52,15 @@ async def test_a_burst_that_does_not_end_holds_no_round_for_longer(
     monkeypatch.setattr(relay, "_HELD_S_MAX", 0.0)
     giving_way.fired(FULL)
     assert await giving_way.round() == 0
+
+
+async def test_a_batch_that_hangs_after_a_full_one_holds_no_round_for_longer(
+    giving_way: GivingWay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    giving_way.fired(FULL)
+    monkeypatch.setattr(relay, "_HELD_S_MAX", 0.05)
+    async with asyncio.timeout(5):
+        assert await giving_way.round() == 0
+    monkeypatch.setattr(relay, "_HELD_S_MAX", 60.0)
+    async with asyncio.timeout(5):
+        assert await giving_way.round() == 0
