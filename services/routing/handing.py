@@ -154,6 +154,7 @@ def _for_mornings(router: APIRouter, door: Door) -> None:
     async def post_receipt(
         handover_id: UUID, authorization: Authorization = None
     ) -> views.CaseView:
+        arrived = time.monotonic()
         who = door.who(authorization)
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
             found = await handing.sheet(conn, who.tenant_id, handover_id)
@@ -166,7 +167,7 @@ def _for_mornings(router: APIRouter, door: Door) -> None:
             sheet = await handing.sheet_of(conn, who.tenant_id, found[0]) or found[1]
             return handover.receive(kept.case, sheet, actor_of(who), at, setting)
 
-        return await _act(door, who, found[0], receive)
+        return await _act(door, who, found[0], receive, arrived=arrived)
 
 
 async def _on_transfer(
@@ -175,6 +176,7 @@ async def _on_transfer(
     transfer_id: UUID,
     act: Callable[[Kept, Transfer], Decision | Refused],
 ) -> views.CaseView:
+    arrived = time.monotonic()
     async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
         found = await handing.transfer(conn, who.tenant_id, transfer_id)
     if found is None:
@@ -184,12 +186,17 @@ async def _on_transfer(
         now_so = await handing.transfer(conn, who.tenant_id, transfer_id)
         return act(held[0], (now_so or found)[1])
 
-    return await _act(door, who, found[0], act_on)
+    return await _act(door, who, found[0], act_on, arrived=arrived)
 
 
-async def _act(door: Door, who: Identity, case_id: UUID, act: Act) -> views.CaseView:
-    """Lock the case, decide, record; answer with how it stands."""
-    arrived = time.monotonic()
+async def _act(
+    door: Door, who: Identity, case_id: UUID, act: Act, *, arrived: float | None = None
+) -> views.CaseView:
+    """Lock the case, decide, record; answer with how it stands.
+
+    `arrived` is when the request came, by the monotonic clock; None: just now.
+    """
+    arrived = time.monotonic() if arrived is None else arrived
     async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
         async with conn.transaction():
             kept, setting = await door.seen(conn, who, case_id, for_update=True)
