@@ -1,7 +1,7 @@
 """Kafka in: what front ends hand in becomes cases; the registry becomes our own copy."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from uuid import UUID
@@ -89,16 +89,20 @@ class IntakeEvents:
         self._towns, self._copied = towns, copied
 
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
+        # Every case at once, in key order, as the clock locks them: else each might wait for the
+        # other.
+        there = await cases.lock(conn, [_key(one.message) for one in heard])
         reports = [one for one in heard if isinstance(one.message.data, CaseReportedV1)]
         if reports:
-            await self._open_all(conn, reports)
+            await self._open_all(conn, reports, there.keys())
         acts = [one for one in heard if not isinstance(one.message.data, CaseReportedV1)]
         if acts:
             await take_requests(conn, acts, self._towns)
 
-    async def _open_all(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
+    async def _open_all(
+        self, conn: Connection, heard: Sequence[Heard[Event]], there: Collection[Key]
+    ) -> None:
         known, households = await self._look(conn, heard)
-        there = await cases.lock(conn, [_key(one.message) for one in heard])
         openings: dict[Key, _Opening] = {}
         conflicts: list[Heard[Event]] = []
         for one in heard:
