@@ -19,6 +19,7 @@ BACKLOG_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 5.0
 KAFKA_TIMEOUT_S = 3.0
 LISTED_MAX = 20
+OVERDUE_S = 60.0
 BACKLOG = "积压 · backlog"
 OUTAGES = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -36,16 +37,6 @@ WHERE outcome IS NULL AND fires_at IS NULL
 GROUP BY 1, 2
 ORDER BY 1, 2
 LIMIT 200
-"""
-# By real clocks alone: a tenant whose clock was moved is looked at by `quiet`.
-OVERDUE = """
-SELECT count(*) AS timers
-FROM timer
-WHERE outcome IS NULL
-    AND fires_at < clock_timestamp() - interval '60 s'
-    AND NOT EXISTS (
-        SELECT FROM registry_copy c WHERE c.kind = 'clock' AND c.tenant_id = timer.tenant_id
-    )
 """
 WITHOUT_TOPIC = """
 SELECT tenant_id, department, sum(waits) AS held
@@ -76,13 +67,13 @@ GROUP BY 1, 2
 ORDER BY 3 DESC, 1, 2
 LIMIT 200
 """
-UNOWNED = "SELECT count(*) AS cases FROM cases WHERE NOT closed AND owner_role = ''"
 # Whose unit was taken out of the registry: they stand in nobody's queue.
 ORPHANED = """
 SELECT tenant_id, owner_unit, count(*) AS cases
 FROM cases
 WHERE NOT closed
     AND owner_role <> ''
+    AND owner_unit <> ''
     AND NOT EXISTS (
         SELECT
         FROM registry_copy AS unit
@@ -221,75 +212,77 @@ async def _set_aside(service: str, dsn: str) -> list[Finding]:
 
 async def _cases(state: StackState, logs: str) -> list[Finding]:
     dsn = state.dsns["routing"]
-    overdue = (await _rows(dsn, OVERDUE))[0]["timers"]
-    unarmed = await _rows(dsn, UNARMED)
-    unowned = (await _rows(dsn, UNOWNED))[0]["cases"]
-    orphaned = await _rows(dsn, ORPHANED)
-    untold = await _rows(dsn, WITHOUT_TOPIC)
-    gaps = await _rows(dsn, GAPS)
-    lacks = (await _rows(dsn, AUDIT, 60.0))[0]
-    places = [f"{row['tenant_id']} {row['grid']}: {row['cases']}" for row in gaps]
-    lines = [f"{row['tenant_id']} {row['deadline']}: {row['timers']}" for row in unarmed]
-    total = sum(row["timers"] for row in unarmed)
+    lacks = (await _rows(dsn, AUDIT, OVERDUE_S))[0]
     return [
         _counted(
-            "到期未办的时钟 · timers overdue by more than 60 s",
-            overdue,
+            f"到期未办的时钟 · timers overdue by more than {OVERDUE_S:.0f} s",
+            lacks["timer_overdue"],
             f"先消积压和隔离区：没读完就不触发；再看 routing 的 {logs} · first clear backlog and "
             "quarantine: nothing fires before all was read; then read routing's log",
         ),
         _counted(
             "无主的件 · cases without an owner",
-            unowned,
+            lacks["case_without_owner"],
             "镇配置的 fallback 角色要有人，再转交这些件 · give the profile's fallback role to "
             "somebody, then hand these cases over",
         ),
-        replace(
-            _counted(
-                "单位已不在的件 · cases of units that are gone",
-                sum(row["cases"] for row in orphaned),
-                "把下列单位重新登记（台账 unit），把件移交出去，再删除 · record these units in the "
-                "registry again, hand their cases over, then remove them",
-            ),
-            details=[f"{row['tenant_id']} {row['owner_unit']}: {row['cases']}" for row in orphaned],
-        ),
-        Finding(
-            "值班有空档的网格 · grids found without anybody on duty",
-            "note" if gaps else "well",
-            str(len(gaps)),
-            "给这些网格排班、销假或定 AB 角（台账 roster、absence、backup_pair）· roster somebody "
-            "there, end the absence, or name a pair (ledger's `roster`, `absence`, `backup_pair`)"
-            if gaps
-            else "",
-            places,
-        ),
-        Finding(
-            "按工作时间计、尚未上弦的时限 · deadlines on duty time, not armed yet",
-            "note" if total else "well",
-            str(total),
-            "导入官方日历：chuishao calendar import；此前请人盯 · bring the official calendar with "
-            "`chuishao calendar import`; until then let a person watch"
-            if total
-            else "",
-            lines,
-        ),
-        Finding(
-            "没有主题的部门 · departments without a topic",
-            "bad" if any(row["held"] for row in untold) else "note" if untold else "well",
-            str(len(untold)),
-            "部门要在登记里，再运行 chuishao topics apply；等着的记录随后自动发出 · record the "
-            "department in the registry, run `chuishao topics apply`; what waits (counted below) "
-            "goes out by itself then"
-            if untold
-            else "",
-            [f"{row['tenant_id']} {row['department']}: {row['held']}" for row in untold],
-        ),
+        _orphaned(await _rows(dsn, ORPHANED)),
+        _gaps(await _rows(dsn, GAPS)),
+        _unarmed(await _rows(dsn, UNARMED)),
+        _untold(await _rows(dsn, WITHOUT_TOPIC)),
         _counted(
             "没有闹钟的时限 · clocks that run without a timer",
-            lacks["case_without_timer"] + lacks["slot_without_timer"],
+            sum(found for what, found in lacks.items() if what.endswith("_without_timer")),
             f"请人盯，留着数据库报给我们 · let a person watch; keep database and {logs}",
         ),
     ]
+
+
+def _orphaned(rows: Sequence[Mapping[str, Any]]) -> Finding:
+    found = _counted(
+        "单位已不在的件 · cases of units that are gone",
+        sum(row["cases"] for row in rows),
+        "把下列单位重新登记（台账 unit），把件移交出去，再删除 · record these units in the "
+        "registry again, hand their cases over, then remove them",
+    )
+    details = [f"{row['tenant_id']} {row['owner_unit']}: {row['cases']}" for row in rows]
+    return replace(found, details=details)
+
+
+def _gaps(rows: Sequence[Mapping[str, Any]]) -> Finding:
+    return _noted(
+        "值班有空档的网格 · grids found without anybody on duty",
+        len(rows),
+        "给这些网格排班、销假或定 AB 角（台账 roster、absence、backup_pair）· roster somebody "
+        "there, end the absence, or name a pair (ledger's `roster`, `absence`, `backup_pair`)",
+        [f"{row['tenant_id']} {row['grid']}: {row['cases']}" for row in rows],
+    )
+
+
+def _unarmed(rows: Sequence[Mapping[str, Any]]) -> Finding:
+    return _noted(
+        "按工作时间计、尚未上弦的时限 · deadlines on duty time, not armed yet",
+        sum(row["timers"] for row in rows),
+        "导入官方日历：chuishao calendar import；此前请人盯 · bring the official calendar with "
+        "`chuishao calendar import`; until then let a person watch",
+        [f"{row['tenant_id']} {row['deadline']}: {row['timers']}" for row in rows],
+    )
+
+
+def _untold(rows: Sequence[Mapping[str, Any]]) -> Finding:
+    found = _noted(
+        "没有主题的部门 · departments without a topic",
+        len(rows),
+        "部门要在登记里，再运行 chuishao topics apply；等着的记录随后自动发出 · record the "
+        "department in the registry, run `chuishao topics apply`; what waits (counted below) "
+        "goes out by itself then",
+        [f"{row['tenant_id']} {row['department']}: {row['held']}" for row in rows],
+    )
+    return replace(found, state="bad") if any(row["held"] for row in rows) else found
+
+
+def _noted(what: str, count: int, todo: str, details: Sequence[str]) -> Finding:
+    return Finding(what, "note", str(count), todo, details) if count else Finding(what, "well", "0")
 
 
 def _counted(what: str, count: int, todo: str) -> Finding:
