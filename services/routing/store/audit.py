@@ -7,8 +7,10 @@ from services.chassis.postgres import Connection
 # Of each promise, how often it is broken now; nothing is, one hopes.
 #
 # A clock that runs has an open timer, armed or (for want of a calendar) not. A department that is
-# awaited and has not been missed has one too, armed as soon as it is known by when it is due.
-# Overdue is by real clocks alone: an advance makes a tenant's overdue by hours at once.
+# awaited and has not been missed has one too, armed as soon as it is known by when it is due; and
+# so has a call that is awaited: to the level above, or to those who are to answer.
+# Whether an arrival or a release has been missed, no slot says: until it is due it has a timer.
+# By real clocks alone are these two, and what is overdue: an advance lets hours pass at once.
 AUDIT = """
 SELECT
     (
@@ -49,6 +51,59 @@ SELECT
                     AND (timer.fires_at IS NOT NULL OR slot.due_at IS NULL)
             )
     ) AS slot_without_timer,
+    (
+        SELECT count(*)
+        FROM slot
+        JOIN cases USING (tenant_id, case_id)
+        CROSS JOIN LATERAL (
+            VALUES
+                ('arrive/', slot.arrive_due_at, slot.arrived_at),
+                ('release/', slot.release_due_at, slot.released_at)
+        ) AS stage(clock, due_at, done_at)
+        WHERE NOT cases.closed
+            AND slot.released_at IS NULL
+            AND slot.outcome IN ('reported', 'reported_late', 'corrected')
+            AND stage.done_at IS NULL
+            AND stage.due_at > clock_timestamp()
+            AND NOT EXISTS (
+                SELECT
+                FROM registry_copy
+                WHERE registry_copy.kind = 'clock'
+                    AND registry_copy.tenant_id = slot.tenant_id
+            )
+            AND NOT EXISTS (
+                SELECT
+                FROM timer
+                WHERE timer.tenant_id = slot.tenant_id
+                    AND timer.case_id = slot.case_id
+                    AND timer.deadline = stage.clock || slot.department
+                    AND timer.kind = 'miss'
+                    AND timer.outcome IS NULL
+            )
+    ) AS stage_without_timer,
+    (
+        SELECT count(*)
+        FROM (
+            SELECT tenant_id, case_id, 'call_upward/' || unit AS deadline
+            FROM upward_call
+            WHERE answered_at IS NULL AND outcome IS NULL
+            UNION ALL
+            SELECT tenant_id, case_id, 'answer'
+            FROM cases
+            WHERE NOT closed AND open_call ->> 3 IS NOT NULL
+        ) AS call
+        JOIN cases USING (tenant_id, case_id)
+        WHERE NOT cases.closed
+            AND NOT EXISTS (
+                SELECT
+                FROM timer
+                WHERE timer.tenant_id = call.tenant_id
+                    AND timer.case_id = call.case_id
+                    AND timer.deadline = call.deadline
+                    AND timer.kind = 'miss'
+                    AND timer.outcome IS NULL
+            )
+    ) AS call_without_timer,
     (
         SELECT count(*)
         FROM timer
