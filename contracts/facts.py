@@ -350,7 +350,7 @@ class WhistleBlownV1(Fact):
     """Published by routing when departments are called to a case. Sealed: reason.
 
     `merged` names departments that had been called already and have yet to be released: they keep
-    their clocks.
+    their clocks. `leads` is the one of them that leads from now on, where nobody else does.
     """
 
     TYPE = "whistle.blown.v1"
@@ -358,6 +358,7 @@ class WhistleBlownV1(Fact):
     kind: str | None = None
     departments: tuple[Called, ...]
     merged: tuple[str, ...] = ()
+    leads: str | None = None
     by: Actor
     sealed: Sealed | None = None
 
