@@ -46,8 +46,8 @@ def changed(case: BoardCase, event: Event) -> BoardCase:
     """Take in what a fact says of the departments; most facts say nothing of them."""
     fact = event.data
     match fact:
-        case WhistleBlownV1(whistle_id=whistle_id, departments=named):
-            return called(case, _slots(whistle_id, named, event.occurred_at))
+        case WhistleBlownV1():
+            return _blown(case, fact, event.occurred_at)
         case WhistleReportedInV1(late=True):
             return turned(case, (fact.whistle_id, fact.department), "late", fact.at)
         case WhistleReportedInV1() | WhistleCorrectedV1():
@@ -101,8 +101,17 @@ def _ruled(case: BoardCase, fact: WhistleRuledV1) -> BoardCase:
     slot = case.slots.get((fact.whistle_id, fact.department))
     if fact.ruling == "reject" and slot is not None:
         return called(case, [replace(slot, lamp="waiting", due_at=fact.due_at)])
-    instead = [slot for slot in shown(case.slots.values()) if slot.department == fact.call]
-    return called(case, [replace(slot, lead=slot.lead or fact.lead) for slot in instead])
+    return _led(case, fact.call) if fact.lead else case
+
+
+def _blown(case: BoardCase, fact: WhistleBlownV1, at: datetime) -> BoardCase:
+    """Await those who are called now; one who had been called may lead from now on."""
+    return _led(called(case, _slots(fact.whistle_id, fact.departments, at)), fact.leads)
+
+
+def _led(case: BoardCase, department: str | None) -> BoardCase:
+    leading = [slot for slot in shown(case.slots.values()) if slot.department == department]
+    return called(case, [replace(slot, lead=True) for slot in leading])
 
 
 def _slots(whistle_id: UUID, named: Sequence[Called], at: datetime) -> Iterable[Slot]:

@@ -13,6 +13,7 @@ from contracts.facts import (
     WhistleArrivedV1,
     WhistleCalledUpwardV1,
     WhistleDeadlineMovedV1,
+    WhistleReleasedV1,
     WhistleRuledV1,
     WhistleStageMissedV1,
     WhistleStageMovedV1,
@@ -218,6 +219,20 @@ async def test_who_was_called_before_takes_the_lead_over(world: World) -> None:
     await world.hear(story.turn(WhistleRuledV1, "police", **accepted), batch=1)
     assert await lamps(world, story) == {"police": ("refused", True), "court": ("waiting", True)}
     assert (await world.lines())[0] == f"义和镇 同意 公安 退回 {story.number} 人居环境"
+
+
+async def test_who_was_called_before_leads_once_a_second_whistle_says_so(world: World) -> None:
+    world.town()
+    story = blown("police", "court").after(minutes=1).came("police").after(minutes=1)
+    story.turn(WhistleReleasedV1, "police", by=CLERK).after(minutes=1)
+    again = [{"department": "justice", "lead": False}]
+    story.blown("justice", departments=again, merged=("court",), leads="court")
+    await world.hear(story, batch=1)
+    assert await lamps(world, story) == {
+        "police": ("reported", True),
+        "court": ("waiting", True),
+        "justice": ("waiting", False),
+    }
 
 
 async def test_one_who_reported_in_and_does_not_arrive_is_missed_until_it_is_there(
