@@ -172,13 +172,16 @@ def blow(
     if merged and rules.duplicate == "reject":
         return Refused("already_called", merged)
     fresh = [one for one in named if one not in there]
-    leading = call.lead or named[0]
-    new: list[Slot] = []
+    led = any(slot.pending and slot.lead for slot in slots)
+    leading = None if led else call.lead or named[0]
+    new = [
+        replace(slot, lead=True) for slot in slots if slot.pending and slot.department == leading
+    ]
     called: list[Mapping[str, object]] = []
     timers: list[NewTimer] = []
     for department in fresh:
         slot, mine, dates = called_slot(call.whistle_id, department, case, now, setting)
-        lead = department == leading and not any(s.pending and s.lead for s in slots)
+        lead = department == leading
         new.append(replace(slot, lead=lead))
         called.append({"department": department, "lead": lead, **dates})
         timers += mine
@@ -188,7 +191,8 @@ def blow(
         "merged": merged,
         "by": asdict(blower),
     }
-    more = {"kind": call.kind, "sealed": call.sealed}
+    leads = leading if leading in merged else None
+    more = {"kind": call.kind, "leads": leads, "sealed": call.sealed}
     data |= {name: value for name, value in more.items() if value is not None}
     return settled(case, new, [Fact("whistle.blown.v1", data)], timers, human=True)
 

@@ -294,6 +294,35 @@ def test_a_second_whistle_merges_who_is_called_and_calls_who_is_not() -> None:
     assert [slot.lead for slot in told.slots.values()] == [True, False]
 
 
+@pytest.mark.parametrize(("named", "lead"), [(("court", "justice"), None), (THREE[1:], "court")])
+def test_one_who_was_called_already_leads_once_the_lead_has_been_let_go(
+    named: tuple[str, ...], lead: str | None
+) -> None:
+    told = story()
+    told.blow("2025-03-03T09:00", "police", "court")
+    told.comes("2025-03-03T10:00", "police")
+    now = at("2025-03-03T11:00")
+    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    due_at = told.slots["court"].due_at
+    told.blow("2025-03-03T12:00", *named, lead=lead)
+    assert {name: slot.lead for name, slot in told.slots.items() if slot.pending} == {
+        "court": True,
+        "justice": False,
+    }
+    assert told.slots["court"].due_at == due_at
+    assert told.told[-1][1].data["leads"] == "court"
+    rules = replace(told.setting.rules.whistle, close_gate="lead")
+    assert whistle.holding(told.slots.values(), rules) == ("court",)
+
+
+def test_whoever_leads_stays_the_lead_whomever_a_second_whistle_names_first() -> None:
+    told = story()
+    told.blow("2025-03-03T09:00", "police", "court")
+    told.blow("2025-03-03T10:00", "court", "justice", lead="court")
+    assert [slot.lead for slot in told.slots.values()] == [True, False, False]
+    assert "leads" not in told.told[-1][1].data
+
+
 def test_who_was_released_can_be_called_again() -> None:
     told = story()
     told.blow("2025-03-03T09:00", "police")
