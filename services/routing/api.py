@@ -23,7 +23,7 @@ from services.routing.domain.town import Setting
 from services.routing.domain.values import SYSTEM, Act, Case, Decision, Owner, Refused
 from services.routing.domain.whistle import Slot, holding, release
 from services.routing.door import Door, actor_of, handed_in
-from services.routing.given import given_with
+from services.routing.given import ExpectedSeq, given_with
 from services.routing.hands import sheet_view, transfer_view
 from services.routing.record import Announced, record_act, record_settled
 from services.routing.store import cases, facts, handing, slots
@@ -38,7 +38,7 @@ class StepBody(BaseModel):
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
     step: Annotated[str, Field(max_length=64)]
-    expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+    expected_seq: ExpectedSeq
 
 
 def make_router(door: Door) -> APIRouter:

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from contracts.text import NOT_KEPT, is_blank
 from services.chassis.http import Problem
@@ -68,6 +70,17 @@ def plain_text(value: str) -> str:
     if not _is_text(value):
         raise ValueError(_EXPECTED_TEXT)
     return value
+
+
+Id = Annotated[str, Field(min_length=1, max_length=64)]
+Text = Annotated[str, AfterValidator(plain_text)]
+ExpectedSeq = Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+
+
+class Body(BaseModel):
+    """What comes with an act: nothing that is not asked for."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 def _is_text(value: object) -> bool:

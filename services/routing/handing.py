@@ -4,11 +4,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Self, TypeAlias
+from typing import Self, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
 from contracts.events import effect_id
 from services.chassis.crash import crash_point
@@ -23,20 +23,13 @@ from services.routing.domain.town import Setting
 from services.routing.domain.transfers import Offer
 from services.routing.domain.values import Decision, Refused, Transfer
 from services.routing.door import Door, actor_of, handed_in
-from services.routing.given import plain_text
+from services.routing.given import Body, ExpectedSeq, Id, Text
 from services.routing.record import Announced, numbered, record_act
 from services.routing.store import handing
 from services.routing.store.cases import Kept
 
-Id = Annotated[str, Field(min_length=1, max_length=64)]
-Text = Annotated[str, AfterValidator(plain_text)]
 
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class Receiver(_Body):
+class Receiver(Body):
     """To whom: a person by `staff`, or whoever holds `role` at `unit`."""
 
     staff: Id | None = None
@@ -55,15 +48,15 @@ class Receiver(_Body):
         return self
 
 
-class TransferBody(_Body):
+class TransferBody(Body):
     """To whom the case is offered, and why."""
 
     to: Receiver
     reason: Text
-    expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+    expected_seq: ExpectedSeq
 
 
-class DeclineBody(_Body):
+class DeclineBody(Body):
     """Why it is declined."""
 
     reason: Text

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
@@ -18,6 +18,7 @@ from services.chassis.token import Identity
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.routing.door import Door
+from services.routing.given import Body
 from services.routing.store import queue
 
 _LIMIT_MAX = 200
@@ -49,10 +50,9 @@ class Tasks(BaseModel):
     tasks: list[LeasedTask]
 
 
-class AckBody(BaseModel):
+class AckBody(Body):
     """Whose lease it is."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     lease_id: UUID
 
 

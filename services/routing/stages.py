@@ -13,19 +13,15 @@ from services.routing.domain.rulings import Ruling
 from services.routing.domain.values import Refused
 from services.routing.domain.whistle import Settled
 from services.routing.door import Door, actor_of
+from services.routing.given import Body, ExpectedSeq, Id, Text
 from services.routing.whistles import (
     DEPARTMENTS_MAX,
-    Body,
     Called,
-    Id,
-    Text,
     WhistleAnswer,
     act,
     act_on,
     whistle_not_found,
 )
-
-ExpectedSeq = Annotated[int, Field(ge=0, description="the `seq` you last saw")]
 
 
 class RulingBody(Body):

@@ -277,10 +277,6 @@ def _whistles(called: Sequence[Slot]) -> list[WhistleView]:
     ]
 
 
-def _whistle_of(slot: Slot) -> tuple[datetime, UUID]:
-    return slot.blown_at, slot.whistle_id
-
-
 def queue_entry(row: Mapping[str, Any]) -> QueueEntry:
     owner = OwnerView(unit=row["owner_unit"], role=row["owner_role"], staff=row["owner_staff"])
     return QueueEntry.model_validate({**row, "owner": owner})

@@ -8,7 +8,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from contracts.events import effect_id
 from contracts.facts import Means
@@ -24,21 +24,12 @@ from services.routing.domain.town import Setting
 from services.routing.domain.values import Owner, Refused, UpwardCall
 from services.routing.domain.whistle import Call, Settled, Slot
 from services.routing.door import Door, actor_of, handed_in
-from services.routing.given import plain_text
+from services.routing.given import Body, ExpectedSeq, Id, Text
 from services.routing.record import Announced, record_settled
 from services.routing.store import slots, upward
 from services.routing.store.cases import Kept
 
 DEPARTMENTS_MAX = 100
-
-Id = Annotated[str, Field(min_length=1, max_length=64)]
-Text = Annotated[str, AfterValidator(plain_text)]
-
-
-class Body(BaseModel):
-    """What comes with an act: nothing that is not asked for."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class WhistleBody(Body):
@@ -48,7 +39,7 @@ class WhistleBody(Body):
     lead: Id | None = None
     kind: Id | None = None
     reason: Text
-    expected_seq: Annotated[int, Field(ge=0, description="the `seq` you last saw")]
+    expected_seq: ExpectedSeq
 
 
 class ReportInBody(Body):
@@ -75,7 +66,7 @@ class RefusalBody(Body):
 class ReleaseBody(Body):
     """Who is let go; nobody named: all."""
 
-    departments: Annotated[list[Id], Field(max_length=DEPARTMENTS_MAX)] = []
+    departments: Annotated[tuple[Id, ...], Field(max_length=DEPARTMENTS_MAX)] = ()
 
 
 class WhistleAnswer(BaseModel):
@@ -152,7 +143,7 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
         who = door.who(authorization)
 
         def release(called: Called) -> Settled | Refused:
-            named = body.departments or [
+            named = list(body.departments) or [
                 slot.department for slot in called.slots if slot.whistle_id == whistle_id
             ]
             going = [called.slot(whistle_id, one) for one in named]

@@ -13,6 +13,7 @@ from services.routing.domain.whistle import (
     Slot,
     Stage,
     about,
+    rung_number,
     rung_of,
     settled,
     stage_of,
@@ -42,8 +43,8 @@ def strike(
             return None
         return settled(case, [], [Fact("whistle.warned.v1", {**about(slot), "due_at": due_at})])
     missed, first = [], 0
-    if kind == "rung":
-        first = int(clock.partition("/")[0].rpartition(".")[2])
+    if (rung := rung_number(clock)) is not None:
+        first = rung
     elif slot.outcome == "missed":
         return None
     else:
