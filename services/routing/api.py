@@ -18,10 +18,11 @@ from services.chassis.token import Identity
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.routing import refusals, views
+from services.routing.domain.release import holding, release
+from services.routing.domain.slot import Slot
 from services.routing.domain.steps import take_step
 from services.routing.domain.town import Setting
 from services.routing.domain.values import SYSTEM, Act, Case, Decision, Owner, Refused
-from services.routing.domain.whistle import Slot, holding, release
 from services.routing.door import Door, actor_of, handed_in
 from services.routing.given import ExpectedSeq, given_with
 from services.routing.hands import sheet_view, transfer_view

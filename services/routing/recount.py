@@ -23,9 +23,10 @@ from services.chassis.postgres import Connection, Pool
 from services.routing.domain.recount import Clock, What, recount_clock, recount_slot
 from services.routing.domain.recount_stages import recount_answer, recount_stage
 from services.routing.domain.rules import Rules
+from services.routing.domain.slot import Slot, department_of, rung_number, stage_of
 from services.routing.domain.upward import is_upward
 from services.routing.domain.values import Case, Fact, NewTimer, UpwardCall
-from services.routing.domain.whistle import Settled, Slot, department_of, rung_number, stage_of
+from services.routing.domain.whistle import Settled
 from services.routing.record import Announced, announce, arm
 from services.routing.settings import RoutingSettings
 from services.routing.store import calendars, cases, slots, upward

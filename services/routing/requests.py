@@ -12,9 +12,10 @@ from contracts.facts import CaseStepRequestedV1, MessageAcknowledgedV1, MessageR
 from services.chassis.batch import Heard
 from services.chassis.postgres import Connection
 from services.routing.domain import calls
+from services.routing.domain.slot import Slot
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Actor, Fact, Owner, Refused
-from services.routing.domain.whistle import Settled, Slot, report_in
+from services.routing.domain.whistle import Settled, report_in
 from services.routing.record import Announced, announce, record_act, record_settled
 from services.routing.store import cases, slots
 from services.routing.store.cases import Kept

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from services.chassis.postgres import Connection
 from services.routing.domain.ladder import strike
+from services.routing.domain.slot import Slot, department_of
 from services.routing.domain.town import Setting
 from services.routing.domain.upward import is_upward, strike_call
 from services.routing.domain.values import Case, NewTimer, UpwardCall
-from services.routing.domain.whistle import Settled, Slot, department_of
+from services.routing.domain.whistle import Settled
 from services.routing.record import arm
 from services.routing.store import slots, upward
 from services.routing.store.cases import Key

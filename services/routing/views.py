@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from services.routing.domain.slot import Slot
 from services.routing.domain.values import CLASS_DEADLINE, UpwardCall
-from services.routing.domain.whistle import Slot
 from services.routing.hands import (
     CallView,
     FirstAskedView,

@@ -20,9 +20,11 @@ from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.routing import refusals, views
 from services.routing.domain import whistle
+from services.routing.domain.release import let_go
+from services.routing.domain.slot import Slot
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Owner, Refused, UpwardCall
-from services.routing.domain.whistle import Call, Settled, Slot
+from services.routing.domain.whistle import Call, Settled
 from services.routing.door import Door, actor_of, handed_in
 from services.routing.given import Body, ExpectedSeq, Id, Text
 from services.routing.record import Announced, record_settled
@@ -148,7 +150,7 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
             ]
             going = [called.slot(whistle_id, one) for one in named]
             actor = actor_of(who)
-            return whistle.let_go(called.kept.case, going, actor, called.at, called.setting)
+            return let_go(called.kept.case, going, actor, called.at, called.setting)
 
         return await act_on(door, who, whistle_id, release)
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from services.routing.domain.slot import Slot
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Actor, Case, Fact, Refused, misread
-from services.routing.domain.whistle import Settled, Slot, blower_of, settled
+from services.routing.domain.whistle import Settled, blower_of, settled
 
 _TOGETHER: Final = 2
 

@@ -5,20 +5,11 @@ from datetime import datetime
 
 from services.routing.domain.deadlines import add
 from services.routing.domain.rules import Rules, Rung
+from services.routing.domain.slot import Slot, Stage, about, rung_number, rung_of, stage_of
 from services.routing.domain.town import Setting
 from services.routing.domain.upward import call_by_rule
 from services.routing.domain.values import Case, Fact, NewTimer, UpwardCall
-from services.routing.domain.whistle import (
-    Settled,
-    Slot,
-    Stage,
-    about,
-    rung_number,
-    rung_of,
-    settled,
-    stage_of,
-    stage_rule,
-)
+from services.routing.domain.whistle import Settled, settled, stage_rule
 
 
 def strike(

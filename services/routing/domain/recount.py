@@ -18,6 +18,7 @@ from typing import Literal
 from services.routing.domain import worktime
 from services.routing.domain.deadlines import Moments, add, moments, set_clock
 from services.routing.domain.rules import DeadlineRule, Rules
+from services.routing.domain.slot import Slot, Stage, clocks, rung_of
 from services.routing.domain.values import (
     CLASS_DEADLINE,
     FIRST_ACTION,
@@ -25,14 +26,7 @@ from services.routing.domain.values import (
     Fact,
     NewTimer,
 )
-from services.routing.domain.whistle import (
-    Settled,
-    Slot,
-    Stage,
-    clocks,
-    report_in_rule,
-    rung_of,
-)
+from services.routing.domain.whistle import Settled, report_in_rule
 from services.routing.domain.worktime import WorkCalendar
 
 What = Literal["armed", "moved", "withdrawn", "kept"]

@@ -12,18 +12,10 @@ from datetime import datetime
 from services.routing.domain.deadlines import Moments, set_clock
 from services.routing.domain.recount import Clock, What, reckon_anew, rung_timer
 from services.routing.domain.rules import DeadlineRule, Rules
+from services.routing.domain.slot import Slot, Stage, about, clocks, stage_of
 from services.routing.domain.upward import answer_rule
 from services.routing.domain.values import Case, Fact, UpwardCall
-from services.routing.domain.whistle import (
-    Settled,
-    Slot,
-    Stage,
-    about,
-    clocks,
-    settled,
-    stage_of,
-    stage_rule,
-)
+from services.routing.domain.whistle import Settled, settled, stage_rule
 
 
 def recount_stage(

@@ -6,16 +6,10 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid5
 
+from services.routing.domain.slot import Slot, about
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Actor, Case, Fact, Owner, Refused
-from services.routing.domain.whistle import (
-    Settled,
-    Slot,
-    about,
-    arbiter_of,
-    called_slot,
-    settled,
-)
+from services.routing.domain.whistle import Settled, arbiter_of, called_slot, settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from services.chassis.postgres import Connection
-from services.routing.domain.whistle import Slot
+from services.routing.domain.slot import Slot
 from services.routing.store.cases import Key
 
 _COLUMNS = (

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.routing.domain import whistle
+from services.routing.domain.release import let_go
 from services.routing.domain.rules import DeadlineRule, Span
 from services.routing.domain.whistle import Settled
 from tests.unit.routing.made_up import CLERK
@@ -125,7 +126,7 @@ def test_one_who_is_let_go_need_not_arrive() -> None:
     told = arriving()
     told.comes("2025-03-03T09:20", "police")
     now = at("2025-03-03T09:30")
-    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
     told.until("2025-03-04T00:00")
     assert not told.facts("whistle.stage_missed")
 
@@ -180,7 +181,7 @@ def staying(**more: Any) -> Story:
 
 def lets_go(told: Story, department: str, now: str) -> None:
     given_ = ([told.slots[department]], CLERK, at(now), told.setting)
-    told.does(whistle.let_go, *given_, now=at(now))
+    told.does(let_go, *given_, now=at(now))
 
 
 def test_one_who_arrived_and_is_not_let_go_is_told_of_once_and_nothing_climbs() -> None:

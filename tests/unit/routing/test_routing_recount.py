@@ -18,8 +18,8 @@ from services.routing.domain import worktime
 from services.routing.domain.deadlines import moments
 from services.routing.domain.recount import Clock, Told, reckon_anew, recount_clock, recount_slot
 from services.routing.domain.rules import DeadlineRule, Rules, Span
+from services.routing.domain.slot import Outcome, Slot, clock_of
 from services.routing.domain.values import Case
-from services.routing.domain.whistle import Outcome, Slot, clock_of
 from tests.unit.routing.made_up import PROFILES, at_state
 
 SHIPPED = load()

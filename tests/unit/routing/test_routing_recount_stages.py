@@ -12,8 +12,9 @@ from contracts.calendar import Calendar
 from services.routing.domain.recount import Clock
 from services.routing.domain.recount_stages import recount_answer, recount_stage
 from services.routing.domain.rules import DeadlineRule, Rules, Span
+from services.routing.domain.slot import Slot, clock_of, rung_of
 from services.routing.domain.values import Fact, UpwardCall
-from services.routing.domain.whistle import Settled, Slot, clock_of, rung_of
+from services.routing.domain.whistle import Settled
 from tests.unit.routing import test_routing_recount as tables
 from tests.unit.routing.made_up import at_state
 from tests.unit.routing.test_routing_recount import BLOWN, DUE, HOLIDAY, LATER, SHIPPED, at

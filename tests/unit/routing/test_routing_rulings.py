@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from services.routing.domain import rulings, whistle
+from services.routing.domain.release import holding, let_go
 from services.routing.domain.rulings import Ruling
+from services.routing.domain.slot import Stage, clock_of, department_of, rung_of, stage_of
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Actor, Refused
 from services.routing.domain.whistle import Settled
@@ -69,18 +71,18 @@ def test_while_nobody_has_ruled_on_the_leads_refusal_the_case_is_held() -> None:
     told = called("police", "court")
     refuses(told, "police", "justice")
     rules = told.setting.rules.whistle
-    assert whistle.holding(told.slots.values(), rules) == ("police",)
+    assert holding(told.slots.values(), rules) == ("police",)
     ruled(told, "police", "accept")
-    assert whistle.holding(told.slots.values(), rules) == ("justice",)
+    assert holding(told.slots.values(), rules) == ("justice",)
     told.comes("2025-03-03T12:00", "justice")
-    assert whistle.holding(told.slots.values(), rules) == ()
+    assert holding(told.slots.values(), rules) == ()
 
 
 def test_a_refusal_of_one_who_does_not_lead_holds_nobody_up_under_the_leads_gate() -> None:
     told = called("police", "court")
     told.comes(TEN, "police")
     refuses(told, "court", "justice")
-    assert whistle.holding(told.slots.values(), told.setting.rules.whistle) == ()
+    assert holding(told.slots.values(), told.setting.rules.whistle) == ()
 
 
 @pytest.mark.parametrize(("gate", "quorum"), [("all", 1), ("quorum", 2)])
@@ -88,7 +90,7 @@ def test_an_undecided_refusal_counts_as_one_who_has_yet_to_come(gate: Any, quoru
     told = called("police", "court", setting=under(close_gate=gate, quorum=quorum))
     told.comes(TEN, "police")
     refuses(told, "court", "justice")
-    assert whistle.holding(told.slots.values(), told.setting.rules.whistle) == ("court",)
+    assert holding(told.slots.values(), told.setting.rules.whistle) == ("court",)
 
 
 def test_an_accepted_refusal_calls_the_one_proposed_by_a_clock_of_its_own() -> None:
@@ -215,7 +217,7 @@ def test_an_undecided_refusal_can_be_taken_back_by_whoever_blows() -> None:
     told = called("police")
     refuses(told, "police", "court")
     now = at("2025-03-03T11:00")
-    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
     assert told.outcomes() == {"police": "withdrawn"}
 
 
@@ -243,7 +245,7 @@ def test_a_department_that_was_not_called_or_was_let_go_calls_nobody() -> None:
     told.comes("2025-03-03T09:30", "police")
     assert call_refused(told, "justice", by=other).code == "unit_not_allowed"
     now = at(TEN)
-    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
     assert call_refused(told, "justice", by=OFFICER).code == "unit_not_allowed"
 
 
@@ -251,7 +253,7 @@ def test_a_department_lets_nobody_go() -> None:
     told = called("police", "court", setting=may_blow())
     told.comes("2025-03-03T09:30", "police")
     given_ = ([told.slots["court"]], OFFICER, at(TEN), told.setting)
-    assert refused(told, whistle.let_go, *given_).code == "unit_not_allowed"
+    assert refused(told, let_go, *given_).code == "unit_not_allowed"
 
 
 def test_a_department_may_not_whistle_where_the_profile_does_not_let_it() -> None:
@@ -274,10 +276,10 @@ def test_thirty_departments_each_have_a_slot_and_a_clock_and_one_leads() -> None
 
 
 def test_the_clocks_of_a_department_are_told_apart_from_the_cases_own() -> None:
-    stages: tuple[whistle.Stage, ...] = ("report_in", "arrive")
+    stages: tuple[Stage, ...] = ("report_in", "arrive")
     for stage in stages:
-        for clock in (whistle.clock_of("d", stage), whistle.rung_of("d", 3, stage)):
-            assert (whistle.department_of(clock), whistle.stage_of(clock)) == ("d", stage)
+        for clock in (clock_of("d", stage), rung_of("d", 3, stage)):
+            assert (department_of(clock), stage_of(clock)) == ("d", stage)
     for clock in ("class", "first_action", "step.accept", "call_upward/county"):
-        assert whistle.department_of(clock) is None
+        assert department_of(clock) is None
     assert isinstance(at(NINE), datetime)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.routing.domain import consultation, upward, whistle
+from services.routing.domain import consultation, upward
+from services.routing.domain.release import let_go
 from services.routing.domain.rules import Rung, Span
 from services.routing.domain.values import Actor, Refused
 from services.routing.domain.whistle import Settled
@@ -142,7 +143,7 @@ def test_one_who_was_let_go_has_still_come() -> None:
     told.comes(TEN, "police")
     told.comes(TEN, "court")
     now = at(TEN)
-    told.does(whistle.let_go, [told.slots["court"]], CLERK, now, told.setting, now=now)
+    told.does(let_go, [told.slots["court"]], CLERK, now, told.setting, now=now)
     assert isinstance(consults(told, "police", "court"), Settled)
 
 

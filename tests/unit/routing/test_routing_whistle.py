@@ -14,6 +14,8 @@ from contracts.profile import load_dict
 from services.routing.compiled import rules_from
 from services.routing.domain import whistle
 from services.routing.domain.ladder import strike
+from services.routing.domain.release import holding, let_go
+from services.routing.domain.slot import Slot, department_of
 from services.routing.domain.steps import take_step
 from services.routing.domain.town import Setting, Town
 from services.routing.domain.upward import is_upward, strike_call
@@ -27,7 +29,7 @@ from services.routing.domain.values import (
     Refused,
     UpwardCall,
 )
-from services.routing.domain.whistle import Call, Settled, Slot
+from services.routing.domain.whistle import Call, Settled
 from tests.unit.routing.made_up import CADRE, CLERK, POSTS, PROFILES, WORKER, at_state, town
 
 HEADS = {"department_officer": ("o1",), "department_head": ("h1",)}
@@ -106,7 +108,7 @@ class Story:
         if is_upward(one.deadline):
             assert self.call is not None
             return strike_call(self.case, self.call)
-        slot = self.slots[whistle.department_of(one.deadline) or ""]
+        slot = self.slots[department_of(one.deadline) or ""]
         open_ = self.call if self.call and self.call.open else None
         return strike(self.case, slot, one.deadline, one.kind, now, self.setting, open_)
 
@@ -142,9 +144,9 @@ def test_yh_s01_three_are_due_after_sixteen_duty_hours_and_the_lead_lets_go_on()
     assert {slot.due_at for slot in told.slots.values()} == {at("2025-03-05T09:00")}
     assert [slot.lead for slot in told.slots.values()] == [True, False, False]
     rules = told.setting.rules.whistle
-    assert whistle.holding(told.slots.values(), rules) == ("police",)
+    assert holding(told.slots.values(), rules) == ("police",)
     told.comes("2025-03-03T10:12", "police", "on_site")
-    assert whistle.holding(told.slots.values(), rules) == ()
+    assert holding(told.slots.values(), rules) == ()
     assert told.outcomes() == {"police": "reported", "justice": None, "court": None}
 
 
@@ -302,7 +304,7 @@ def test_one_who_was_called_already_leads_once_the_lead_has_been_let_go(
     told.blow("2025-03-03T09:00", "police", "court")
     told.comes("2025-03-03T10:00", "police")
     now = at("2025-03-03T11:00")
-    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
     due_at = told.slots["court"].due_at
     told.blow("2025-03-03T12:00", *named, lead=lead)
     assert {name: slot.lead for name, slot in told.slots.items() if slot.pending} == {
@@ -312,7 +314,7 @@ def test_one_who_was_called_already_leads_once_the_lead_has_been_let_go(
     assert told.slots["court"].due_at == due_at
     assert told.told[-1][1].data["leads"] == "court"
     rules = replace(told.setting.rules.whistle, close_gate="lead")
-    assert whistle.holding(told.slots.values(), rules) == ("court",)
+    assert holding(told.slots.values(), rules) == ("court",)
 
 
 def test_whoever_leads_stays_the_lead_whomever_a_second_whistle_names_first() -> None:
@@ -329,7 +331,7 @@ def test_who_was_released_can_be_called_again() -> None:
     told.comes("2025-03-03T10:00", "police")
     slots = [told.slots["police"]]
     told.does(
-        whistle.let_go,
+        let_go,
         slots,
         CLERK,
         at("2025-03-03T11:00"),
@@ -345,7 +347,7 @@ def test_what_is_taken_back_climbs_no_further_and_takes_no_report_in() -> None:
     told = story("urgent")
     told.blow("2025-03-03T09:00", "police", "court")
     now = at("2025-03-03T09:10")
-    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
     told.until("2025-03-04T00:00")
     assert told.outcomes() == {"police": "withdrawn", "court": "missed"}
     given = (told.slots["police"], "app_ack", officer("police"), now, told.setting)
@@ -430,7 +432,7 @@ def test_the_gate_holds_the_case_until_enough_have_come(
         told.comes("2025-03-03T10:00", department)
     changed: Any = {"close_gate": gate, "quorum": quorum}
     rules = replace(told.setting.rules.whistle, **changed)
-    assert whistle.holding(told.slots.values(), rules) == awaited
+    assert holding(told.slots.values(), rules) == awaited
 
 
 def test_who_came_and_was_let_go_counts_towards_the_quorum() -> None:
@@ -438,11 +440,11 @@ def test_who_came_and_was_let_go_counts_towards_the_quorum() -> None:
     told.blow("2025-03-03T09:00", *THREE)
     told.comes("2025-03-03T10:00", "police")
     now = at("2025-03-03T11:00")
-    told.does(whistle.let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
     rules = replace(told.setting.rules.whistle, close_gate="quorum", quorum=2)
-    assert whistle.holding(told.slots.values(), rules) == ("justice", "court")
+    assert holding(told.slots.values(), rules) == ("justice", "court")
     told.comes("2025-03-03T12:00", "justice")
-    assert whistle.holding(told.slots.values(), rules) == ()
+    assert holding(told.slots.values(), rules) == ()
 
 
 def test_a_case_is_not_settled_while_the_lead_is_awaited() -> None:

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.routing.domain import rulings, whistle
+from services.routing.domain.release import let_go
 from services.routing.domain.rulings import Ruling
+from services.routing.domain.slot import Means, Slot, department_of
 from services.routing.domain.values import Refused
-from services.routing.domain.whistle import Call, Means, Settled, Slot
+from services.routing.domain.whistle import Call, Settled
 from tests.unit.routing.made_up import CLERK, at_state, person
 from tests.unit.routing.test_routing_arrivals import HOUR
 from tests.unit.routing.test_routing_rulings import under
@@ -46,7 +48,7 @@ class Whole(Story):
 
     def town_does(self, act: str, there: Slot, now: datetime) -> Settled | Refused:
         if act == "let_go":
-            return whistle.let_go(self.case, [there], CLERK, now, self.setting)
+            return let_go(self.case, [there], CLERK, now, self.setting)
         wanted, slots = Ruling("accept" if act == "accept" else "reject", LEADER), self.every
         return rulings.rule(self.case, [*slots.values()], there, wanted, now, self.setting)
 
@@ -90,11 +92,9 @@ def holds(told: Whole) -> None:
         for slot in pending
         if slot.came and slot.arrived_at is None and slot.arrive_due_at
     }
-    report_in = {whistle.department_of(name) for name, kind in armed if name.startswith("report")}
+    report_in = {department_of(name) for name, kind in armed if name.startswith("report")}
     assert report_in == expected
-    assert {whistle.department_of(name) for name, _ in armed if name.startswith("arrive/")} <= (
-        arriving
-    )
+    assert {department_of(name) for name, _ in armed if name.startswith("arrive/")} <= (arriving)
     facts = [fact for _, fact in told.told if fact.type == "whistle.missed.v1"]
     missed = [
         (fact.data["whistle_id"], fact.data["department"], fact.data["due_at"]) for fact in facts
