@@ -6,12 +6,16 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from deploy.local.migrate import migrate
 from tests import servers
 from tests.servers import Postgres
 
 pytest.register_assert_rewrite("tests.scenarios")
+# How long an example takes tells of the machine, and of what else it does.
+settings.register_profile("any-machine", deadline=None)
+settings.load_profile("any-machine")
 
 _numbers = itertools.count(1)
 

@@ -181,7 +181,6 @@ CHANGES = st.lists(
 
 @settings(
     max_examples=25,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each try costs a transaction
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

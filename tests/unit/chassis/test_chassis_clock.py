@@ -36,7 +36,7 @@ def entries_of_a_tenant(draw: st.DrawFn) -> Entries:
     return [(start, first + sum(steps[:n]) // 4 * 2) for n, start in enumerate(starts)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(entries=entries_of_a_tenant(), real=st.integers(-100, 200))
 def test_the_offset_in_force_is_the_last_one_begun(entries: Entries, real: int) -> None:
     found = offsets(entries).tenant_time(START + real * MINUTE)

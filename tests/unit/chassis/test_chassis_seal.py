@@ -62,7 +62,7 @@ def test_what_is_sealed_opens_again_as_far_as_it_is_named(ring: KeyRing) -> None
     assert ring.open(TOWN, SUBJECT, sealed, set()) == {}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(text=st.text())
 def test_any_text_survives_sealing(text: str, ring: KeyRing) -> None:
     sealed = ring.seal(TOWN, SUBJECT, {"name": text})

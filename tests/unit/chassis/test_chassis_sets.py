@@ -53,7 +53,7 @@ def test_what_follows_the_last_record_waits() -> None:
     assert ended(("a", True), ("a", False)) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     given_=st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"), st.booleans()), max_size=12

@@ -32,7 +32,7 @@ def refused(body: bytes) -> str:
     return str(json.loads(bytes(answer.body))["code"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(value=ANY_JSON, escaped=st.booleans())
 def test_what_is_json_is_read_as_it_is(value: Any, escaped: bool) -> None:
     assert read_json(json.dumps(value, ensure_ascii=escaped).encode()) == value

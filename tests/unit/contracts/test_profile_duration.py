@@ -3,7 +3,7 @@
 from dataclasses import FrozenInstanceError
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.profile import Duration
@@ -17,13 +17,11 @@ DURATIONS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(DURATIONS)
 def test_what_is_written_is_read_back(duration: Duration) -> None:
     assert Duration.parse(str(duration)) == duration
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="PTYMWDHS0123456789 ", max_size=12))
 def test_text_is_refused_or_read_as_something_that_is_written_and_read_alike(text: str) -> None:
     try:

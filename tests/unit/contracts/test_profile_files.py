@@ -95,7 +95,7 @@ def test_merging(base: dict[str, Any], own: dict[str, Any], merged: dict[str, An
     assert (base, own) == before
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(base=MAPS, own=MAPS)
 def test_merging_again_changes_nothing_and_what_was_said_is_kept(
     base: dict[str, Any], own: dict[str, Any]

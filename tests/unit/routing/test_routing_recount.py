@@ -151,7 +151,7 @@ clocks = st.builds(rule, st.integers(0, 60), st.none() | st.floats(0.1, 0.9))
 
 
 @given(clocks, instants, st.timedeltas(timedelta(), timedelta(days=40)), tables)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_nobody_becomes_late_by_a_newer_table(
     one: DeadlineRule, start: datetime, later: timedelta, table: Calendar
 ) -> None:

@@ -100,7 +100,7 @@ def owner(case: Case) -> Actor:
     return Actor(held.staff or "somebody", frozenset({held.role}), frozenset({held.unit}))
 
 
-@settings(derandomize=True, max_examples=30, deadline=None)
+@settings(derandomize=True, max_examples=30)
 @given(
     profile=st.sampled_from([*TOWNS, "base"]),
     where=st.sampled_from([{"grid": "g1"}, {"grid": "g3"}, {"village": "v1"}, {}]),

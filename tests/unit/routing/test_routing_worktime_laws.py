@@ -69,7 +69,7 @@ def duty_minutes(calendar: WorkCalendar, start: datetime) -> Iterator[datetime]:
         at += MINUTE
 
 
-@settings(derandomize=True, max_examples=50, deadline=None)
+@settings(derandomize=True, max_examples=50)
 @given(calendar=calendars, start=minutes, data=st.data())
 def test_a_walk_minute_by_minute_finds_the_same(
     calendar: WorkCalendar, start: datetime, data: st.DataObject
@@ -89,7 +89,7 @@ def test_a_walk_minute_by_minute_finds_the_same(
     assert next_start(calendar, start) == begun[0] if begun else next_start(calendar, start) >= end
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=60)
 @given(calendar=calendars, start=instants, one=lengths, other=lengths)
 def test_two_lengths_one_after_the_other_are_as_long_as_their_sum(
     calendar: WorkCalendar, start: datetime, one: timedelta, other: timedelta
@@ -97,7 +97,7 @@ def test_two_lengths_one_after_the_other_are_as_long_as_their_sum(
     assert add(calendar, add(calendar, start, one), other) == add(calendar, start, one + other)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=60)
 @given(calendar=calendars, start=instants, length=lengths)
 def test_a_length_never_ends_outside_duty_and_is_found_again(
     calendar: WorkCalendar, start: datetime, length: timedelta
@@ -110,7 +110,7 @@ def test_a_length_never_ends_outside_duty_and_is_found_again(
     assert between(calendar, start, end) == length
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=60)
 @given(calendar=calendars, start=instants, gap=lengths, length=lengths, more=lengths)
 def test_who_starts_later_or_has_longer_is_due_no_earlier(
     calendar: WorkCalendar, start: datetime, gap: timedelta, length: timedelta, more: timedelta
@@ -121,7 +121,7 @@ def test_who_starts_later_or_has_longer_is_due_no_earlier(
     assert (due == add(calendar, start, length + more)) == (more == NONE)
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=60)
 @given(calendar=calendars, start=instants, one=lengths, other=lengths)
 def test_the_time_between_is_the_sum_of_its_parts_and_leads_to_the_last_duty_before(
     calendar: WorkCalendar, start: datetime, one: timedelta, other: timedelta
@@ -135,7 +135,7 @@ def test_the_time_between_is_the_sum_of_its_parts_and_leads_to_the_last_duty_bef
         assert between(calendar, reached, end) == NONE
 
 
-@settings(derandomize=True, max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=60)
 @given(calendar=calendars, start=instants, length=lengths)
 def test_the_answer_is_the_same_however_the_start_is_written(
     calendar: WorkCalendar, start: datetime, length: timedelta
