@@ -95,7 +95,8 @@ class Whistle(Part):
     release: Mapping[ClassId, Release] = {}
     """By case class: whoever blew is told of a miss; a class without one has no such clock."""
     lead: Literal["first_named", "blower_names", "center"] = "first_named"
-    """Which department's report-in lets the case go on."""
+    """Which department leads, whose report-in lets the case go on: the first named unless the
+    blower names another; or, of several, whom he must name. `center` is as yet the former."""
     close_gate: Literal["lead", "all", "quorum"] = "lead"
     """Whose report-in a case waits for before it can be settled."""
     quorum: int | None = Field(None, ge=1)
