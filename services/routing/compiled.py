@@ -135,6 +135,7 @@ def _whistle(profile: Profile) -> WhistleRules:
             Rung(_span(one.after), one.do, one.to)
             for one in sorted(whistle.on_miss, key=lambda one: _about_s(one.after))
         ),
+        names_lead=whistle.lead == "blower_names",
         duplicate=whistle.duplicate,
         withdrawable=whistle.withdrawable,
         close_gate=whistle.close_gate,

@@ -38,6 +38,7 @@ _REFUSALS = {
     "departments_missing": (422, "没有点名部门", "no department is named"),
     "unknown_department": (422, "没有这个部门", "there is no such department to call"),
     "lead_not_named": (422, "牵头部门不在被点名的部门里", "the lead is not among the departments"),
+    "lead_missing": (422, "请在 lead 里写明牵头部门", "name in `lead` which department leads"),
     "already_called": (409, "这个部门已经被吹哨", "the department has been called already"),
     "not_called": (403, "没有点名这个部门", "this department was not called"),
     "department_not_yours": (403, "这不是您的部门", "this is not your department"),

@@ -94,7 +94,8 @@ class WhistleRules:
 
     `heads` and `supervisors` are the roles that stand above a department's officers, and above
     the departments, at the town; `superiors` these of every level; `reporters` those who may report
-    in; `upward_callers` those blowers who sit at the level that calls upward.
+    in; `upward_callers` those blowers who sit at the level that calls upward. `names_lead`: of
+    several departments the blower says which leads.
     """
 
     enabled: bool = False
@@ -106,6 +107,7 @@ class WhistleRules:
     arrival: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
     release: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
     on_miss: tuple[Rung, ...] = ()
+    names_lead: bool = False
     duplicate: Literal["merge", "reject"] = "merge"
     withdrawable: bool = True
     close_gate: Literal["lead", "all", "quorum"] = "lead"

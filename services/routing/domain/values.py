@@ -233,6 +233,7 @@ RefusalCode = Literal[
     "departments_missing",
     "unknown_department",
     "lead_not_named",
+    "lead_missing",
     "already_called",
     "not_called",
     "department_not_yours",

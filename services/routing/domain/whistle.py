@@ -69,6 +69,8 @@ def blow(
         return Refused("already_called", merged)
     fresh = [one for one in named if one not in there]
     led = any(slot.pending and slot.lead for slot in slots)
+    if rules.names_lead and call.lead is None and len(named) > 1 and not led:
+        return Refused("lead_missing", named)
     leading = None if led else call.lead or named[0]
     new = [
         replace(slot, lead=True) for slot in slots if slot.pending and slot.department == leading

@@ -317,6 +317,24 @@ def test_one_who_was_called_already_leads_once_the_lead_has_been_let_go(
     assert holding(told.slots.values(), rules) == ("court",)
 
 
+def test_where_the_blower_names_the_lead_he_must_of_several() -> None:
+    profile = load_dict(PROFILES / "yihe.yaml")
+    profile["whistle"]["lead"] = "blower_names"
+    told = story(setting=Setting(served(), rules_from(1, profile, load())))
+    assert call_refused(told, *THREE) == Refused("lead_missing", THREE)
+    told.blow("2025-03-03T09:00", *THREE, lead="court")
+    assert [slot.lead for slot in told.slots.values()] == [False, False, True]
+    told.blow("2025-03-03T10:00", "justice", "police")
+
+
+def test_one_department_alone_leads_also_where_the_blower_names_the_lead() -> None:
+    profile = load_dict(PROFILES / "yihe.yaml")
+    profile["whistle"]["lead"] = "blower_names"
+    told = story(setting=Setting(served(), rules_from(1, profile, load())))
+    told.blow("2025-03-03T09:00", "police")
+    assert told.slots["police"].lead
+
+
 def test_whoever_leads_stays_the_lead_whomever_a_second_whistle_names_first() -> None:
     told = story()
     told.blow("2025-03-03T09:00", "police", "court")
