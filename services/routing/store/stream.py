@@ -10,7 +10,7 @@ from typing import Any
 
 from services.chassis.postgres import Connection
 
-_LOCK = 4712  # the first half of the advisory lock; the department is the second
+_LOCK = 4715  # the first half of the advisory lock; the department is the second
 TURN = "SELECT pg_advisory_xact_lock($1, hashtext($2 || '|' || $3))"
 UNPLACED = """
 SELECT EXISTS (

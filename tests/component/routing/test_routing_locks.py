@@ -1,7 +1,10 @@
 """Whoever locks several cases locks them in one order, or each would wait for the other."""
 
 import asyncio
+import re
+from pathlib import Path
 
+import services
 from services.routing.store import cases
 from tests.component.routing.desk import Desk
 from tests.component.routing.test_routing_whistles import called, outcomes, request
@@ -38,3 +41,10 @@ async def test_a_batch_of_reports_and_acts_waits_for_the_clock_and_not_the_clock
     assert await outcomes(timed, low) == {"police": "reported"}
     assert [row["reason"] for row in await timed.rows("follow_up", high)] == ["key_conflict"]
     assert timed.consumer.given_back == given_back + 1
+
+
+def test_each_kind_of_advisory_lock_has_a_number_of_its_own() -> None:
+    root = Path(services.__path__[0])
+    files = [path for name in ("chassis", "routing") for path in (root / name).rglob("*.py")]
+    numbers = [n for path in files for n in re.findall(r"(?m)^_LOCK = (\d+)", path.read_text())]
+    assert len(numbers) == len(set(numbers)) == 4
