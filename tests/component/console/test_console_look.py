@@ -2,7 +2,6 @@
 
 import random
 from datetime import UTC, datetime, timedelta
-from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -169,16 +168,6 @@ async def test_a_town_that_has_settled_everything_stays_in_the_list(world: World
     async with world.pool.acquire() as conn:
         found = [(one.tenant_id, one.open, one.late) for one in await look.towns(conn, given)]
     assert found == [("other", 1, 0), (TENANT, 0, 0), ("empty", 0, 0)]
-
-
-def statements(module: ModuleType) -> list[str]:
-    return [value for name, value in vars(module).items() if name.isupper() and type(value) is str]
-
-
-async def test_every_statement_holds_against_the_schema(world: World) -> None:
-    async with world.pool.acquire() as conn:
-        for statement in (*statements(look), *statements(projection)):
-            await conn.prepare(statement)
 
 
 async def test_the_hot_looks_can_use_an_index(world: World) -> None:

@@ -2,24 +2,10 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from services.notify.store import attempts, cases, intents, registry, slots
+from services.notify.store import intents
 from services.notify.towns import Towns
 from tests import factories
 from tests.component.notify.world import World
-
-
-async def test_every_statement_fits_the_schema(world: World) -> None:
-    modules = (attempts, cases, intents, registry, slots)
-    statements = [
-        text
-        for module in modules
-        for name, text in vars(module).items()
-        if name.isupper() and isinstance(text, str)
-    ]
-    assert len(statements) > 15
-    async with world.pool.acquire() as conn:
-        for text in statements:
-            await conn.prepare(text)
 
 
 async def test_a_claim_reads_what_is_due_alone_however_much_is_kept(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Every statement of three services against their schema; their migrations; their hot queries."""
+"""Every statement of every service against its schema; their migrations; their hot queries."""
 
 import ast
 import asyncio
@@ -25,7 +25,7 @@ from tests.conftest import Database
 from tests.factories import START
 from tests.servers import Postgres
 
-SERVICES = ("intake", "routing", "ledger")
+SERVICES = ("intake", "routing", "notify", "ledger", "console")
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s")
 LOOSE = re.compile(r"\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s+[a-z(]")
 
