@@ -8,9 +8,8 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import NoReturn
 from uuid import UUID
 
 import structlog
@@ -27,13 +26,15 @@ from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.metrics import count
-from services.chassis.seal import CannotOpen, KeyRing
+from services.chassis.seal import KeyRing
 from services.intake.checks import (
     check_kind,
     check_when,
     idempotency_key,
     lapsed,
-    not_ready,
+    sealing,
+    told_time,
+    too_large,
     traceparent,
     validated,
 )
@@ -46,6 +47,15 @@ from services.intake.settings import IntakeSettings
 log = structlog.get_logger()
 
 Handle = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A report that is right, sealed and on its way to Kafka."""
+
+    event: Event
+    tracking_code: str
+    town: TownKnown
 
 
 class Acceptor:
@@ -89,25 +99,38 @@ class Acceptor:
         granted = self.who(request)
         key = idempotency_key(request)
         report = validated(Report, await self.body(request))
+        ready = self.ready(report, key, granted, traceparent(request))
+        return JSONResponse(await self.take(ready), 202)
+
+    def ready(self, report: Report, key: str, granted: Granted, trace: str) -> Ready:
+        """Check a report against its town, and seal it.
+
+        Raises:
+            Problem: the town does not take it, or is not ready.
+        """
         tenant_id, source, town = self.town(report.tenant, granted)
         check_kind(report, town, granted[tenant_id][1])
         check_when(report, town, datetime.now(UTC))
         reported_id = case_id(tenant_id, source, key)
-        try:
+        with sealing(tenant_id):
             tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
-            event = self._event(reported_id, tenant_id, source, report, town, request)
-        except (CannotOpen, OSError) as error:  # the key file has yet to come, or to be mended
-            log.error("report_not_sealed", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - the kind says it all
-            raise not_ready() from error
-        at = await self.publish(event)
+            event = self._event(reported_id, tenant_id, source, report, town, trace)
+        return Ready(event, tracking_code, town)
+
+    async def take(self, ready: Ready) -> dict[str, str]:
+        """Publish a report; return what its front end is told.
+
+        Raises:
+            Problem: 503 when it was not confirmed in time.
+        """
+        at = await self.publish(ready.event)
         crash_point("after_ack")
         count("chuishao_accepted_total")
-        accepted = {
-            "case_id": str(reported_id),
-            "tracking_code": shown_code(tracking_code),
-            "received_at": town.offsets.tenant_time(at).isoformat(timespec="milliseconds"),
+        return {
+            "case_id": str(ready.event.subject_id),
+            "tracking_code": shown_code(ready.tracking_code),
+            "received_at": told_time(ready.town, at),
         }
-        return JSONResponse(accepted, 202)
 
     def who(self, request: Request) -> Granted:
         """Tell which front end posts, and for which towns; count it against its quota."""
@@ -123,7 +146,19 @@ class Acceptor:
         valid = {tenant: one for tenant, one in granted.items() if not lapsed(one[1], now)}
         if not valid:
             raise lapsed(next(iter(granted.values()))[1], now) or AssertionError
-        front_end = next(iter(valid.values()))[1]
+        self._charge(digest, valid)
+        return valid
+
+    def charge(self, request: Request, granted: Granted) -> None:
+        """Count one more of a request against its front end's quota.
+
+        Raises:
+            Problem: 429, the quota is used up.
+        """
+        self._charge(self._keys.api_key_digest(request.headers.get("x-api-key", "")), granted)
+
+    def _charge(self, digest: str, granted: Granted) -> None:
+        front_end = next(iter(granted.values()))[1]
         self._buckets[digest], wait_s = take(
             self._buckets.get(digest), time.monotonic(), front_end.quota_per_s, front_end.burst
         )
@@ -131,20 +166,24 @@ class Acceptor:
             zh, en = "发送太快，请稍后重发。", "Over this front end's quota: send again later."
             headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
             raise Problem(429, "quota_exceeded", zh, en, headers)
-        return valid
 
-    async def body(self, request: Request) -> bytes:
-        limit = self._settings.body_bytes_max
+    async def body(self, request: Request, limit: int | None = None) -> bytes:
+        """Read a body of at most `limit` bytes, `body_bytes_max` where nothing else is said.
+
+        Raises:
+            Problem: 413 where it is larger, 408 where it does not come whole in time.
+        """
+        limit = limit or self._settings.body_bytes_max
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
-            _too_large(limit)
+            raise too_large(limit)
         body = bytearray()
         try:
             async with asyncio.timeout(self._settings.body_deadline_s):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > limit:
-                        _too_large(limit)
+                        raise too_large(limit)
         except (TimeoutError, ClientDisconnect) as error:
             zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
             raise Problem(408, "body_incomplete", zh, en) from error
@@ -171,7 +210,7 @@ class Acceptor:
         source: str,
         report: Report,
         town: TownKnown,
-        request: Request,
+        trace: str,
     ) -> Event:
         subject = str(reported_id)
         sealed = Sealed(**asdict(self._keys.seal(tenant_id, subject, report.words)))
@@ -195,7 +234,7 @@ class Acceptor:
                 sealed=sealed,
             ),
             body_mac=mac,
-            traceparent=traceparent(request),
+            traceparent=trace,
         )
 
     async def publish(self, event: Event) -> datetime:
@@ -240,8 +279,3 @@ def _not_confirmed() -> Problem:
     zh = "没有确认收到，请用同一个 Idempotency-Key 重发。"
     en = "Not confirmed: send again with the same Idempotency-Key."
     return Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"})
-
-
-def _too_large(limit: int) -> NoReturn:
-    zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
-    raise Problem(413, "body_too_large", zh, en)

@@ -18,8 +18,13 @@ from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.metrics import count
 from services.intake.accept import Acceptor
-from services.intake.checks import idempotency_key, traceparent, validated
-from services.intake.registry import Granted
+from services.intake.checks import (
+    idempotency_key,
+    named_tenant,
+    told_time,
+    traceparent,
+    validated,
+)
 from services.intake.report import Part, Slug
 
 _ROLE = "front_end"  # as whom a program acts: nobody's own role
@@ -56,7 +61,7 @@ class Acts:
         granted = self._acceptor.who(request)
         key = idempotency_key(request)
         act = validated(Act, await self._acceptor.body(request))
-        tenant_id, source, town = self._acceptor.town(_tenant(act, granted), granted)
+        tenant_id, source, town = self._acceptor.town(named_tenant(act.tenant, granted), granted)
         departments = granted[tenant_id][1].departments
         if act.department not in departments:
             names = ", ".join(departments) or "–"
@@ -84,16 +89,6 @@ class Acts:
         count("chuishao_accepted_total")
         accepted = {
             "act_id": str(event.event_id),
-            "received_at": town.offsets.tenant_time(at).isoformat(timespec="milliseconds"),
+            "received_at": told_time(town, at),
         }
         return JSONResponse(accepted, 202)
-
-
-def _tenant(act: Act, granted: Granted) -> str:
-    if act.tenant is None and len(granted) > 1:
-        zh, en = (
-            "这个密钥用于几个镇，请写明 tenant。",
-            "This key is for several towns: name `tenant`.",
-        )
-        raise Problem(422, "tenant_missing", zh, en, field="tenant")
-    return act.tenant or next(iter(granted))

@@ -16,7 +16,9 @@ from services.intake.acts import Act, ActAccepted, Acts
 from services.intake.domain.tracking import normal_code, shown_code
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Accepted, Report
+from services.intake.settings import IntakeSettings
 from services.intake.store import Tracked, TrackedStep
+from services.intake.surface import MODELS, hot_doors
 
 
 class WordsView(BaseModel):
@@ -117,8 +119,11 @@ def _words(named: Any, fallback: str) -> WordsView:  # noqa: ANN401 - whatever h
     return WordsView(zh=zh, en=getattr(named, "en", None) or zh)
 
 
-def add_hot_routes(app: FastAPI, acceptor: Acceptor) -> None:
+def add_hot_routes(app: FastAPI, acceptor: Acceptor, settings: IntakeSettings) -> None:
     """Add the doors of front ends as plain routes, and document them from the same models."""
+    more = hot_doors(acceptor, settings, _POST_CASE)
+    for path, door in more.items():
+        app.router.add_route(path, door.handle, methods=["POST"])
     app.router.add_route("/v1/cases", acceptor.post_case, methods=["POST"])
     app.router.add_route("/v1/acts", Acts(acceptor).post_act, methods=["POST"])
     plain = app.openapi
@@ -129,14 +134,18 @@ def add_hot_routes(app: FastAPI, acceptor: Acceptor) -> None:
             components = schema.setdefault("components", {})
             components["securitySchemes"] = {"api_key": _API_KEY}
             parts = components.setdefault("schemas", {})
-            for model in (Report, Accepted, Act, ActAccepted):
+            for model in _MODELS:
                 made = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 parts |= {**made.pop("$defs", {}), model.__name__: made}
             schema["paths"]["/v1/cases"] = {"post": _POST_CASE}
             schema["paths"]["/v1/acts"] = {"post": _POST_ACT}
+            schema["paths"] |= {path: {"post": door.document} for path, door in more.items()}
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+
+
+_MODELS: tuple[type[BaseModel], ...] = (Report, Accepted, Act, ActAccepted, *MODELS)
 
 
 def _problem(what: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def main() -> None:
         # The database is not part of readiness: reports are accepted without it.
         app = make_app("Chuishao intake", {"work": work.check})
         app.include_router(make_router(pool, registry))
-        add_hot_routes(app, Acceptor(settings, broker, registry, keys, on_fatal))
+        add_hot_routes(app, Acceptor(settings, broker, registry, keys, on_fatal), settings)
         await serve(settings, app, work, run)
 
 

@@ -1,17 +1,23 @@
 """What is checked before a report or an act is taken in; each refusal names the field."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+import structlog
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from contracts.registry import FrontEnd
-from services.chassis.http import Problem, read_json
+from services.chassis.http import Json, Problem, read_json
+from services.chassis.seal import CannotOpen
 from services.doors.faults import invalid
-from services.intake.registry import TownKnown
+from services.intake.registry import Granted, TownKnown
 from services.intake.report import Report
+
+log = structlog.get_logger()
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,15 +28,19 @@ _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def idempotency_key(request: Request) -> str:
-    key = request.headers.get("idempotency-key", "")
-    if not key:
-        zh = "缺少 Idempotency-Key：每件事给一个自己的编号，重发时用同一个。"
-        en = "Missing Idempotency-Key: give each request an id of its own, the same when resent."
-        raise Problem(400, "idempotency_key_missing", zh, en, field="Idempotency-Key")
-    if not _IDEMPOTENCY_KEY.fullmatch(key):
-        zh = "Idempotency-Key 应为 1–128 个可见 ASCII 字符。"
-        en = "Idempotency-Key: expected 1 to 128 visible ASCII characters."
-        raise Problem(400, "idempotency_key_invalid", zh, en, field="Idempotency-Key")
+    return checked_key(request.headers.get("idempotency-key", ""), "Idempotency-Key")
+
+
+def checked_key(key: object, field: str) -> str:
+    """Return an idempotency key as it may be; `field` is where it stood."""
+    if key is None or key == "":
+        zh = f"缺少 {field}：每件事给一个自己的编号，重发时用同一个。"
+        en = f"Missing {field}: give each request an id of its own, the same when resent."
+        raise Problem(400, "idempotency_key_missing", zh, en, field=field)
+    if not isinstance(key, str) or not _IDEMPOTENCY_KEY.fullmatch(key):
+        zh = f"{field} 应为 1–128 个可见 ASCII 字符。"
+        en = f"{field}: expected 1 to 128 visible ASCII characters."
+        raise Problem(400, "idempotency_key_invalid", zh, en, field=field)
     return key
 
 
@@ -41,10 +51,26 @@ def traceparent(request: Request) -> str:
 
 
 def validated(model: type[M], body: bytes) -> M:
+    return shaped(model, read_json(body))
+
+
+def shaped(model: type[M], said: Json) -> M:
+    """Return what JSON says as a model; 422 names each field that is wrong."""
     try:
-        return model.model_validate(read_json(body))
+        return model.model_validate(said)
     except ValidationError as error:
         raise invalid(error.errors(include_url=False, include_input=False)) from error
+
+
+def named_tenant(name: str | None, granted: Granted) -> str:
+    """Return the town that was named; a key for one town alone need not name it."""
+    if name is None and len(granted) > 1:
+        zh, en = (
+            "这个密钥用于几个镇，请写明 tenant。",
+            "This key is for several towns: name `tenant`.",
+        )
+        raise Problem(422, "tenant_missing", zh, en, field="tenant")
+    return name or next(iter(granted))
 
 
 def lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
@@ -54,6 +80,26 @@ def lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
         zh, en = "接入密钥已过期，请换新密钥。", "This API key has expired: ask for a new one."
         return Problem(401, "api_key_expired", zh, en)
     return None
+
+
+def too_large(limit: int) -> Problem:
+    zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
+    return Problem(413, "body_too_large", zh, en, limit=limit)
+
+
+def told_time(town: TownKnown, at: datetime) -> str:
+    """Write a real moment as the town's time, as answers tell it."""
+    return town.offsets.tenant_time(at).isoformat(timespec="milliseconds")
+
+
+@contextmanager
+def sealing(tenant_id: str) -> Iterator[None]:
+    """Say 503 where the key file has yet to come, or to be mended."""
+    try:
+        yield
+    except (CannotOpen, OSError) as error:
+        log.error("report_not_sealed", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - the kind says it all
+        raise not_ready() from error
 
 
 def not_ready() -> Problem:

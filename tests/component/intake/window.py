@@ -111,7 +111,7 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
         )
         app = make_app("intake", {})
         app.include_router(make_router(pool, registry))
-        add_hot_routes(app, acceptor)
+        add_hot_routes(app, acceptor, settings)
         routing = Subscription(settings, pool, "routing", parse, Tracking(ring).apply, lambda: None)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:

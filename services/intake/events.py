@@ -1,0 +1,69 @@
+"""CloudEvents in: a report as an event, for front ends that speak nothing else.
+
+The promises, the limits and the answers are those of `POST /v1/cases`; source and id are the
+idempotency key. An event's type is what it will be on the bus, its data what a report says.
+"""
+
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from contracts.facts import CaseReportedV1
+from services.chassis.http import Json, Problem, read_json
+from services.intake.accept import Acceptor, Ready
+from services.intake.batch import Batches
+from services.intake.checks import shaped, traceparent
+from services.intake.cloudevents import (
+    CloudEvent,
+    mode_of,
+    read_batch,
+    read_binary,
+    read_structured,
+)
+from services.intake.registry import Granted
+from services.intake.report import Report
+from services.intake.settings import IntakeSettings
+
+KNOWN = (CaseReportedV1.TYPE,)
+
+
+class Events:
+    """Accepts events at the same counter as reports; a batch of them as a batch of reports."""
+
+    def __init__(self, acceptor: Acceptor, batches: Batches, settings: IntakeSettings) -> None:
+        self._acceptor, self._batches, self._settings = acceptor, batches, settings
+
+    async def post_event(self, request: Request) -> Response:
+        return await self._acceptor.answer(request, self._post_event)
+
+    async def _post_event(self, request: Request) -> Response:
+        granted = self._acceptor.who(request)
+        mode = mode_of(request.headers)
+        trace = traceparent(request)
+        if mode == "batched":
+            return await self._post_batch(request, granted, trace)
+        body = await self._acceptor.body(request)
+        if mode == "binary":
+            event = read_binary(request.headers, body)
+        else:
+            event = read_structured(read_json(body))
+        return JSONResponse(await self._acceptor.take(self._ready(event, granted, trace)), 202)
+
+    async def _post_batch(self, request: Request, granted: Granted, trace: str) -> Response:
+        async with self._batches.place():
+            body = await self._acceptor.body(request, self._settings.batch_bytes_max)
+            batch = self._batches.counted(read_batch(read_json(body)))
+            made = {n: partial(self._one, said, granted, trace) for n, said in enumerate(batch, 1)}
+            results = await self._batches.take(request, granted, made) if made else []
+        return JSONResponse(results)
+
+    def _one(self, said: Json, granted: Granted, trace: str) -> Ready:
+        return self._ready(read_structured(said), granted, trace)
+
+    def _ready(self, event: CloudEvent, granted: Granted, trace: str) -> Ready:
+        if event.type not in KNOWN:
+            names = ", ".join(KNOWN)
+            zh, en = f"type 应为：{names}。", f"`type`: expected one of {names}."
+            raise Problem(422, "event_type_unknown", zh, en, field="type", expected=list(KNOWN))
+        return self._acceptor.ready(shaped(Report, event.data), event.key, granted, trace)
