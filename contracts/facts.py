@@ -54,6 +54,7 @@ class Owner(Part):
 
 
 Means = Literal["app_ack", "on_site", "remote"]
+FollowUpReason = Literal["key_conflict", "reporter", "withdrawal_asked"]
 
 
 class Actor(Part):
@@ -82,6 +83,29 @@ class CaseReportedV1(Fact):
     anonymous: bool = False
     location: Location = Location()
     attachments: tuple[str, ...] = ()
+    sealed: Sealed
+
+
+class CaseFollowedUpV1(Fact):
+    """Published by intake when it accepts more about a case from its reporter. Sealed: description.
+
+    `front_end` is `track` where he wrote himself, by his tracking code; else it wrote for him.
+    """
+
+    TYPE = "case.followed_up.v1"
+    front_end: str
+    attachments: tuple[str, ...] = ()
+    sealed: Sealed
+
+
+class CaseWithdrawnV1(Fact):
+    """Published by intake when a reporter takes his report back; the rules decide what follows.
+
+    Sealed: reason. `front_end` as in `case.followed_up.v1`.
+    """
+
+    TYPE = "case.withdrawn.v1"
+    front_end: str
     sealed: Sealed
 
 
@@ -328,11 +352,13 @@ class CaseFollowUpKeptV1(Fact):
     """Published by routing when it keeps more from the reporter.
 
     `key_conflict`: the same idempotency key came with another body; the first body stands.
+    `withdrawal_asked`: the reporter would take it back, and the flow has no step for that now.
     """
 
     TYPE = "case.follow_up_kept.v1"
-    reason: Literal["key_conflict"]
+    reason: FollowUpReason
     front_end: str
+    attachments: tuple[str, ...] = ()
     sealed: Sealed
 
 
@@ -762,7 +788,7 @@ def _by_type(*models: type[Fact]) -> dict[str, type[Fact]]:
     return {model.TYPE: model for model in models}
 
 
-INTAKE_FACTS = _by_type(CaseReportedV1, CaseStepRequestedV1)
+INTAKE_FACTS = _by_type(CaseReportedV1, CaseFollowedUpV1, CaseWithdrawnV1, CaseStepRequestedV1)
 ROUTING_FACTS = _by_type(
     CaseOpenedV1,
     CaseAssignedV1,

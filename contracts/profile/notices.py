@@ -7,6 +7,7 @@ NOTICES: Mapping[str, str] = {
     "case_accepted": "受理",
     "case_assigned": "分派",
     "case_resolved": "办结",
+    "case_followed_up": "群众补充",
     "deadline_warning": "时限将到",
     "deadline_missed": "超时",
     "whistle_blown": "吹哨",

@@ -33,6 +33,7 @@ from services.intake.checks import (
     idempotency_key,
     lapsed,
     sealing,
+    starting,
     told_time,
     too_large,
     traceparent,
@@ -135,8 +136,7 @@ class Acceptor:
     def who(self, request: Request) -> Granted:
         """Tell which front end posts, and for which towns; count it against its quota."""
         if not self._registry.complete:
-            zh, en = "正在启动，请稍后用同一幂等键重发。", "Starting: send again with the same key."
-            raise Problem(503, "starting", zh, en, {"Retry-After": "2"})
+            raise starting()
         digest = self._keys.api_key_digest(request.headers.get("x-api-key", ""))
         granted = self._registry.granted(digest)
         if not granted:

@@ -7,13 +7,13 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from contracts.profile import Profile
-from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Pool
 from services.doors.route import JsonRoute
 from services.intake import store
 from services.intake.accept import Acceptor
 from services.intake.acts import Act, ActAccepted, Acts
 from services.intake.domain.tracking import normal_code, shown_code
+from services.intake.follow_ups import FollowUps, code_unknown
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Accepted, Report
 from services.intake.settings import IntakeSettings
@@ -69,9 +69,7 @@ def make_router(pool: Pool, registry: Registry) -> APIRouter:
             case = await store.by_code(conn, wanted) if wanted else None
             steps = await store.steps(conn, case) if case else []
         if case is None:
-            zh = "没有这个查询码。刚刚上报的，请一分钟后再查。"
-            en = "No such tracking code. If you have just reported, try again in a minute."
-            raise Problem(404, "tracking_code_unknown", zh, en)
+            raise code_unknown()
         return track_view(case, steps, registry.towns.get(case.tenant_id, TownKnown()))
 
     return router
@@ -119,9 +117,11 @@ def _words(named: Any, fallback: str) -> WordsView:  # noqa: ANN401 - whatever h
     return WordsView(zh=zh, en=getattr(named, "en", None) or zh)
 
 
-def add_hot_routes(app: FastAPI, acceptor: Acceptor, settings: IntakeSettings) -> None:
+def add_hot_routes(
+    app: FastAPI, acceptor: Acceptor, settings: IntakeSettings, follow_ups: FollowUps
+) -> None:
     """Add the doors of front ends as plain routes, and document them from the same models."""
-    more = hot_doors(acceptor, settings, _POST_CASE)
+    more = hot_doors(acceptor, settings, follow_ups, _POST_CASE)
     for path, door in more.items():
         app.router.add_route(path, door.handle, methods=["POST"])
     app.router.add_route("/v1/cases", acceptor.post_case, methods=["POST"])

@@ -102,6 +102,11 @@ def sealing(tenant_id: str) -> Iterator[None]:
         raise not_ready() from error
 
 
+def starting() -> Problem:
+    zh, en = "正在启动，请稍后用同一幂等键重发。", "Starting: send again with the same key."
+    return Problem(503, "starting", zh, en, {"Retry-After": "2"})
+
+
 def not_ready() -> Problem:
     zh = "这个镇还没有就绪，请稍后用同一幂等键重发。"
     en = "This town is not ready yet: send again later with the same key."

@@ -1,19 +1,25 @@
 """The doors of front ends beside `POST /v1/cases`, with their part of the OpenAPI document."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
-from starlette.requests import Request
-from starlette.responses import Response
 
 from services.chassis.http import Json
-from services.intake.accept import Acceptor
+from services.intake.accept import Acceptor, Handle
 from services.intake.batch import NDJSON, Batches
 from services.intake.cloudevents import BATCHED, SPECVERSION, STRUCTURED
 from services.intake.events import KNOWN, Events
+from services.intake.follow_ups import (
+    FollowUp,
+    FollowUpFor,
+    FollowUps,
+    HandedIn,
+    Withdrawal,
+    WithdrawalFor,
+)
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
 
@@ -22,7 +28,7 @@ from services.intake.settings import IntakeSettings
 class HotDoor:
     """One door: what answers, and its operation in the OpenAPI document."""
 
-    handle: Callable[[Request], Awaitable[Response]]
+    handle: Handle
     document: Mapping[str, Any]
 
 
@@ -57,13 +63,80 @@ class ReportEvent(BaseModel):
     data_base64: str | None = None
 
 
-MODELS: tuple[type[BaseModel], ...] = (BatchLine, BatchResult, ReportEvent)
+MODELS: tuple[type[BaseModel], ...] = (
+    BatchLine,
+    BatchResult,
+    ReportEvent,
+    FollowUp,
+    FollowUpFor,
+    Withdrawal,
+    WithdrawalFor,
+    HandedIn,
+)
 
 
 def hot_doors(
-    acceptor: Acceptor, settings: IntakeSettings, post_case: Mapping[str, Any]
+    acceptor: Acceptor,
+    settings: IntakeSettings,
+    follow_ups: FollowUps,
+    post_case: Mapping[str, Any],
 ) -> Mapping[str, HotDoor]:
     """Return the doors by path; `post_case` documents the single one, whose answers they share."""
+    return {
+        **_for_many(acceptor, settings, post_case),
+        **_for_reporters(follow_ups, post_case),
+    }
+
+
+def _for_reporters(follow_ups: FollowUps, post_case: Mapping[str, Any]) -> dict[str, HotDoor]:
+    """Return the doors by which a reporter adds to his case, or takes it back."""
+    key = post_case["parameters"]
+    more, back = "Add to a report", "Take a report back"
+    by_code = {"security": [], "tags": ["track"]}
+
+    def door(
+        handle: Handle, name: str, about: str, model: type[BaseModel], **others: object
+    ) -> HotDoor:
+        place = "code" if others else "case_id"
+        where = {"name": place, "in": "path", "required": True, "schema": {"type": "string"}}
+        answers = {
+            **post_case["responses"],
+            "202": {"description": "Accepted", "content": {"application/json": _of(HandedIn)}},
+            "404": {"description": "No such case, or another code than its own"},
+        }
+        return HotDoor(
+            handle,
+            {
+                **post_case,
+                "summary": f"{about}; 202 means that it will never be lost",
+                "operationId": name,
+                "parameters": [where, *key],
+                "requestBody": {"required": True, "content": {"application/json": _of(model)}},
+                "responses": answers,
+                **others,
+            },
+        )
+
+    doors = follow_ups
+    return {
+        "/v1/track/{code}/follow-ups": door(
+            doors.post_tracked_follow_up, "post_tracked_follow_up", more, FollowUp, **by_code
+        ),
+        "/v1/track/{code}/withdrawal": door(
+            doors.post_tracked_withdrawal, "post_tracked_withdrawal", back, Withdrawal, **by_code
+        ),
+        "/v1/cases/{case_id}/follow-ups": door(
+            doors.post_follow_up, "post_follow_up", f"{more} for its reporter", FollowUpFor
+        ),
+        "/v1/cases/{case_id}/withdrawal": door(
+            doors.post_withdrawal, "post_withdrawal", f"{back} for its reporter", WithdrawalFor
+        ),
+    }
+
+
+def _for_many(
+    acceptor: Acceptor, settings: IntakeSettings, post_case: Mapping[str, Any]
+) -> dict[str, HotDoor]:
     batches = Batches(acceptor, settings)
     events = Events(acceptor, batches, settings)
     limits = f"at most {settings.batch_lines_max} and {settings.batch_bytes_max} bytes"

@@ -1,7 +1,7 @@
 """HTTP in: what a case is, what happened to it and why, whose turn it is, and the next step."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -18,17 +18,17 @@ from services.chassis.token import Identity
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.routing import refusals, views
-from services.routing.domain.release import holding, release
-from services.routing.domain.slot import Slot
+from services.routing.domain.release import holding
 from services.routing.domain.steps import take_step
 from services.routing.domain.town import Setting
-from services.routing.domain.values import SYSTEM, Act, Case, Decision, Owner, Refused
+from services.routing.domain.values import Act, Refused
 from services.routing.door import Door, actor_of, handed_in
 from services.routing.given import ExpectedSeq, given_with
 from services.routing.hands import sheet_view, transfer_view
-from services.routing.record import Announced, record_act, record_settled
+from services.routing.record import Announced
 from services.routing.store import cases, facts, handing, slots
 from services.routing.store.cases import Kept
+from services.routing.taking import record_step
 
 _PAGE_MAX = 200
 _HISTORY_MAX = 1_000
@@ -155,31 +155,9 @@ async def _step(
     if isinstance(decision, Refused):
         raise refusals.refusal(decision, kept)
     cause = effect_id(kept.case.case_id, f"act/{kept.case.seq}")
-    announced = Announced(*key, cause, now, decision.facts, decision.case.seq)
-    await record_act(conn, announced, decision)
-    after = decision.case
-    if after.closed or after.owner != kept.case.owner:
-        await handing.moot(conn, [key])
-    if after.closed and any(slot.pending for slot in called):
-        after = await _let_go(conn, decision, called, Announced(*key, cause, now, (), 0), setting)
+    about = Announced(*key, cause, now, (), 0)
+    after = await record_step(conn, about, kept.case, decision, called, setting)
     return replace(kept, case=after)
-
-
-async def _let_go(
-    conn: Connection,
-    decision: Decision,
-    called: Sequence[Slot],
-    about: Announced,
-    setting: Setting,
-) -> Case:
-    """Let every department go whose case has closed."""
-    by = Owner(decision.case.owner.unit, SYSTEM, SYSTEM)
-    going = [slot for slot in called if slot.pending]
-    gone = release(decision.case, going, by, about.at, setting.rules)
-    cause = effect_id(about.case_id, f"closed/{decision.case.seq}")
-    told = replace(about, cause=cause).telling(gone.facts, gone.case.seq)
-    await record_settled(conn, told, gone)
-    return gone.case
 
 
 def _history_entry(fact: Mapping[str, Any]) -> views.HistoryEntry:

@@ -29,6 +29,7 @@ from services.routing.domain.calls import unanswered
 from services.routing.domain.timers import fire
 from services.routing.domain.town import Setting
 from services.routing.domain.values import ANSWER, Case, Fact
+from services.routing.early import give_up
 from services.routing.record import Announced, announce
 from services.routing.settings import RoutingSettings
 from services.routing.store import calendars, cases, handing, timers
@@ -40,6 +41,7 @@ from services.routing.towns import Towns
 log = structlog.get_logger()
 
 _SEEN_MAX = 10_000
+_GIVE_UP_EVERY_S = 10.0
 # Where acts are handed in. Both are keyed and parted alike: a case has one partition on each.
 _HANDED_IN = (INTAKE_EVENTS, NOTIFY_EVENTS)
 
@@ -97,7 +99,7 @@ class Clockwork:
         self._gates = {topic: Gate(margin) for topic in _HANDED_IN}
         self._clear: dict[int, datetime] = {}
         self._more = False
-        self._told_until = 0.0
+        self._told_until = self._given_up_until = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
@@ -105,6 +107,7 @@ class Clockwork:
             try:
                 fired = await self.tick()
                 await self._tell_waiting()
+                await self._give_up_early()
             except Exception as error:
                 if not is_passing(error):
                     raise
@@ -158,6 +161,14 @@ class Clockwork:
         gauge("chuishao_timer_waiting_seconds", waited_s)
         if waited_s > alarm_s:
             log.error("timers_held_up", seconds=round(waited_s))
+
+    async def _give_up_early(self) -> None:
+        """Now and then, set aside what has waited in vain for the report that it is about."""
+        if time.monotonic() < self._given_up_until:
+            return
+        wait_s = self._settings.early_wait_s
+        self._given_up_until = time.monotonic() + min(wait_s, _GIVE_UP_EVERY_S)
+        await give_up(self._pool, self._towns, self._clear, timedelta(seconds=wait_s))
 
     async def _fire(self, conn: Connection, due: list[Due], now: datetime) -> None:
         """Decide a batch: whatever its size, each statement runs once."""

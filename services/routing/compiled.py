@@ -240,6 +240,7 @@ def _flow(flow: town_profile.Flow, profile: Profile) -> Flow:
                 by_system="system" in step.by,
                 means=step.means,
                 needs=tuple(step.needs),
+                by_reporter="reporter" in step.by,
             )
             for step in flow.steps
         ),

@@ -23,6 +23,7 @@ from services.routing.towns import Towns
 
 _FOLLOW_UPS_MAX = 100
 _WORDS = {"summary", "description"}
+_MORE_WORDS = {*_WORDS, "reason"}
 # What was said with steps, and when departments, or the level above, were called and answered.
 _SAYING = (
     "case.step_taken.v1",
@@ -91,7 +92,10 @@ class Door:
         more = await facts.follow_ups(conn, *key, _FOLLOW_UPS_MAX)
         follow_ups = [
             views.FollowUpView(
-                reason=one.reason, received_at=one.received_at, text=self._words(kept, one.sealed)
+                reason=one.reason,
+                received_at=one.received_at,
+                text=self._words(kept, one.sealed, _MORE_WORDS),
+                attachments=list(one.attachments),
             )
             for one in more
         ]

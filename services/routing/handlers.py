@@ -24,12 +24,13 @@ from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
 from services.routing.domain.opening import open_case
-from services.routing.domain.values import Decision, Fact, Report, Sheet
+from services.routing.domain.values import Decision, Report, Sheet
+from services.routing.early import heard_early
+from services.routing.follow_ups import keep_follow_up
 from services.routing.record import Announced, announce, arm, numbered
 from services.routing.requests import take_requests
-from services.routing.store import calendars, cases, facts, handing, registry
+from services.routing.store import calendars, cases, handing, registry
 from services.routing.store.cases import Key, NewCase
-from services.routing.store.facts import FollowUp
 from services.routing.towns import KnownTown, Towns
 
 log = structlog.get_logger()
@@ -96,6 +97,7 @@ class IntakeEvents:
         if reports:
             await self._open_all(conn, reports, there.keys())
         acts = [one for one in heard if not isinstance(one.message.data, CaseReportedV1)]
+        acts = [*await heard_early(conn, reports), *acts]
         if acts:
             await take_requests(conn, acts, self._towns)
 
@@ -173,16 +175,8 @@ class IntakeEvents:
         event = one.message
         reported = _reported(event)
         at = town.offsets.tenant_time(one.record.at)
-        sealed = reported.sealed.model_dump()
-        kept = FollowUp(
-            event.tenant_id, event.event_id, event.subject_id, "key_conflict", at, sealed
-        )
-        await facts.keep_follow_up(conn, kept)
-        seq = await cases.next_seq(conn, event.tenant_id, event.subject_id)
-        data = {"reason": "key_conflict", "front_end": reported.front_end, "sealed": sealed}
-        fact = Fact("case.follow_up_kept.v1", data)
-        place = (event.tenant_id, event.subject_id, event.event_id, at)
-        await announce(conn, [Announced(*place, [fact], seq)])
+        about = Announced(event.tenant_id, event.subject_id, event.event_id, at, (), 0)
+        await keep_follow_up(conn, about, "key_conflict", reported.front_end, reported.sealed)
         log.warning("key_conflict_kept", tenant_id=event.tenant_id, case_id=str(event.subject_id))
 
 

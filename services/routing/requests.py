@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from contracts.events import Event
-from contracts.facts import CaseStepRequestedV1, MessageAcknowledgedV1, MessageRepliedV1
+from contracts.facts import (
+    CaseFollowedUpV1,
+    CaseStepRequestedV1,
+    CaseWithdrawnV1,
+    MessageAcknowledgedV1,
+    MessageRepliedV1,
+)
 from services.chassis.batch import Heard
 from services.chassis.postgres import Connection
 from services.routing.domain import calls
@@ -16,9 +22,11 @@ from services.routing.domain.slot import Slot
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Actor, Fact, Owner, Refused
 from services.routing.domain.whistle import Settled, report_in
+from services.routing.follow_ups import follow_up, take_back
 from services.routing.record import Announced, announce, record_act, record_settled
-from services.routing.store import cases, slots
+from services.routing.store import cases, early, slots
 from services.routing.store.cases import Kept
+from services.routing.store.early import Early
 from services.routing.towns import Towns
 
 log = structlog.get_logger()
@@ -38,6 +46,9 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
     event = one.message
     key = (event.tenant_id, event.subject_id)
     kept = await cases.get(conn, *key, for_update=True)
+    if kept is None and isinstance(event.data, CaseFollowedUpV1 | CaseWithdrawnV1):
+        await early.keep(conn, Early(*key, event.event_id, one.record))
+        return
     if kept is None:
         # A whistle is blown on a case that is here: this act's never was. Set aside, such acts
         # would add up until the consumer halts.
@@ -53,6 +64,10 @@ async def _take(conn: Connection, towns: Towns, one: Heard[Event]) -> None:
             await _report_in(conn, about, kept, asked, setting)
         case MessageAcknowledgedV1() as pressed:
             await _answer(conn, about, kept, pressed)
+        case CaseFollowedUpV1() as said:
+            await follow_up(conn, about, said)
+        case CaseWithdrawnV1() as said:
+            await take_back(conn, about, kept, said, setting)
         case other:
             raise TypeError(f"{other.TYPE} has no handler")
 

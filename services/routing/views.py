@@ -90,11 +90,16 @@ class SaidView(BaseModel):
 
 
 class FollowUpView(BaseModel):
-    """More from the reporter. `key_conflict`: another body under the same idempotency key."""
+    """More from the reporter.
+
+    `key_conflict`: another body under the same idempotency key; `withdrawal_asked`: he would take
+    it back, and the flow has no step for that now.
+    """
 
     reason: str
     received_at: datetime
     text: dict[str, str]
+    attachments: list[str] = []
 
 
 class CaseView(BaseModel):

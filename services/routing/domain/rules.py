@@ -36,7 +36,7 @@ class DeadlineRule:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a flow. `roles` are real roles; the other three tell who may else take it."""
+    """One step of a flow. `roles` are real roles; the `by_…` tell who may else take it."""
 
     id: str
     from_states: frozenset[str]
@@ -46,6 +46,7 @@ class Step:
     by_system: bool = False
     means: str | None = None
     needs: tuple[str, ...] = ()
+    by_reporter: bool = False
 
 
 @dataclass(frozen=True, slots=True)

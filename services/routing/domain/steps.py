@@ -19,6 +19,7 @@ from services.routing.domain.values import (
     CLASS_DEADLINE,
     FIRST_ACTION,
     HAND_OVER,
+    REPORTER,
     SYSTEM,
     Act,
     Actor,
@@ -108,6 +109,9 @@ def _as_whom(case: Case, step: Step, actor: Actor, setting: Setting) -> Owner | 
     A role counts only at its own unit: a worker here who is a cadre elsewhere is no cadre here.
     But whoever has the case may do in his own place what his role may do.
     """
+    if actor.reporter:
+        him = Owner(case.owner.unit, REPORTER, REPORTER)
+        return him if step.by_reporter else Refused("role_not_allowed", step.roles)
     barred = barred_from(step, case, setting.rules.flows[case.flow])
     if actor.staff in barred:
         return Refused("same_person", tuple(sorted(barred[actor.staff])))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 TimerKind = Literal["warn", "miss", "rung"]
 SYSTEM = "system"
+REPORTER = "reporter"
 CLASS_DEADLINE = "class"
 FIRST_ACTION = "first_action"
 ANSWER = "answer"  # the clock by which those who were called answer
@@ -35,12 +36,16 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person with roles and units, perhaps for a department; `system` acts by rule."""
+    """Who acts: a person with roles and units, perhaps for a department; `system` acts by rule.
+
+    Whoever reported the case has neither.
+    """
 
     staff: str
     roles: frozenset[str] = frozenset()
     units: frozenset[str] = frozenset()
     department: str | None = None
+    reporter: bool = False
 
 
 CallReason = Literal["urgent_after_hours", "backup_called"]

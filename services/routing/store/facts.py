@@ -81,22 +81,25 @@ class FollowUp:
     reason: str
     received_at: datetime
     sealed: Mapping[str, object]
+    attachments: Sequence[str] = ()
 
 
 KEEP_FOLLOW_UP = """
-INSERT INTO follow_up (tenant_id, follow_up_id, case_id, reason, received_at, sealed)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO follow_up (
+    tenant_id, follow_up_id, case_id, reason, received_at, sealed, attachments
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
 
 async def keep_follow_up(conn: Connection, one: FollowUp) -> None:
     """Keep a follow-up; the caller announces it."""
-    what = (one.reason, one.received_at, one.sealed)
+    what = (one.reason, one.received_at, one.sealed, list(one.attachments))
     await conn.execute(KEEP_FOLLOW_UP, one.tenant_id, one.follow_up_id, one.case_id, *what)
 
 
 FOLLOW_UPS = """
-SELECT tenant_id, follow_up_id, case_id, reason, received_at, sealed
+SELECT tenant_id, follow_up_id, case_id, reason, received_at, sealed, attachments
 FROM follow_up
 WHERE tenant_id = $1 AND case_id = $2
 ORDER BY received_at, follow_up_id

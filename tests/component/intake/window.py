@@ -23,6 +23,7 @@ from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.intake.accept import Acceptor
 from services.intake.api import add_hot_routes, make_router
+from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
 from services.intake.registry import KINDS, Registry
 from services.intake.settings import IntakeSettings
@@ -111,7 +112,7 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
         )
         app = make_app("intake", {})
         app.include_router(make_router(pool, registry))
-        add_hot_routes(app, acceptor, settings)
+        add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, ring, pool))
         routing = Subscription(settings, pool, "routing", parse, Tracking(ring).apply, lambda: None)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:
