@@ -7,7 +7,14 @@ from uuid import uuid4
 import pytest
 from prometheus_client import REGISTRY
 
-from contracts.facts import CaseAcceptedV1, CaseReopenedV1, CaseResolvedV1, CaseStepTakenV1, Owner
+from contracts.facts import (
+    CaseAcceptedV1,
+    CaseFollowUpKeptV1,
+    CaseReopenedV1,
+    CaseResolvedV1,
+    CaseStepTakenV1,
+    Owner,
+)
 from contracts.topics import ROUTING_EVENTS
 from services import notify
 from tests import factories
@@ -184,3 +191,12 @@ def test_one_handler_alone_reads_the_opening_of_a_case() -> None:
 async def test_an_owner_is_a_person_or_the_first_of_a_role(world: World, owner: Owner) -> None:
     await world.assign(owner)
     assert await intents(world) == {("case_assigned", "s-gw-01", "app,wechat,sms"): 1}
+
+
+async def test_the_owner_is_told_of_more_from_the_reporter(world: World) -> None:
+    opened = world.opened()
+    sealed = {"kid": "k1", "key": "x", "fields": {"description": "x"}}
+    body = {"reason": "reporter", "front_end": "track", "sealed": sealed}
+    more = event(opened.subject_id, CaseFollowUpKeptV1.model_validate(body))
+    await world.hear(opened, assigned(opened.subject_id), more, more)
+    assert (await intents(world))["case_followed_up", "s-gw-01", "app,wechat,sms"] == 1

@@ -92,7 +92,7 @@ async def test_another_body_under_the_same_key_is_kept_beside_the_first(
     history = (await desk.get(f"/v1/cases/{first.subject_id}/history")).json()["facts"]
     assert (history[-1]["type"], history[-1]["data"]) == (
         "case.follow_up_kept.v1",
-        {"reason": "key_conflict", "front_end": "demo"},
+        {"reason": "key_conflict", "front_end": "demo", "attachments": []},
     )
 
 
