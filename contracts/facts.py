@@ -34,12 +34,25 @@ class Sealed(Part):
     fields: dict[str, str]
 
 
+class Point(Part):
+    """A point as it was given, in its own system."""
+
+    lat: float
+    lon: float
+    crs: str
+
+
 class Location(Part):
-    """Where it is said to be, as the front end gave it. The address stands in `Sealed`."""
+    """Where it is said to be. The address stands in `Sealed`.
+
+    The point is in WGS-84, degrees; `given` is what the front end sent, where that was another
+    system.
+    """
 
     lat: float | None = Field(None, ge=-90, le=90)
     lon: float | None = Field(None, ge=-180, le=180)
     crs: Literal["wgs84"] | None = None
+    given: Point | None = None
     village: str | None = None
     grid: str | None = None
     household_id: str | None = None

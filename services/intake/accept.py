@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from contracts.events import Event, case_id, effect_id
-from contracts.facts import CaseReportedV1, Location, Sealed
+from contracts.facts import CaseReportedV1, Sealed
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
@@ -176,7 +176,6 @@ class Acceptor:
         subject = str(reported_id)
         sealed = Sealed(**asdict(self._keys.seal(tenant_id, subject, report.words)))
         mac = self._keys.body_mac(tenant_id, report.digested)
-        where = report.location.model_dump(exclude={"address"})
         return Event(
             event_id=effect_id(reported_id, f"{CaseReportedV1.TYPE}|{mac}"),
             tenant_id=tenant_id,
@@ -190,7 +189,7 @@ class Acceptor:
                 case_class=report.case_class,
                 occurred_at=report.occurred_at,
                 anonymous=report.reporter.anonymous,
-                location=Location(**where),
+                location=report.location.told,
                 attachments=report.attachments,
                 sealed=sealed,
             ),
