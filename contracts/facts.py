@@ -116,10 +116,18 @@ class CaseStepRequestedV1(Fact):
 # --- routing.events --------------------------------------------------------------------------
 
 
+class Border(Part):
+    """A point near a grid's border: metres to it, and the other grids within reach."""
+
+    metres: float
+    near: tuple[str, ...] = ()
+
+
 class CaseOpenedV1(Fact):
     """Published by routing when it registers a report: number, grid, owner, profile pinned.
 
-    `fallback` names why no grid could be told. `reporter` holds sealed contacts alone.
+    `fallback` names why no grid could be told; `border` is there where a person should look.
+    `reporter` holds sealed contacts alone.
     """
 
     TYPE = "case.opened.v1"
@@ -135,6 +143,7 @@ class CaseOpenedV1(Fact):
     village: str | None = None
     placed_by: Literal["household", "grid", "point", "village"] | None = None
     fallback: str | None = None
+    border: Border | None = None
     owner: Owner
     received_at: AwareDatetime
     reporter: Sealed | None = None

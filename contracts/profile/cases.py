@@ -107,6 +107,8 @@ class Cases(Part):
     """Whether a report may come without a name."""
     first_asked: FirstAsked = FirstAsked()
     fallback: Fallback
+    border_m: Annotated[int, Field(ge=0, le=1000)] = 30
+    """How near to a grid's border a point may lie before a person should look; 0: on it."""
     merge: Many[MergeRule] = ()
     categories: Annotated[Many[Category], Field(min_length=1)]
     classes: Annotated[Many[CaseClass], Field(min_length=1)]

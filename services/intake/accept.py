@@ -39,6 +39,7 @@ from services.intake.checks import (
 )
 from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
+from services.intake.naming import town_named
 from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
@@ -157,11 +158,7 @@ class Acceptor:
 
     def town(self, name: str, granted: Granted) -> tuple[str, str, TownKnown]:
         """Resolve the town. One that the key is not for looks like one that is not there."""
-        tenant_id = self._registry.tenant_id(name, datetime.now(UTC))
-        if tenant_id is None or tenant_id not in granted:
-            zh = "没有这个镇，或者这个密钥不能为它上报。"
-            en = "No such tenant, or this key is not for it: check `tenant`."
-            raise Problem(404, "tenant_unknown", zh, en, field="tenant")
+        tenant_id = town_named(name, granted, self._registry, datetime.now(UTC))
         return tenant_id, granted[tenant_id][0], self._registry.towns[tenant_id]
 
     def _event(
