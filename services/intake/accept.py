@@ -5,8 +5,6 @@ arrive: sent again with the same key it is the same case.
 """
 
 import asyncio
-import math
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -37,8 +35,9 @@ from services.intake.checks import (
     traceparent,
     validated,
 )
-from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
+from services.intake.gate import Gate, overloaded
+from services.intake.guard import guard, worth_reading
 from services.intake.naming import town_named
 from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
@@ -62,9 +61,9 @@ class Acceptor:
     ) -> None:
         self._settings, self._broker, self._registry, self._keys = settings, broker, registry, keys
         self._on_fatal = on_fatal
-        self._in_flight = self._asking = 0
+        self.gate = Gate(settings.in_flight_max)
+        self._asking = 0
         self._standing_still = False  # the broker left the last one without an answer
-        self._buckets: dict[str, Bucket] = {}
 
     async def post_case(self, request: Request) -> Response:
         return await self.answer(request, self._post_case)
@@ -72,25 +71,23 @@ class Acceptor:
     async def answer(self, request: Request, handle: Handle) -> Response:
         """Answer a request, or tell what is the matter with it."""
         try:
-            return await self._bounded(request, handle)
+            with self.gate.visit(request):
+                return await handle(request)
         except Problem as problem:
             return problem.response()
-
-    async def _bounded(self, request: Request, handle: Handle) -> Response:
-        if self._in_flight >= self._settings.in_flight_max:
-            zh, en = "此刻太忙，请稍后用同一幂等键重发。", "Too busy: send again with the same key."
-            raise Problem(429, "overloaded", zh, en, {"Retry-After": "1"})
-        self._in_flight += 1
-        try:
-            return await handle(request)
-        finally:
-            self._in_flight -= 1
 
     async def _post_case(self, request: Request) -> Response:
         granted = self.who(request)
         key = idempotency_key(request)
-        report = validated(Report, await self.body(request))
+        body = await self.body(request)
+        strained = self.gate.strained(request, next(iter(granted.values()))[1])
+        if strained and not worth_reading(body):
+            raise overloaded()
+        report = validated(Report, body)
         tenant_id, source, town = self.town(report.tenant, granted)
+        emergency = guard(report, town.profile)
+        if strained and not emergency:
+            raise overloaded()
         check_kind(report, town, granted[tenant_id][1])
         check_when(report, town, datetime.now(UTC))
         reported_id = case_id(tenant_id, source, key)
@@ -107,6 +104,7 @@ class Acceptor:
             "case_id": str(reported_id),
             "tracking_code": shown_code(tracking_code),
             "received_at": town.offsets.tenant_time(at).isoformat(timespec="milliseconds"),
+            **({"emergency": emergency} if emergency else {}),
         }
         return JSONResponse(accepted, 202)
 
@@ -125,13 +123,7 @@ class Acceptor:
         if not valid:
             raise lapsed(next(iter(granted.values()))[1], now) or AssertionError
         front_end = next(iter(valid.values()))[1]
-        self._buckets[digest], wait_s = take(
-            self._buckets.get(digest), time.monotonic(), front_end.quota_per_s, front_end.burst
-        )
-        if wait_s is not None:
-            zh, en = "发送太快，请稍后重发。", "Over this front end's quota: send again later."
-            headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
-            raise Problem(429, "quota_exceeded", zh, en, headers)
+        self.gate.count(request, digest, front_end)
         return valid
 
     async def body(self, request: Request) -> bytes:

@@ -147,9 +147,22 @@ class Report(Part):
         return self.model_dump_json(exclude={"tenant"}, exclude_defaults=True).encode()
 
 
+class EmergencyView(BaseModel):
+    """Whom to call at once, and which word says so. The report is taken in all the same."""
+
+    call: str
+    because: str
+    zh: str
+    en: str
+
+
 class Accepted(BaseModel):
-    """The answer to an accepted report: keep the tracking code."""
+    """The answer to an accepted report: keep the tracking code.
+
+    `emergency` is there where the report tells of one: show it at once.
+    """
 
     case_id: str
     tracking_code: str
     received_at: datetime
+    emergency: list[EmergencyView] = []
