@@ -5,6 +5,7 @@ arrive: sent again with the same key it is the same case.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -198,6 +199,7 @@ class Acceptor:
         if self._standing_still and self._asking >= self._settings.asking_max:
             raise _not_confirmed()
         self._asking += 1
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._settings.accept_deadline_s):
                 future = await self._broker.publish(
@@ -217,6 +219,7 @@ class Acceptor:
             raise _not_confirmed() from error
         finally:
             self._asking -= 1
+            self.gate.took(time.monotonic() - began)
         if meta.timestamp_type != 1:
             # Our producer's own retry of what the broker has, but no longer remembers when: it
             # tells no time, so this host's is shown. Routing reads the record's, and that decides.

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from contracts.registry import FrontEnd
 from services.chassis.http import Problem
 from services.intake.domain.quota import Bucket, take
-from services.intake.domain.shedding import Rank, places_for, places_for_key, rank_of
+from services.intake.domain.shedding import Rank, places_after, places_for, places_for_key, rank_of
 
 _KEY = "chuishao.key"  # in a request's scope: whose it is
 
@@ -23,11 +23,20 @@ _KEY = "chuishao.key"  # in a request's scope: whose it is
 class Gate:
     """Lets requests in, up to so many at once."""
 
-    def __init__(self, places: int) -> None:
-        self._places = places
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._adjusted: float = most
         self._inside = 0
         self._by_key: Counter[str] = Counter()
         self._buckets: dict[str, Bucket] = {}
+
+    @property
+    def places(self) -> int:
+        return int(self._adjusted)
+
+    def took(self, seconds: float) -> None:
+        """Note how long the broker took: the slower it is, the fewer are let in."""
+        self._adjusted = places_after(self._adjusted, seconds, self._most)
 
     @contextmanager
     def visit(self, request: Request) -> Iterator[None]:
@@ -36,7 +45,7 @@ class Gate:
         Raises:
             Problem: 429, there is none.
         """
-        if self._inside >= self._places:
+        if self._inside >= self.places:
             raise overloaded()
         self._inside += 1
         try:
@@ -54,7 +63,7 @@ class Gate:
         Raises:
             Problem: 429, too crowded for that.
         """
-        if self._inside >= places_for(Rank.LOOK, self._places):
+        if self._inside >= places_for(Rank.LOOK, self.places):
             raise overloaded()
         self._inside += 1
         try:
@@ -81,12 +90,14 @@ class Gate:
 
     def crowded(self, rank: Rank) -> bool:
         """Tell whether more are inside than one of this rank may add to."""
-        return self._inside > places_for(rank, self._places)
+        return self._inside > places_for(rank, self.places)
 
     def strained(self, request: Request, front_end: FrontEnd) -> bool:
         """Tell whether only an emergency may still go on: by the crowd, or by its own key's."""
         mine = self._by_key[request.scope.get(_KEY, "")]
-        return self.crowded(rank_of(front_end.kind)) or mine > places_for_key(self._places)
+        return self.crowded(rank_of(front_end.kind)) or mine > places_for_key(
+            self.places - self._inside + 1
+        )
 
 
 _CALL_ZH = "人身危险请直接拨打 110、119、120。"

@@ -18,7 +18,10 @@ class Rank(Enum):
 
 # Front ends behind which no person waits, by the kind that their record tells.
 _SOFTWARE = frozenset({"camera", "video_link", "platform", "big_screen"})
-_KEY_SHARE = 0.75  # of the places, for one key: a flood leaves room for the others
+_KEY_SHARE = 2  # times what is free: a flood leaves room for the others, however many floods
+_SLOW_S = 0.5  # above it what waits is too much for the broker, or for us
+_LEAST = 16
+_FEWER, _MORE = 0.98, 0.25  # at each answer: a crowd is cut fast, and let grow slowly
 
 
 def rank_of(kind: str) -> Rank:
@@ -31,6 +34,16 @@ def places_for(rank: Rank, places: int) -> int:
     return math.ceil(places * rank.value)
 
 
-def places_for_key(places: int) -> int:
-    """Return how many places one key may fill."""
-    return math.ceil(places * _KEY_SHARE)
+def places_for_key(free: int) -> int:
+    """Return how many places one key may hold while so many are free."""
+    return free * _KEY_SHARE
+
+
+def places_after(places: float, took_s: float, most: int) -> float:
+    """Return how many places there are to be, after an answer of the broker that took so long.
+
+    Who is let in waits for all that are inside: so many as are answered within half a second.
+    """
+    if took_s > _SLOW_S:
+        return max(min(_LEAST, most), places * _FEWER)
+    return min(most, places + _MORE)

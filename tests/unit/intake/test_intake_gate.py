@@ -9,7 +9,7 @@ from contracts.registry import FrontEnd
 from services.chassis.http import Problem
 from services.intake.callers import caller
 from services.intake.domain.quota import Bucket, spend, take
-from services.intake.domain.shedding import Rank, places_for, places_for_key, rank_of
+from services.intake.domain.shedding import Rank, places_after, places_for, rank_of
 from services.intake.gate import Gate
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -73,7 +73,6 @@ def test_the_order_of_shedding_is_looks_software_people_emergencies() -> None:
 @pytest.mark.parametrize("places", [1, 2, 3, 256])
 def test_somebody_is_always_let_in(places: int) -> None:
     assert all(1 <= places_for(rank, places) <= places for rank in Rank)
-    assert 1 <= places_for_key(places) <= places
 
 
 def filled(gate: Gate, inside: int) -> list[str]:
@@ -122,6 +121,25 @@ def test_a_full_house_lets_nobody_in() -> None:
     assert (caught.value.status, caught.value.body["code"]) == (429, "overloaded")
     with gate.visit(request()):
         pass
+
+
+def test_the_slower_the_broker_the_fewer_are_let_in_and_they_come_back() -> None:
+    places = 256.0
+    for _ in range(200):
+        places = places_after(places, 0.7, 256)
+    assert places == 16
+    for _ in range(1000):
+        places = places_after(places, 0.02, 256)
+    assert places == 256
+    assert places_after(2.0, 9.0, 2) == 2
+
+
+def test_a_gate_that_hears_of_a_slow_broker_closes_sooner() -> None:
+    gate = Gate(100)
+    for _ in range(200):
+        gate.took(4.0)
+    assert gate.places == 16
+    assert filled(gate, 15) == ["emergency"]
 
 
 def test_one_key_cannot_fill_all_places() -> None:
