@@ -219,7 +219,7 @@ class Acceptor:
             raise _not_confirmed() from error
         finally:
             self._asking -= 1
-            self.gate.took(time.monotonic() - began)
+        self.gate.took(time.monotonic() - began)
         if meta.timestamp_type != 1:
             # Our producer's own retry of what the broker has, but no longer remembers when: it
             # tells no time, so this host's is shown. Routing reads the record's, and that decides.

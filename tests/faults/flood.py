@@ -1,7 +1,7 @@
 """A flood of requests that costs its sender little: bytes made beforehand, answers barely read.
 
-Open loop: requests leave at their times; one that finds no free connection waits for it, and its
-wait counts. Who has waited too long gives up, as people do.
+Open loop: requests leave at their times, whatever becomes of the earlier ones. Many senders, not
+one queue: who finds no free connection has not got through, and who waits too long gives up.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 GIVE_UP_S = 5.0
+GAVE_UP, NO_LINE = 0, 1  # beside the statuses of HTTP
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length: "
 
@@ -20,7 +21,7 @@ _LENGTH = b"content-length: "
 class Told:
     """What each kind of request was answered, and how long that took from when it was due."""
 
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)  # status 0: given up
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
     seconds: dict[tuple[str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
     without_retry_after: int = 0
 
@@ -88,20 +89,19 @@ class Flood:
 
     def __init__(self, host: str, port: int, connections: int) -> None:
         self._place, self._count = (host, port), connections
-        self._free: asyncio.Queue[_Wire] = asyncio.Queue()
+        self._free: list[_Wire] = []
         self.told = Told()
 
     async def open(self) -> None:
         for _ in range(self._count):
-            self._free.put_nowait(await self._connect())
+            self._free.append(await self._connect())
 
     async def _connect(self) -> _Wire:
         _, wire = await asyncio.get_running_loop().create_connection(_Wire, *self._place)
         return wire
 
     def close(self) -> None:
-        while not self._free.empty():
-            wire = self._free.get_nowait()
+        for wire in self._free:
             if wire.transport is not None:
                 wire.transport.close()
 
@@ -130,16 +130,17 @@ class Flood:
 
     async def send(self, kind: str, request: bytes, due: float) -> None:
         """Send one request that was due at a moment; note what came of it."""
-        wire, head, status = None, b"", 0
+        if not self._free:
+            self.told.note(kind, NO_LINE, 0, b"")
+            return
+        wire, head, status = self._free.pop(), b"", GAVE_UP
         try:
-            async with asyncio.timeout(GIVE_UP_S - (time.monotonic() - due)):
-                wire = await self._free.get()
+            async with asyncio.timeout(GIVE_UP_S):
                 head = await wire.ask(request)
                 status = int(head[9:12])
         except (TimeoutError, OSError):
-            if wire is not None and wire.transport is not None:
+            if wire.transport is not None:
                 wire.transport.abort()
-            wire = await self._connect() if wire is not None else None
-        if wire is not None:
-            self._free.put_nowait(wire)
+            wire = await self._connect()
+        self._free.append(wire)
         self.told.note(kind, status, time.monotonic() - due, head)

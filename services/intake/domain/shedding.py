@@ -18,7 +18,7 @@ class Rank(Enum):
 
 # Front ends behind which no person waits, by the kind that their record tells.
 _SOFTWARE = frozenset({"camera", "video_link", "platform", "big_screen"})
-_KEY_SHARE = 2  # times what is free: a flood leaves room for the others, however many floods
+_KEY_LEAST = 2
 _SLOW_S = 0.5  # above it what waits is too much for the broker, or for us
 _LEAST = 16
 _FEWER, _MORE = 0.98, 0.25  # at each answer: a crowd is cut fast, and let grow slowly
@@ -35,8 +35,11 @@ def places_for(rank: Rank, places: int) -> int:
 
 
 def places_for_key(free: int) -> int:
-    """Return how many places one key may hold while so many are free."""
-    return free * _KEY_SHARE
+    """Return how many places one key may hold while so many are free: as many again.
+
+    So any number of floods leave room for one more key, and two for each however full it is.
+    """
+    return max(_KEY_LEAST, free)
 
 
 def places_after(places: float, took_s: float, most: int) -> float:
