@@ -85,8 +85,9 @@ class Gate:
             en = f"Over this front end's quota: send again later. {_CALL_EN}"
             headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
             raise Problem(429, "quota_exceeded", zh, en, headers)
-        request.scope[_KEY] = digest
-        self._by_key[digest] += 1
+        if _KEY not in request.scope:  # a batch is counted line by line, and holds one place
+            request.scope[_KEY] = digest
+            self._by_key[digest] += 1
 
     def crowded(self, rank: Rank) -> bool:
         """Tell whether more are inside than one of this rank may add to."""

@@ -14,6 +14,8 @@ USUAL = tuple(
     for one in json.loads((Path(__file__).parent / "emergencies.json").read_bytes())
 )
 
+_GLANCED_FOR = tuple(word.encode() for one in USUAL for word in one.words)
+
 
 def emergencies_of(profile: Profile | None) -> tuple[Emergency, ...]:
     """Return the town's own list, or the usual one."""
@@ -32,7 +34,7 @@ def guard(report: Report, profile: Profile | None) -> list[dict[str, Any]]:
 
 def worth_reading(body: bytes) -> bool:
     """Tell whether a body may be an emergency's, by the usual words alone."""
-    return may_tell(body, USUAL)
+    return may_tell(body, _GLANCED_FOR)
 
 
 def _view(advice: Advice) -> dict[str, Any]:
