@@ -34,12 +34,25 @@ class Sealed(Part):
     fields: dict[str, str]
 
 
+class Point(Part):
+    """A point as it was given, in its own system."""
+
+    lat: float
+    lon: float
+    crs: str
+
+
 class Location(Part):
-    """Where it is said to be, as the front end gave it. The address stands in `Sealed`."""
+    """Where it is said to be. The address stands in `Sealed`.
+
+    The point is in WGS-84, degrees; `given` is what the front end sent, where that was another
+    system.
+    """
 
     lat: float | None = Field(None, ge=-90, le=90)
     lon: float | None = Field(None, ge=-180, le=180)
     crs: Literal["wgs84"] | None = None
+    given: Point | None = None
     village: str | None = None
     grid: str | None = None
     household_id: str | None = None
@@ -127,10 +140,18 @@ class CaseStepRequestedV1(Fact):
 # --- routing.events --------------------------------------------------------------------------
 
 
+class Border(Part):
+    """A point near a grid's border: metres to it, and the other grids within reach."""
+
+    metres: float
+    near: tuple[str, ...] = ()
+
+
 class CaseOpenedV1(Fact):
     """Published by routing when it registers a report: number, grid, owner, profile pinned.
 
-    `fallback` names why no grid could be told. `reporter` holds sealed contacts alone.
+    `fallback` names why no grid could be told; `border` is there where a person should look.
+    `reporter` holds sealed contacts alone.
     """
 
     TYPE = "case.opened.v1"
@@ -146,6 +167,7 @@ class CaseOpenedV1(Fact):
     village: str | None = None
     placed_by: Literal["household", "grid", "point", "village"] | None = None
     fallback: str | None = None
+    border: Border | None = None
     owner: Owner
     received_at: AwareDatetime
     reporter: Sealed | None = None

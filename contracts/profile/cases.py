@@ -95,6 +95,15 @@ class Fallback(Part):
     """When not even the village is known: a role at a level of kind town."""
 
 
+class Emergency(Part):
+    """A number to be called at once, and the words in a report that tell of it."""
+
+    call: Annotated[str, Field(pattern="^[0-9]{3,12}$")]
+    zh: Name
+    en: Name
+    words: Some[Name]
+
+
 class Cases(Part):
     """Everything about cases but the steps they take."""
 
@@ -107,6 +116,10 @@ class Cases(Part):
     """Whether a report may come without a name."""
     first_asked: FirstAsked = FirstAsked()
     fallback: Fallback
+    border_m: Annotated[int, Field(ge=0, le=1000)] = 30
+    """How near to a grid's border a point may lie before a person should look; 0: on it."""
+    emergencies: Many[Emergency] | None = None
+    """Whom a reporter is told to call, for which words. Left out: the usual list; empty: nobody."""
     merge: Many[MergeRule] = ()
     categories: Annotated[Many[Category], Field(min_length=1)]
     classes: Annotated[Many[CaseClass], Field(min_length=1)]

@@ -84,7 +84,7 @@ def generate(  # noqa: PLR0913 - each is a number somebody wants to turn alone
 
 def _setting(profile: Profile, given: Profile | Mapping[str, Any], tenant: str) -> Iterator[Entry]:
     town = profile.town
-    alias = {"code": division_code(tenant), "valid_from": _ALIAS_FROM}
+    alias = {"code": f"{division_code(tenant)}000", "valid_from": _ALIAS_FROM}
     yield Entry("tenant", tenant, {"zh": town.zh, "en": town.en or town.zh, "aliases": [alias]})
     # Only what was written: a default that changes later shall reach this town too.
     merged = (

@@ -25,6 +25,8 @@ Headers: TypeAlias = Mapping[str, str] | None
 Check = Callable[[], Awaitable[str | None]]  # None: well; else what is missing
 _READY_WAIT_S = 2.0
 _LIMITS: Any = {"timeout_graceful_shutdown": 5, "h11_max_incomplete_event_size": 64 * 1024}
+# Whoever asks is the peer: a service that stands behind a proxy reads its header by itself.
+_QUIET: Any = {"access_log": False, "log_config": None, "proxy_headers": False}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -171,8 +173,7 @@ async def serve(
     settings: ServiceSettings, app: FastAPI, work: Work, run: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve HTTP beside `run` until SIGTERM, then let `run` end; if it fails, all ends."""
-    where = (settings.host, settings.port)
-    server = _Server(uvicorn.Config(app, *where, access_log=False, log_config=None, **_LIMITS))
+    server = _Server(uvicorn.Config(app, settings.host, settings.port, **_LIMITS, **_QUIET))
     server.work = work
     for one in (signal.SIGINT, signal.SIGTERM):
         # What was caught, uvicorn raises again once HTTP is closed, when our work has yet to end.

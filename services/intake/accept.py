@@ -5,11 +5,11 @@ arrive: sent again with the same key it is the same case.
 """
 
 import asyncio
-import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -20,7 +20,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from contracts.events import Event, case_id, effect_id
-from contracts.facts import CaseReportedV1, Location, Sealed
+from contracts.facts import CaseReportedV1, Sealed
+from contracts.registry import FrontEnd
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
@@ -39,8 +40,10 @@ from services.intake.checks import (
     traceparent,
     validated,
 )
-from services.intake.domain.quota import Bucket, take
 from services.intake.domain.tracking import shown_code
+from services.intake.gate import Gate, overloaded
+from services.intake.guard import guard, worth_reading
+from services.intake.naming import town_named
 from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
@@ -57,6 +60,7 @@ class Ready:
     event: Event
     tracking_code: str
     town: TownKnown
+    emergency: Sequence[Mapping[str, Any]] = ()
 
 
 class Acceptor:
@@ -72,9 +76,9 @@ class Acceptor:
     ) -> None:
         self._settings, self._broker, self._registry, self._keys = settings, broker, registry, keys
         self._on_fatal = on_fatal
-        self._in_flight = self._asking = 0
+        self.gate = Gate(settings.in_flight_max)
+        self._asking = 0
         self._standing_still = False  # the broker left the last one without an answer
-        self._buckets: dict[str, Bucket] = {}
 
     async def post_case(self, request: Request) -> Response:
         return await self.answer(request, self._post_case)
@@ -82,43 +86,43 @@ class Acceptor:
     async def answer(self, request: Request, handle: Handle) -> Response:
         """Answer a request, or tell what is the matter with it."""
         try:
-            return await self._bounded(request, handle)
+            with self.gate.visit(request):
+                return await handle(request)
         except Problem as problem:
             return problem.response()
-
-    async def _bounded(self, request: Request, handle: Handle) -> Response:
-        if self._in_flight >= self._settings.in_flight_max:
-            zh, en = "此刻太忙，请稍后用同一幂等键重发。", "Too busy: send again with the same key."
-            raise Problem(429, "overloaded", zh, en, {"Retry-After": "1"})
-        self._in_flight += 1
-        try:
-            return await handle(request)
-        finally:
-            self._in_flight -= 1
 
     async def _post_case(self, request: Request) -> Response:
         granted = self.who(request)
         key = idempotency_key(request)
-        report = validated(Report, await self.body(request))
-        ready = self.ready(report, key, granted, traceparent(request))
+        body = await self.body(request)
+        strained = self.strained(request, granted)
+        if strained and not worth_reading(body):
+            raise overloaded()
+        report = validated(Report, body)
+        ready = self.ready(report, key, granted, traceparent(request), strained=strained)
         return JSONResponse(await self.take(ready), 202)
 
-    def ready(self, report: Report, key: str, granted: Granted, trace: str) -> Ready:
-        """Check a report against its town, and seal it.
+    def ready(
+        self, report: Report, key: str, granted: Granted, trace: str, *, strained: bool
+    ) -> Ready:
+        """Check a report against its town, and seal it; `strained`: emergencies alone go on.
 
         Raises:
-            Problem: the town does not take it, or is not ready.
+            Problem: the town does not take it, is not ready, or it has to wait.
         """
         tenant_id, source, town = self.town(report.tenant, granted)
+        emergency = guard(report, town.profile)
+        if strained and not emergency:
+            raise overloaded()
         check_kind(report, town, granted[tenant_id][1])
         check_when(report, town, datetime.now(UTC))
         reported_id = case_id(tenant_id, source, key)
         with sealing(tenant_id):
             tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
             event = self._event(reported_id, tenant_id, source, report, town, trace)
-        return Ready(event, tracking_code, town)
+        return Ready(event, tracking_code, town, emergency)
 
-    async def take(self, ready: Ready) -> dict[str, str]:
+    async def take(self, ready: Ready) -> dict[str, Any]:
         """Publish a report; return what its front end is told.
 
         Raises:
@@ -131,6 +135,7 @@ class Acceptor:
             "case_id": str(ready.event.subject_id),
             "tracking_code": shown_code(ready.tracking_code),
             "received_at": told_time(ready.town, at),
+            **({"emergency": ready.emergency} if ready.emergency else {}),
         }
 
     def who(self, request: Request) -> Granted:
@@ -146,8 +151,12 @@ class Acceptor:
         valid = {tenant: one for tenant, one in granted.items() if not lapsed(one[1], now)}
         if not valid:
             raise lapsed(next(iter(granted.values()))[1], now) or AssertionError
-        self._charge(digest, valid)
+        self.gate.count(request, digest, _front_end(valid))
         return valid
+
+    def strained(self, request: Request, granted: Granted) -> bool:
+        """Tell whether only emergencies of this front end may still go on."""
+        return self.gate.strained(request, _front_end(granted))
 
     def charge(self, request: Request, granted: Granted) -> None:
         """Count one more of a request against its front end's quota.
@@ -155,17 +164,8 @@ class Acceptor:
         Raises:
             Problem: 429, the quota is used up.
         """
-        self._charge(self._keys.api_key_digest(request.headers.get("x-api-key", "")), granted)
-
-    def _charge(self, digest: str, granted: Granted) -> None:
-        front_end = next(iter(granted.values()))[1]
-        self._buckets[digest], wait_s = take(
-            self._buckets.get(digest), time.monotonic(), front_end.quota_per_s, front_end.burst
-        )
-        if wait_s is not None:
-            zh, en = "发送太快，请稍后重发。", "Over this front end's quota: send again later."
-            headers = {"Retry-After": str(max(1, math.ceil(wait_s)))}
-            raise Problem(429, "quota_exceeded", zh, en, headers)
+        digest = self._keys.api_key_digest(request.headers.get("x-api-key", ""))
+        self.gate.count(request, digest, _front_end(granted))
 
     async def body(self, request: Request, limit: int | None = None) -> bytes:
         """Read a body of at most `limit` bytes, `body_bytes_max` where nothing else is said.
@@ -196,11 +196,7 @@ class Acceptor:
 
     def town(self, name: str, granted: Granted) -> tuple[str, str, TownKnown]:
         """Resolve the town. One that the key is not for looks like one that is not there."""
-        tenant_id = self._registry.tenant_id(name, datetime.now(UTC))
-        if tenant_id is None or tenant_id not in granted:
-            zh = "没有这个镇，或者这个密钥不能为它上报。"
-            en = "No such tenant, or this key is not for it: check `tenant`."
-            raise Problem(404, "tenant_unknown", zh, en, field="tenant")
+        tenant_id = town_named(name, granted, self._registry, datetime.now(UTC))
         return tenant_id, granted[tenant_id][0], self._registry.towns[tenant_id]
 
     def _event(
@@ -215,7 +211,6 @@ class Acceptor:
         subject = str(reported_id)
         sealed = Sealed(**asdict(self._keys.seal(tenant_id, subject, report.words)))
         mac = self._keys.body_mac(tenant_id, report.digested)
-        where = report.location.model_dump(exclude={"address"})
         return Event(
             event_id=effect_id(reported_id, f"{CaseReportedV1.TYPE}|{mac}"),
             tenant_id=tenant_id,
@@ -229,7 +224,7 @@ class Acceptor:
                 case_class=report.case_class,
                 occurred_at=report.occurred_at,
                 anonymous=report.reporter.anonymous,
-                location=Location(**where),
+                location=report.location.told,
                 attachments=report.attachments,
                 sealed=sealed,
             ),
@@ -249,6 +244,7 @@ class Acceptor:
         if self._standing_still and self._asking >= self._settings.asking_max:
             raise _not_confirmed()
         self._asking += 1
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._settings.accept_deadline_s):
                 future = await self._broker.publish(
@@ -268,6 +264,7 @@ class Acceptor:
             raise _not_confirmed() from error
         finally:
             self._asking -= 1
+        self.gate.took(time.monotonic() - began)
         if meta.timestamp_type != 1:
             # Our producer's own retry of what the broker has, but no longer remembers when: it
             # tells no time, so this host's is shown. Routing reads the record's, and that decides.
@@ -279,3 +276,8 @@ def _not_confirmed() -> Problem:
     zh = "没有确认收到，请用同一个 Idempotency-Key 重发。"
     en = "Not confirmed: send again with the same Idempotency-Key."
     return Problem(503, "not_confirmed", zh, en, {"Retry-After": "2"})
+
+
+def _front_end(granted: Granted) -> FrontEnd:
+    """Return whose key it is; its records in several towns share one quota."""
+    return next(iter(granted.values()))[1]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 
 from contracts.profile import Profile
@@ -12,8 +12,10 @@ from services.doors.route import JsonRoute
 from services.intake import store
 from services.intake.accept import Acceptor
 from services.intake.acts import Act, ActAccepted, Acts
+from services.intake.callers import Callers
 from services.intake.domain.tracking import normal_code, shown_code
 from services.intake.follow_ups import FollowUps, code_unknown
+from services.intake.gate import Gate
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Accepted, Report
 from services.intake.settings import IntakeSettings
@@ -58,17 +60,20 @@ class TrackView(BaseModel):
     steps: list[StepView]
 
 
-def make_router(pool: Pool, registry: Registry) -> APIRouter:
-    """Make the endpoints for those who follow a report."""
+def make_router(pool: Pool, registry: Registry, callers: Callers, gate: Gate) -> APIRouter:
+    """Make the endpoints for those who follow a report; in a crowd they are the first to wait."""
     router = APIRouter(prefix="/v1", tags=["track"], route_class=JsonRoute)
 
-    @router.get("/track/{code}")
-    async def get_track(code: str) -> TrackView:
+    @router.get("/track/{code}", responses={429: _problem("Too many looks: Retry-After")})
+    async def get_track(code: str, request: Request) -> TrackView:
+        who = callers.check(request)
         wanted = normal_code(code)
-        async with pool.acquire(timeout=DOOR_WAIT_S) as conn:
-            case = await store.by_code(conn, wanted) if wanted else None
-            steps = await store.steps(conn, case) if case else []
+        with gate.look():
+            async with pool.acquire(timeout=DOOR_WAIT_S) as conn:
+                case = await store.by_code(conn, wanted) if wanted else None
+                steps = await store.steps(conn, case) if case else []
         if case is None:
+            callers.was_wrong(who)
             raise code_unknown()
         return track_view(case, steps, registry.towns.get(case.tenant_id, TownKnown()))
 

@@ -11,6 +11,7 @@ from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.intake.accept import Acceptor
 from services.intake.api import add_hot_routes, make_router
+from services.intake.callers import Callers
 from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
 from services.intake.registry import Registry
@@ -63,9 +64,10 @@ async def main() -> None:
 
         # The database is not part of readiness: reports are accepted without it.
         app = make_app("Chuishao intake", {"work": work.check})
-        app.include_router(make_router(pool, registry))
         acceptor = Acceptor(settings, broker, registry, keys, on_fatal)
-        add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, keys, pool))
+        callers = Callers(settings)
+        app.include_router(make_router(pool, registry, callers, acceptor.gate))
+        add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, keys, pool, callers))
         await serve(settings, app, work, run)
 
 

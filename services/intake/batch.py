@@ -53,19 +53,24 @@ class Batches:
                 zh = "这一批是空的：每行写一件上报。"
                 en = "This batch is empty: send one report on each line."
                 raise Problem(400, "batch_empty", zh, en)
-            trace = traceparent(request)
-            made = {n: partial(self._ready, line, granted, trace) for n, line in lines}
+            ready = partial(
+                self._acceptor.ready,
+                granted=granted,
+                trace=traceparent(request),
+                strained=self._acceptor.strained(request, granted),
+            )
+            made = {n: partial(self._ready, line, ready) for n, line in lines}
             results = await self.take(request, granted, made)
         told = (json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in results)
         return Response("".join(f"{line}\n" for line in told), media_type=NDJSON)
 
-    def _ready(self, line: bytes, granted: Granted, trace: str) -> Ready:
+    def _ready(self, line: bytes, ready: Callable[[Report, str], Ready]) -> Ready:
         if len(line) > self._settings.body_bytes_max:
             raise too_large(self._settings.body_bytes_max)
         said = read_json(line)
         key = said.pop(_KEY, None) if isinstance(said, dict) else None
         report = shaped(Report, said)
-        return self._acceptor.ready(report, checked_key(key, _KEY), granted, trace)
+        return ready(report, checked_key(key, _KEY))
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:

@@ -4,7 +4,9 @@ The promises, the limits and the answers are those of `POST /v1/cases`; source a
 idempotency key. An event's type is what it will be on the bus, its data what a report says.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,6 +28,7 @@ from services.intake.report import Report
 from services.intake.settings import IntakeSettings
 
 KNOWN = (CaseReportedV1.TYPE,)
+Prepare: TypeAlias = Callable[[Report, str], Ready]
 
 
 class Events:
@@ -40,30 +43,37 @@ class Events:
     async def _post_event(self, request: Request) -> Response:
         granted = self._acceptor.who(request)
         mode = mode_of(request.headers)
-        trace = traceparent(request)
+        ready = partial(
+            self._acceptor.ready,
+            granted=granted,
+            trace=traceparent(request),
+            strained=self._acceptor.strained(request, granted),
+        )
         if mode == "batched":
-            return await self._post_batch(request, granted, trace)
+            return await self._post_batch(request, granted, ready)
         body = await self._acceptor.body(request)
         if mode == "binary":
             event = read_binary(request.headers, body)
         else:
             event = read_structured(read_json(body))
-        return JSONResponse(await self._acceptor.take(self._ready(event, granted, trace)), 202)
+        return JSONResponse(await self._acceptor.take(_ready(event, ready)), 202)
 
-    async def _post_batch(self, request: Request, granted: Granted, trace: str) -> Response:
+    async def _post_batch(self, request: Request, granted: Granted, ready: Prepare) -> Response:
         async with self._batches.place():
             body = await self._acceptor.body(request, self._settings.batch_bytes_max)
             batch = self._batches.counted(read_batch(read_json(body)))
-            made = {n: partial(self._one, said, granted, trace) for n, said in enumerate(batch, 1)}
+            made = {n: partial(_one, said, ready) for n, said in enumerate(batch, 1)}
             results = await self._batches.take(request, granted, made) if made else []
         return JSONResponse(results)
 
-    def _one(self, said: Json, granted: Granted, trace: str) -> Ready:
-        return self._ready(read_structured(said), granted, trace)
 
-    def _ready(self, event: CloudEvent, granted: Granted, trace: str) -> Ready:
-        if event.type not in KNOWN:
-            names = ", ".join(KNOWN)
-            zh, en = f"type 应为：{names}。", f"`type`: expected one of {names}."
-            raise Problem(422, "event_type_unknown", zh, en, field="type", expected=list(KNOWN))
-        return self._acceptor.ready(shaped(Report, event.data), event.key, granted, trace)
+def _one(said: Json, ready: Prepare) -> Ready:
+    return _ready(read_structured(said), ready)
+
+
+def _ready(event: CloudEvent, ready: Prepare) -> Ready:
+    if event.type not in KNOWN:
+        names = ", ".join(KNOWN)
+        zh, en = f"type 应为：{names}。", f"`type`: expected one of {names}."
+        raise Problem(422, "event_type_unknown", zh, en, field="type", expected=list(KNOWN))
+    return ready(shaped(Report, event.data), event.key)

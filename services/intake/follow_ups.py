@@ -26,6 +26,7 @@ from services.chassis.postgres import DOOR_WAIT_S, Pool
 from services.chassis.seal import KeyRing
 from services.intake import store
 from services.intake.accept import Acceptor
+from services.intake.callers import Callers
 from services.intake.checks import (
     idempotency_key,
     named_tenant,
@@ -87,8 +88,11 @@ class _Case:
 class FollowUps:
     """Accepts what reporters add at the same counter as reports, within the same limits."""
 
-    def __init__(self, acceptor: Acceptor, registry: Registry, keys: KeyRing, pool: Pool) -> None:
+    def __init__(
+        self, acceptor: Acceptor, registry: Registry, keys: KeyRing, pool: Pool, callers: Callers
+    ) -> None:
         self._acceptor, self._registry, self._keys, self._pool = acceptor, registry, keys, pool
+        self._callers = callers
 
     async def post_tracked_follow_up(self, request: Request) -> Response:
         return await self._acceptor.answer(request, partial(self._by_code, FollowUp))
@@ -107,9 +111,10 @@ class FollowUps:
     ) -> Response:
         if not self._registry.complete:
             raise starting()
+        who = self._callers.check(request)
         key = idempotency_key(request)
         said = validated(model, await self._acceptor.body(request))
-        return await self._take(request, await self._tracked(request), key, said)
+        return await self._take(request, await self._tracked(request, who), key, said)
 
     async def _by_id(
         self, model: type[FollowUpFor] | type[WithdrawalFor], request: Request
@@ -121,7 +126,7 @@ class FollowUps:
         case = self._shown(request, tenant_id, source, said.tracking_code)
         return await self._take(request, case, key, said)
 
-    async def _tracked(self, request: Request) -> _Case:
+    async def _tracked(self, request: Request, who: str) -> _Case:
         """Find a case by its code, in what intake follows of it.
 
         Raises:
@@ -133,6 +138,7 @@ class FollowUps:
             async with self._pool.acquire(timeout=DOOR_WAIT_S) as conn:
                 case = await store.by_code(conn, code)
         if case is None:
+            self._callers.was_wrong(who)
             raise code_unknown()
         return _Case(case.tenant_id, case.case_id, TRACK)
 

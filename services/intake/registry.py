@@ -6,7 +6,7 @@ A change set takes effect whole: what is read here is what was whole at the last
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -98,17 +98,6 @@ class Registry:
         for tenant_id, town in self.towns.items():
             for front_end_id, front_end in town.front_ends.items():
                 self._by_digest[front_end.key_digest][tenant_id] = (front_end_id, front_end)
-
-    def tenant_id(self, name: str, at: datetime) -> str | None:
-        """Resolve a town's id, or a division code that is its alias at that moment."""
-        if name in self.towns:
-            return name
-        for tenant_id, town in self.towns.items():
-            for alias in town.tenant.aliases if town.tenant else ():
-                ended = alias.valid_to is not None and alias.valid_to <= at
-                if alias.code == name and alias.valid_from <= at and not ended:
-                    return tenant_id
-        return None
 
 
 def _take_profile(town: TownKnown, tenant_id: str, version: ProfileVersion) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -12,16 +12,22 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
+from contracts.crs import CRS
+from contracts.facts import Location
 from contracts.text import NOT_KEPT, is_blank
+from services.intake.place import check_point, given_crs, located
 
 _MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
 _OTHER_PHONE = re.compile(r"\+?[0-9]{5,15}")
 _EXPECTED_TIME = (
     "应为带时区的时间，如 2025-03-03T10:00:00+08:00。 Expected a time with its offset, so written."
 )
+_CLUES = {"village", "grid", "household_id"}
 _AS_TYPED = str.maketrans("０１２３４５６７８９＋－—–（）", "0123456789+---()")
 
 
@@ -70,15 +76,23 @@ class Reporter(Part):
 
 
 class Place(Part):
-    """Where it is: any clue helps. A point is in WGS-84."""
+    """Where it is: any clue helps. A point says in which system it is given."""
 
     lat: Annotated[Degrees, Field(ge=-90, le=90)] | None = None
     lon: Annotated[Degrees, Field(ge=-180, le=180)] | None = None
-    crs: Literal["wgs84"] | None = None
+    crs: Annotated[CRS | None, BeforeValidator(given_crs), Field(validate_default=True)] = None
     address: Annotated[str, Field(max_length=200), Kept] | None = None
     village: Annotated[str, Field(max_length=64), Kept] | None = None
     grid: Slug | None = None
     household_id: Slug | None = None
+
+    @field_validator("crs")
+    @classmethod
+    def _point_fits(cls, crs: CRS | None, about: ValidationInfo) -> CRS | None:
+        lat, lon = about.data.get("lat"), about.data.get("lon")
+        if lat is not None and lon is not None:
+            check_point(lon, lat, crs)
+        return crs
 
     @model_validator(mode="after")
     def _point_is_whole(self) -> "Place":
@@ -89,6 +103,11 @@ class Place(Part):
             )
             raise ValueError(f"{zh} {en}")
         return self
+
+    @property
+    def told(self) -> Location:
+        """What is told of it, without the address: the point in WGS-84, and as it was given."""
+        return located(self.lon, self.lat, self.crs, self.model_dump(include=_CLUES))
 
 
 class Report(Part):
@@ -128,9 +147,22 @@ class Report(Part):
         return self.model_dump_json(exclude={"tenant"}, exclude_defaults=True).encode()
 
 
+class EmergencyView(BaseModel):
+    """Whom to call at once, and which word says so. The report is taken in all the same."""
+
+    call: str
+    because: str
+    zh: str
+    en: str
+
+
 class Accepted(BaseModel):
-    """The answer to an accepted report: keep the tracking code."""
+    """The answer to an accepted report: keep the tracking code.
+
+    `emergency` is there where the report tells of one: show it at once.
+    """
 
     case_id: str
     tracking_code: str
     received_at: datetime
+    emergency: list[EmergencyView] = []

@@ -1,6 +1,8 @@
 """Settings of intake, from the environment, such as `INTAKE_PORT`."""
 
-from pydantic import Field
+from ipaddress import ip_network
+
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from services.chassis.settings import ServiceSettings
@@ -17,3 +19,15 @@ class IntakeSettings(ServiceSettings):
     batch_lines_max: int = Field(1_000, ge=1)
     batch_bytes_max: int = Field(4 * 1024 * 1024, ge=1_024)
     batches_max: int = Field(4, ge=1)  # at once: each is held in memory whole
+    track_per_minute: float = Field(60, gt=0)  # looks of one address
+    track_burst: int = Field(30, ge=1)
+    track_wrong_cost: int = Field(10, ge=1)  # looks that a wrong code costs
+    track_addresses_max: int = Field(50_000, ge=1)
+    trusted_proxies: str = ""  # networks, with commas, whose X-Forwarded-For is believed
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for one in filter(None, text.split(",")):
+            ip_network(one)
+        return text

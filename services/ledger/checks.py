@@ -10,7 +10,17 @@ from pydantic import ValidationError
 
 from contracts import profile as town_profile
 from contracts.profile import ProfileError
-from contracts.registry import Absence, BackupPair, Change, ProfileVersion, Ring, Roster, Unit
+from contracts.registry import (
+    Absence,
+    BackupPair,
+    Change,
+    ProfileVersion,
+    Ring,
+    Roster,
+    Tenant,
+    Unit,
+)
+from services.ledger.aliases import wrong_aliases
 from services.ledger.faults import Wrong, both, wrong_by
 
 # What is sealed before it is kept. Persons and addresses never leave ledger.
@@ -65,6 +75,8 @@ def _by_contract(
         return
     yield from _unknown(_dropped(plain, record.model_dump(mode="json", exclude_unset=True)))
     match record:
+        case Tenant(aliases=aliases):
+            yield from wrong_aliases(aliases)
         case ProfileVersion():
             yield from _profile(record_id, record)
         case Unit():

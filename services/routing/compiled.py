@@ -54,6 +54,7 @@ def rules_from(version: int, body: Mapping[str, object], official: Calendar | No
         default_flow=cases.default_flow,
         fallback_village=cases.fallback.village_known,
         fallback_town=cases.fallback.otherwise,
+        border_m=cases.border_m,
         categories={
             one.id: Category(
                 one.default_class,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from contracts.facts import Border
 from services.routing.domain.slot import Slot
 from services.routing.domain.values import CLASS_DEADLINE, UpwardCall
 from services.routing.hands import (
@@ -115,6 +116,7 @@ class CaseView(BaseModel):
     village: str | None
     placed_by: str | None
     fallback: str | None
+    border: Border | None = None
     front_end: str
     category: str
     case_class: str
@@ -147,7 +149,7 @@ class Words:
 
 
 class QueueEntry(BaseModel):
-    """One open case of a unit, without its words."""
+    """One open case of a unit, without its words. `near_border`: look whose it is."""
 
     case_id: UUID
     number: str
@@ -158,6 +160,7 @@ class QueueEntry(BaseModel):
     case_class: str
     severity: str
     received_at: datetime
+    near_border: bool = False
 
 
 class Queue(BaseModel):
@@ -225,6 +228,7 @@ def case_view(
         village=case.village,
         placed_by=case.placed_by,
         fallback=case.fallback,
+        border=Border.model_validate(asdict(case.border)) if case.border else None,
         front_end=kept.front_end,
         category=case.category,
         case_class=case.case_class,

@@ -10,6 +10,7 @@ from tests.faults import (
     freeze,
     kills,
     knowing,
+    overload,
     race,
     replayed,
     replicas,
@@ -32,6 +33,11 @@ COMMANDS: Mapping[str, tuple[str, Callable[[], int]]] = {
     ),
     "whistles-short": ("the same with 30", lambda: whistles.main(30, whistles.SHORT)),
     "backlog": ("routing is away while 500 report in", lambda: backlog.main(500, 60)),
+    "overload": (
+        "intake is offered five times its maximum",
+        lambda: overload.main(overload.Plan()),
+    ),
+    "overload-short": ("the same for 4 s", lambda: overload.main(overload.SHORT)),
     "deadlines": (
         "the clock jumps past 10,000 deadlines of one minute",
         lambda: deadlines.main(10_000, 180),

@@ -50,12 +50,13 @@ async def freeze_broker(
     statuses = {str(status) for status, _ in log.refusals}
     verdict.expect(bool(log.refusals), "the frozen broker was not noticed")
     verdict.expect(not slow, f"{len(slow)} answers took longer than {ANSWER_S_MAX} s")
-    verdict.expect(statuses == {"503"}, f"refusals were {sorted(statuses)}, not 503 alone")
+    # When it answers again, all that was refused comes at once: some may be told to come later.
+    verdict.expect(statuses - {"429"} == {"503"}, f"refusals were {sorted(statuses)}, not 503")
     show(
         verdict,
         **{
             "frozen for seconds": frozen_s,
-            "refused with 503": len(log.refusals),
+            "refused": len(log.refusals),
             "slowest refusal in seconds": round(max((s for _, s in log.refusals), default=0.0), 2),
             "reports refused at least once": len([one for one in log.sent if one.refused]),
             "of them arrived by a refused try": len(late),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import backlog, deadlines, freeze, kills, replicas, whistles
+from tests.faults import backlog, deadlines, freeze, kills, overload, replicas, whistles
 from tests.faults.ground import ground
 
 
@@ -24,6 +24,11 @@ async def test_a_frozen_broker_and_then_a_stopped_database_lose_nothing(tmp_path
 @pytest.mark.timeout(300)
 async def test_a_jump_of_the_clock_fires_each_deadline_once_in_order(tmp_path: Path) -> None:
     assert not (await deadlines.run(tmp_path, 200, 60)).wrong
+
+
+@pytest.mark.timeout(300)
+async def test_far_more_than_it_can_take_leaves_intake_in_order(tmp_path: Path) -> None:
+    assert not (await overload.run(overload.SHORT, tmp_path)).wrong
 
 
 @pytest.mark.long

@@ -33,7 +33,7 @@ def where(n: int) -> dict[str, object]:
     places: list[dict[str, object]] = [
         {"grid": f"g0{1 + n % 6}"},
         {"household_id": f"h{1 + n % 20:06d}"},
-        {"lat": lat + (n % 7 - 3) / 200, "lon": lon + (n % 11 - 5) / 200},
+        {"lat": lat + (n % 7 - 3) / 200, "lon": lon + (n % 11 - 5) / 200, "crs": "WGS84"},
         {"village": f"v{1 + n % 2}"},
         {"grid": "nowhere"},
         {},

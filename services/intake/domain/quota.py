@@ -19,3 +19,8 @@ def take(
     if level >= 1:
         return Bucket(level - 1, now), None
     return Bucket(level, now), (1 - level) / per_second
+
+
+def spend(bucket: Bucket, amount: float) -> Bucket:
+    """Take more from a bucket, whether it has it or not: what is owed makes the wait longer."""
+    return Bucket(bucket.level - amount, bucket.at)

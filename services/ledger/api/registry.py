@@ -16,6 +16,7 @@ from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
 from services.doors.route import JsonRoute, json_route
 from services.doors.who import Authorization
+from services.ledger.aliases import alias_warnings
 from services.ledger.api.door import Door
 from services.ledger.changes import (
     CalendarUnfit,
@@ -37,11 +38,15 @@ _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 class SetView(BaseModel):
-    """What became of a change set. `known`: it was recorded before, nothing has changed."""
+    """What became of a change set. `known`: it was recorded before, nothing has changed.
+
+    `warnings` are for a person to look at; what they speak of is recorded.
+    """
 
     change_set: str
     entries: int
     known: bool
+    warnings: list[str] = []
 
 
 class ClockBody(BaseModel):
@@ -90,7 +95,12 @@ def make_registry_router(door: Door) -> APIRouter:
         except (ProfileFinal, CalendarUnfit, SetReused, SetUnfit) as error:
             raise _conflict(error) from error
         door.relay.wake()
-        return SetView(change_set=change_set_id, entries=len(entries), known=not fresh)
+        return SetView(
+            change_set=change_set_id,
+            entries=len(entries),
+            known=not fresh,
+            warnings=alias_warnings(entries),
+        )
 
     @router.get("/counts")
     async def get_registry_counts(authorization: Authorization = None) -> dict[str, int]:

@@ -21,7 +21,7 @@ def open_case(case_id: UUID, report: Report, received_at: datetime, setting: Set
     The number is drawn by whoever records it: it depends on what else is recorded.
     """
     town, rules = setting.town, setting.rules
-    place = locate(report, town)
+    place = locate(report, town, rules.border_m)
     category, severity, case_class, chosen = _kind(report, rules)
     village_name = town.units[place.village].name if place.village else None
     flow = rules.flow_for(category, village_name)
@@ -41,6 +41,7 @@ def open_case(case_id: UUID, report: Report, received_at: datetime, setting: Set
         fallback=given.fallback or place.fallback,
         joint=given.joint,
         call=given.call,
+        border=place.border,
     )
     opened = Fact("case.opened.v1", _opened(case, report, rules))
     assigned, kept = _assigned(case, given, rules)
@@ -104,6 +105,7 @@ def _opened(case: Case, report: Report, rules: Rules) -> Mapping[str, object]:
         "village": case.village,
         "placed_by": case.placed_by,
         "fallback": case.fallback,
+        "border": asdict(case.border) if case.border else None,
         "owner": asdict(case.owner),
         "received_at": case.received_at,
     }

@@ -1,10 +1,10 @@
 """Where a case belongs: the first clue that names a grid decides; a bad clue is never an error."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.routing.domain.town import Town
-from services.routing.domain.values import Report, Tried
+from services.routing.domain.values import Border, Report, Tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,26 @@ class Place:
     placed_by: str | None
     fallback: str | None
     tried: tuple[Tried, ...]
+    border: Border | None = None
 
 
-def locate(report: Report, town: Town) -> Place:
+def locate(report: Report, town: Town, border_m: float = 0) -> Place:
     """Find the grid by household, grid code, point; else the village; else nothing.
 
     A point on a border belongs to the grid with the lowest id: one owner, the same each time.
+    Where the point was asked, a border within `border_m` metres of it is told.
     """
+    place = _locate(report, town)
+    if report.point is None or place.placed_by in ("household", "grid"):
+        return place
+    found = town.grid_map.borders_near(*report.point, border_m)
+    if not found:
+        return place
+    near = tuple(grid for _, grid in found if grid != place.grid)
+    return replace(place, border=Border(round(found[0][0], 1), near))
+
+
+def _locate(report: Report, town: Town) -> Place:
     tried: list[Tried] = []
     for rule, grid, because in _clues(report, town):
         tried.append(Tried(f"place.{rule}", grid is not None, because))

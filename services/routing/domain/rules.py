@@ -174,6 +174,7 @@ class Rules:
     default_flow: str
     fallback_village: str
     fallback_town: str
+    border_m: float
     categories: Mapping[str, Category]
     severities: frozenset[str]
     classes: Mapping[str, tuple[DeadlineRule, ...]]

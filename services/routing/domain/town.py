@@ -1,12 +1,16 @@
 """The town's structure at one moment: units, who is rostered where, and where grids lie."""
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import shapely
 from shapely import Point, Polygon, STRtree
 
 from services.routing.domain.duty import Rosters
 from services.routing.domain.rules import Rules
+
+_METRES_PER_DEGREE = 111_320.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,29 @@ class GridMap:
     def __init__(self, units: Sequence[Unit]) -> None:
         drawn = sorted((unit for unit in units if unit.outline), key=lambda unit: unit.id)
         self._ids = [unit.id for unit in drawn]
-        self._tree = STRtree([Polygon(unit.outline[0], unit.outline[1:]) for unit in drawn])
+        self._drawn = [Polygon(unit.outline[0], unit.outline[1:]) for unit in drawn]
+        self._tree = STRtree(self._drawn)
 
     def grids_at(self, lon: float, lat: float) -> list[str]:
         """Return the grids that hold the point, borders included, by id."""
         return [self._ids[n] for n in sorted(self._tree.query(Point(lon, lat), "intersects"))]
+
+    def borders_near(self, lon: float, lat: float, metres: float) -> list[tuple[float, str]]:
+        """Return the grids whose border lies so near, with the distance in metres, nearest first.
+
+        Reckoned on a plane: right to a thousandth, which is millimetres where it matters.
+        """
+        scale = (_METRES_PER_DEGREE * math.cos(math.radians(lat)), _METRES_PER_DEGREE)
+        east, north = metres / max(scale[0], 1.0), metres / scale[1]
+        around = shapely.box(lon - east, lat - north, lon + east, lat + north)
+        if self._tree.query(around, "within").size:
+            return []  # far inside a grid, as most points are
+        here, found = Point(lon * scale[0], lat * scale[1]), []
+        for n in self._tree.query(around, "intersects"):
+            border = shapely.transform(self._drawn[n].boundary, lambda xy: xy * scale)
+            if (off := border.distance(here)) <= metres:
+                found.append((off, self._ids[n]))
+        return sorted(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,17 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Border:
+    """A point so near to a grid's border that a person should look.
+
+    `metres` to the nearest border; `near` are the other grids within reach, the nearest first.
+    """
+
+    metres: float
+    near: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """One rule that was tried, and what came of it: the answer to "why"."""
 
@@ -120,6 +131,7 @@ class Case:
     joint: tuple[Owner, ...] = ()
     first_asked: str | None = None
     call: OpenCall | None = None
+    border: Border | None = None
 
 
 @dataclass(frozen=True, slots=True)

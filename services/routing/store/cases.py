@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from asyncpg import Record, UniqueViolationError
 
 from services.chassis.postgres import Connection
-from services.routing.domain.values import Case, OpenCall, Owner
+from services.routing.domain.values import Border, Case, OpenCall, Owner
 
 Key = tuple[str, UUID]  # tenant, case
 
@@ -92,22 +92,22 @@ INSERT = """
 INSERT INTO cases (
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
-    seq, human_seq, closed, accepted, done, running, location, sealed, why, joint, open_call
+    seq, human_seq, closed, accepted, done, running, location, sealed, why, joint, open_call, border
 )
 SELECT
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
     seq, 0, false, false, '[]', running::jsonb, location::jsonb, sealed::jsonb, why::jsonb,
-    joint::jsonb, open_call::jsonb
+    joint::jsonb, open_call::jsonb, border::jsonb
 FROM unnest(
     $1::text[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
     $15::text[], $16::text[], $17::text[], $18::timestamptz[], $19::integer[], $20::text[],
-    $21::text[], $22::text[], $23::text[], $24::text[], $25::text[]
+    $21::text[], $22::text[], $23::text[], $24::text[], $25::text[], $26::text[]
 ) AS given(
     tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at,
-    seq, running, location, sealed, why, joint, open_call
+    seq, running, location, sealed, why, joint, open_call, border
 )
 ORDER BY tenant_id, case_id
 """
@@ -132,6 +132,7 @@ async def insert(conn: Connection, new: Sequence[NewCase]) -> None:
             one.case.seq, *map(json.dumps, (sorted(one.case.running), one.location)),
             json.dumps(one.sealed), json.dumps(one.why, ensure_ascii=False),
             json.dumps(_places(one.case.joint)), _json_or_none(_parts(one.case.call)),
+            _json_or_none(one.case.border and asdict(one.case.border)),
         )
         for one in new
     ]  # fmt: skip
@@ -220,7 +221,8 @@ async def next_seq(conn: Connection, tenant_id: str, case_id: UUID) -> int:
 CASES = """
 SELECT tenant_id, case_id, number, profile_version, flow, category, severity, class, grid, village,
     placed_by, fallback, front_end, state, owner_unit, owner_role, owner_staff, received_at, seq,
-    human_seq, closed, accepted, done, running, sealed, why, joint, first_asked, open_call
+    human_seq, closed, accepted, done, running, sealed, why, joint, first_asked, open_call,
+    border
 FROM cases
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 ORDER BY tenant_id, case_id
@@ -257,7 +259,7 @@ def _columns(keys: Collection[Key]) -> tuple[list[str], list[UUID]]:
 # What a unit owns, and what it has been called to from below and has yet to answer.
 QUEUE = """
 SELECT case_id, number, state, seq, owner_unit, owner_role, owner_staff, category,
-    class AS case_class, severity, received_at
+    class AS case_class, severity, received_at, border IS NOT NULL AS near_border
 FROM (
     (
         SELECT cases.*
@@ -299,7 +301,7 @@ async def queue(
 # Of a unit's partners' cases those that it has jointly: few are open at a time.
 JOINT_QUEUE = """
 SELECT case_id, number, state, seq, owner_unit, owner_role, owner_staff, category,
-    class AS case_class, severity, received_at
+    class AS case_class, severity, received_at, border IS NOT NULL AS near_border
 FROM cases
 WHERE tenant_id = $1 AND owner_unit = ANY($2::text[]) AND NOT closed
     AND joint @> jsonb_build_array(jsonb_build_array($3::text))
@@ -339,4 +341,7 @@ def _case(row: Record) -> Case:
         joint=tuple(Owner(*one) for one in row["joint"]),
         first_asked=row["first_asked"],
         call=_open_call(row["open_call"]),
+        border=Border(row["border"]["metres"], tuple(row["border"]["near"]))
+        if row["border"]
+        else None,
     )

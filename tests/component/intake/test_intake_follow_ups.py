@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from contracts.events import case_id
+from deploy.local.secrets import Secrets
 from services.intake.domain.tracking import shown_code
 from tests.component.intake.test_intake_track import Story
-from tests.component.intake.window import RIGHT, Window, small_town, told
+from tests.component.intake.window import RIGHT, Window, open_window, small_town, told
 from tests.factories import TENANT
 
 MORE = {"description": "灯杆也歪了"}
@@ -53,12 +54,22 @@ async def test_whoever_has_the_code_gets_as_far_as_the_broker(
 
 @pytest.mark.parametrize(("door", "body"), DOORS)
 async def test_an_unknown_code_is_told_what_to_do(
+    intake_dsn: str, intake_secrets: Secrets, door: str, body: dict[str, Any]
+) -> None:
+    async with open_window(intake_dsn, intake_secrets, track_wrong_cost=1) as window:
+        for code in ("AAAA-AAAA-AAAA", "x", "路灯", "%00"):
+            answer = await by_code(window, code, door, body)
+            assert told(answer) == (404, "tracking_code_unknown")
+            assert answer.content == (await window.http.get("/v1/track/AAAAAAAAAAAA")).content
+
+
+@pytest.mark.parametrize(("door", "body"), DOORS)
+async def test_whoever_tries_code_after_code_has_to_wait(
     window: Window, door: str, body: dict[str, Any]
 ) -> None:
-    for code in ("AAAA-AAAA-AAAA", "x", "路灯", "%00"):
-        answer = await by_code(window, code, door, body)
-        assert told(answer) == (404, "tracking_code_unknown")
-        assert answer.content == (await window.http.get("/v1/track/AAAAAAAAAAAA")).content
+    answers = [told(await by_code(window, f"AAAA-AAAA-AAA{n}", door, body)) for n in range(4)]
+    assert answers[0] == (404, "tracking_code_unknown")
+    assert answers[-1] == (429, "track_limited")
 
 
 @pytest.mark.parametrize(("door", "body"), DOORS)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 
 from contracts.events import Event, Fact, effect_id
@@ -114,6 +115,51 @@ async def test_the_code_is_found_however_it_is_written(window: Window) -> None:
     look_alikes = story.code.replace("0", "O").replace("1", "l").lower()
     for written in (story.code, shown, shown.lower(), look_alikes, f" {shown} ", shown.replace("-", " ")):  # fmt: skip  # noqa: E501
         assert (await story.shown(written))["tracking_code"] == shown
+
+
+async def test_one_address_may_look_so_often_and_then_must_wait(
+    intake_dsn: str, intake_secrets: Secrets
+) -> None:
+    limits = {"track_per_minute": 6, "track_burst": 5, "track_wrong_cost": 3}
+    async with open_window(
+        intake_dsn, intake_secrets, trusted_proxies="127.0.0.0/8", **limits
+    ) as window:
+        story = Story(window)
+        await window.hear(story.opened())
+
+        async def look(code: str, address: str) -> httpx.Response:
+            headers = {"X-Forwarded-For": address}
+            return await window.http.get(f"/v1/track/{code}", headers=headers)
+
+        right = [(await look(story.code, "198.51.100.1")).status_code for _ in range(6)]
+        assert right == [200] * 5 + [429]
+        wrong = [await look("AAAA-AAAA-AAAA", "198.51.100.2") for _ in range(3)]
+        assert [told(one) for one in wrong] == [
+            (404, "tracking_code_unknown"), (404, "tracking_code_unknown"), (429, "track_limited"),
+        ]  # fmt: skip
+        assert int(wrong[-1].headers["retry-after"]) == 20  # two looks' worth at one in ten seconds
+        assert (await look(story.code, "198.51.100.3")).status_code == 200
+
+
+async def test_without_a_trusted_proxy_no_header_helps_to_look_more_often(
+    intake_dsn: str, intake_secrets: Secrets
+) -> None:
+    async with open_window(intake_dsn, intake_secrets, track_burst=2) as window:
+        answers = [
+            await window.http.get("/v1/track/x", headers={"X-Forwarded-For": f"198.51.100.{n}"})
+            for n in range(2)
+        ]
+        assert [told(one)[0] for one in answers] == [404, 429]
+
+
+async def test_who_is_remembered_is_bounded(intake_dsn: str, intake_secrets: Secrets) -> None:
+    async with open_window(
+        intake_dsn, intake_secrets, trusted_proxies="127.0.0.1", track_addresses_max=3
+    ) as window:
+        for n in range(9):
+            headers = {"X-Forwarded-For": f"198.51.100.{n}"}
+            assert (await window.http.get("/v1/track/x", headers=headers)).status_code == 404
+        assert window.callers.known == 3
 
 
 @pytest.mark.parametrize("code", ["AAAA-AAAA-AAAA", "x", "路灯", "A" * 500, "' OR 1=1", "%00"])

@@ -85,7 +85,7 @@ WELL: list[tuple[str, dict[str, Any]]] = [
     ("anonymous", {"reporter": {"anonymous": True}}),
     ("Windows line breaks", {"description": "一\r\n二"}),
     ("10,000 characters", {"description": "路" * 10_000}),
-    ("a place outside", {"location": {"lat": 0, "lon": 0}}),
+    ("a place outside", {"location": {"lat": 0, "lon": 0, "crs": "WGS84"}}),
     ("another's grid", {"location": {"grid": "nope", "village": "nope", "household_id": "nope"}}),
     ("all kinds", {"category": "security", "severity": "major", "class": "urgent"}),
 ]
@@ -105,6 +105,7 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"description": "路" * 10_001}, "description"),
     ({"summary": 5}, "summary"),
     ({"location": {"lat": 33.3}}, "location"),
+    ({"location": {"lat": 33.3, "lon": 114.2}}, "location.crs"),
     ({"location": {"lat": "33.3", "lon": 114}}, "location.lat"),
     ({"reporter": {"phone": "no number"}}, "reporter.phone"),
     ({"reporter": {"anonymous": "no"}}, "reporter.anonymous"),

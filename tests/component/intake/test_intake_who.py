@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy.local.secrets import Secrets
@@ -174,6 +175,73 @@ async def test_a_key_may_be_bound_to_categories(window: Window) -> None:
     assert told(allowed) == RIGHT
     assert told(other) == told(none) == (403, "category_not_granted")
     assert "environment" in other.json()["detail"]
+
+
+async def test_a_flood_from_one_key_costs_no_other_key_anything(window: Window) -> None:
+    window.front_end("flood", "app", quota_per_s=1, burst=5)
+    flood = [await window.post(key=f"f{n}", api_key="flood") for n in range(40)]
+    calm = [await window.post(key=f"c{n}") for n in range(10)]
+    assert [told(one) for one in flood].count((429, "quota_exceeded")) >= 34
+    assert {told(one) for one in calm} == {RIGHT}
+    assert all(int(one.headers["retry-after"]) >= 1 for one in flood if one.status_code == 429)
+
+
+async def test_a_lower_quota_holds_at_once_for_what_the_key_has_saved_up(window: Window) -> None:
+    window.front_end("k", "app", quota_per_s=50, burst=100)
+    assert told(await window.post(api_key="k")) == RIGHT
+    window.front_end("k", "app", quota_per_s=0.01, burst=1)
+    answers = [told(await window.post(key=f"n{n}", api_key="k")) for n in range(3)]
+    assert answers == [RIGHT, (429, "quota_exceeded"), (429, "quota_exceeded")]
+
+
+async def test_a_key_is_switched_off_and_on_again(window: Window) -> None:
+    for more, expected in (
+        ({}, RIGHT), ({"revoked_at": PAST}, (401, "api_key_revoked")), ({"zh": "再开"}, RIGHT),
+    ):  # fmt: skip
+        window.front_end("k", "app", **more)
+        assert told(await window.post(api_key="k")) == expected
+
+
+async def test_in_a_crowd_emergencies_are_let_in_last_of_all(
+    intake_dsn: str, intake_secrets: Secrets
+) -> None:
+    async with open_window(intake_dsn, intake_secrets, in_flight_max=10) as window:
+        window.front_end("busy", "busy")
+        window.front_end("more", "more")
+        window.front_end("person", "person", kind="mini_program")
+        window.front_end("camera", "camera", kind="camera")
+        started, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            started.release()
+            yield b"{"
+            await go_on.wait()
+            yield b"}"
+
+        async def hold(api_key: str) -> httpx.Response:
+            headers = {"X-Api-Key": api_key, "Idempotency-Key": "k"}
+            return await window.http.post("/v1/cases", content=slowly(), headers=headers)
+
+        async def told_now(api_key: str, summary: str = "路灯不亮") -> tuple[int, str]:
+            return told(await window.post({**REPORT, "summary": summary}, api_key=api_key))
+
+        overloaded = (429, "overloaded")
+        async with asyncio.TaskGroup() as tasks:
+            for n in range(9):
+                tasks.create_task(hold("busy" if n % 2 else "more"))
+                await started.acquire()
+                if n == 5:  # six are inside
+                    assert await told_now("camera") == overloaded
+                    assert await told_now("camera", "厂房着火") == RIGHT
+                    assert await told_now("person") == RIGHT
+                    assert told(await window.http.get("/v1/track/x")) == overloaded
+            assert await told_now("person") == overloaded  # nine are
+            assert await told_now("person", "没有着火") == overloaded
+            assert await told_now("person", "我家着火了") == RIGHT
+            tasks.create_task(hold("more"))
+            await started.acquire()
+            assert await told_now("person", "我家着火了") == overloaded  # a full house
+            go_on.set()
 
 
 async def test_too_many_at_once_are_told_to_come_again(

@@ -23,6 +23,7 @@ from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.intake.accept import Acceptor
 from services.intake.api import add_hot_routes, make_router
+from services.intake.callers import Callers
 from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
 from services.intake.registry import KINDS, Registry
@@ -58,6 +59,7 @@ class Window:
     secrets: Secrets
     registry: Registry
     routing: Subscription[Any]
+    callers: Callers
 
     def know(self, *lines: Mapping[str, Any], change_set: str, tenant: str = TENANT) -> None:
         changes = factories.registry_changes(self.ring, lines, tenant=tenant, change_set=change_set)
@@ -111,12 +113,13 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
             settings, kafka.make_broker(settings, "intake"), registry, ring, broken.append
         )
         app = make_app("intake", {})
-        app.include_router(make_router(pool, registry))
-        add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, ring, pool))
+        callers = Callers(settings)
+        app.include_router(make_router(pool, registry, callers, acceptor.gate))
+        add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, ring, pool, callers))
         routing = Subscription(settings, pool, "routing", parse, Tracking(ring).apply, lambda: None)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:
-            window = Window(app, http, pool, ring, secrets, registry, routing)
+            window = Window(app, http, pool, ring, secrets, registry, routing, callers)
             window.know(*small_town(), change_set="seed")
             window.front_end("demo-key", "demo")
             registry.complete = True

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from shapely import Polygon
 
 from contracts.facts import CaseFollowUpKeptV1, CaseOpenedV1
 from services.chassis.inbox import Record
@@ -41,6 +42,25 @@ async def test_every_report_opens_a_case_with_an_owner_and_says_why_no_grid(
     assert isinstance(opened.data, CaseOpenedV1)
     assert opened.data.number == case["number"] == "250303-0001"
     assert opened.seq == 1
+
+
+async def test_a_point_on_a_border_is_shown_to_whoever_looks(desk: Desk) -> None:
+    grid = next(one for one in town_lines() if one["id"] == "g01")
+    outline = Polygon(grid["body"]["polygon"][0])
+    (lon, lat), inside = outline.exterior.coords[0], outline.representative_point()
+    near = await desk.report("near", location={"lat": lat, "lon": lon, "crs": "wgs84"})
+    far = await desk.report("far", location={"lat": inside.y, "lon": inside.x, "crs": "wgs84"})
+    assert (await desk.case(far))["border"] is None
+    kept = (await desk.case(near))["border"]
+    assert kept["metres"] == 0
+    (opened,) = [e.data for e in await desk.announced(near) if isinstance(e.data, CaseOpenedV1)]
+    assert opened.border is not None
+    assert opened.border.model_dump(mode="json") == kept
+    owner = (await desk.case(near))["owner_unit"]
+    shown = await desk.get(f"/v1/cases/{near}", "center_clerk", "town")
+    assert shown.json()["border"] == kept
+    queue = (await desk.get(f"/v1/queues/{owner}", "center_clerk", owner)).json()["cases"]
+    assert {one["case_id"]: one["near_border"] for one in queue}[str(near)] is True
 
 
 async def test_kinds_that_the_profile_does_not_know_open_under_its_defaults(desk: Desk) -> None:

@@ -148,21 +148,6 @@ def test_the_newest_profile_counts_and_a_faulty_one_does_not(
     assert registry.towns[TOWN].profile is not None
 
 
-def test_an_alias_names_the_town_while_it_is_valid(ring: KeyRing) -> None:
-    known = Registry()
-    aliases = [
-        {"code": "371", "valid_from": "2020-01-01T00:00:00Z", "valid_to": "2025-06-01T00:00:00Z"},
-        {"code": "372", "valid_from": "2025-06-01T00:00:00Z"},
-    ]
-    body = {"zh": "某镇", "en": "Town", "aliases": aliases}
-    take(known, list(changed(ring, {"kind": "tenant", "id": TOWN, "body": body})))
-    before, at = LATER - timedelta(seconds=1), LATER
-    found = [known.tenant_id(code, when) for code in ("371", "372") for when in (before, at)]
-    assert found == [TOWN, None, None, TOWN]
-    assert known.tenant_id(TOWN, at) == TOWN
-    assert known.tenant_id("373", at) is None
-
-
 def test_any_town_is_told_by_the_first_profile(ring: KeyRing) -> None:
     known = Registry()
     take(known, list(changed(ring, unit("g01"))))

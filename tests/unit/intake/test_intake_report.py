@@ -84,6 +84,8 @@ def test_a_name_is_whatever_people_are_called(name: str) -> None:
     assert read(reporter={"name": name}).reporter.name == name
 
 
+WEST = {"lat": 33, "lon": 114, "crs": "wgs84"}
+POINT = {"lat": 33.3, "lon": 114.2}
 NEEDS_TEXT = "must not be blank"
 UNSEEN = ["\u3164", "\u200b", "\u115f\u1160", "\u2800 \uffa0", "\ufe0f\u034f", "\ufeff"]
 FAULTY: list[tuple[dict[str, Any], str, str]] = [
@@ -125,7 +127,17 @@ FAULTY: list[tuple[dict[str, Any], str, str]] = [
     ({"location": {"lat": 90.1, "lon": 0}}, "location.lat", "90"),
     ({"location": {"lat": 0, "lon": -180.1}}, "location.lon", "-180"),
     ({"location": {"lat": float("inf"), "lon": 0}}, "location.lat", "finite"),
-    ({"location": {"crs": "gcj02"}}, "location.crs", "wgs84"),
+    ({"location": {"lat": 33.3, "lon": 114.2}}, "location.crs", "WGS84, CGCS2000, GCJ02, BD09"),
+    ({"location": {**POINT, "crs": None}}, "location.crs", "Say in which system"),
+    ({"location": {**POINT, "crs": "epsg:4326"}}, "location.crs", "GCJ02, BD09"),
+    ({"location": {**POINT, "crs": 84}}, "location.crs", "GCJ02, BD09"),
+    ({"location": {"crs": "utm"}}, "location.crs", "GCJ02, BD09"),
+    ({"location": {"lat": 114.2, "lon": 33.3, "crs": "WGS84"}}, "location.lat", "90"),
+    ({"location": {"lat": 87.6, "lon": 43.8, "crs": "WGS84"}}, "location.crs", "swapped"),
+    ({"location": {"lat": 87.6, "lon": 43.8, "crs": "BD09"}}, "location.crs", "swapped"),
+    ({"location": {"lat": 48.9, "lon": 2.3, "crs": "GCJ02"}}, "location.crs", "inside China"),
+    ({"location": {"lat": 48.9, "lon": 2.3, "crs": "BD09"}}, "location.crs", "inside China"),
+    ({"location": {"lat": float("nan"), "lon": 2.3, "crs": "GCJ02"}}, "location.lat", "finite"),
     ({"location": {"point": [1, 2]}}, "location.point", "not permitted"),
     ({"attachments": "a"}, "attachments", ""),
     ({"attachments": ["a"] * 21}, "attachments", "at most 20"),
@@ -145,6 +157,36 @@ def test_each_fault_is_named_by_its_field_with_what_was_expected(
     assert said in found[field]
 
 
+@pytest.mark.parametrize("crs", ["WGS84", "wgs84", "WGS-84"])
+def test_a_point_in_wgs84_is_told_as_it_is(crs: str) -> None:
+    told = read(location={**POINT, "crs": crs, "grid": "g01", "address": "某村1号"}).location.told
+    assert told.model_dump(exclude_none=True) == {**POINT, "crs": "wgs84", "grid": "g01"}
+
+
+@pytest.mark.parametrize(
+    ("crs", "lon", "lat"),
+    [
+        ("CGCS2000", 114.2, 33.3),
+        ("GCJ-02", 114.1942336, 33.3016236),
+        ("bd09", 114.1876338, 33.2958754),
+    ],
+)
+def test_a_point_in_another_system_is_told_in_wgs84_and_as_it_was_given(
+    crs: str, lon: float, lat: float
+) -> None:
+    told = read(location={**POINT, "crs": crs}).location.told
+    assert (told.lon, told.lat) == pytest.approx((lon, lat), abs=2e-7)
+    assert told.crs == "wgs84"
+    assert told.given is not None
+    given = {**POINT, "crs": crs.replace("-", "").lower()}
+    assert told.given.model_dump() == given
+
+
+def test_a_point_out_at_sea_or_abroad_is_taken_and_is_routings_to_place() -> None:
+    for place in ({"lat": 0, "lon": 0}, {"lat": 30, "lon": 128}):
+        assert read(location={**place, "crs": "WGS84"}).location.told.lat == place["lat"]
+
+
 def test_all_faults_are_named_at_once() -> None:
     assert faults(summary="", location={"lat": 1}, extra=1).keys() == {
         "summary", "location", "extra",
@@ -152,14 +194,14 @@ def test_all_faults_are_named_at_once() -> None:
 
 
 def test_the_digest_of_a_body_is_the_same_for_the_same_report() -> None:
-    one = read(reporter={"phone": "138 0000 0000"}, location={"lat": 33, "lon": 114})
+    one = read(reporter={"phone": "138 0000 0000"}, location=WEST)
     same = read(
         tenant="371728",  # an alias: the town is resolved before anything is derived
         reporter={"phone": "+8613800000000", "name": None, "anonymous": False},
-        location={"lat": 33.0, "lon": 114.0, "crs": None},
+        location={"lat": 33.0, "lon": 114.0, "crs": "WGS-84", "grid": None},
         attachments=[],
     )
-    other = read(summary="t", reporter={"phone": "138 0000 0000"}, location={"lat": 33, "lon": 114})
+    other = read(summary="t", reporter={"phone": "138 0000 0000"}, location=WEST)
     assert one.digested == same.digested
     assert one.digested != other.digested
 

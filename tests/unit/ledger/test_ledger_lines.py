@@ -10,6 +10,7 @@ import pytest
 
 from contracts.registry import Change
 from services.chassis.seal import KeyRing, SealedFields
+from services.ledger.aliases import alias_warnings
 from services.ledger.changes import Faulty, change_of, read_lines, sealed_entries
 from services.ledger.store.registry import ChangeSet, Entry
 from tests import factories
@@ -50,6 +51,15 @@ def with_body(**changes: Any) -> dict[str, Any]:
     return {**PROFILE, "body": {**PROFILE["body"], **changes}}
 
 
+def code(digits: str, **more: Any) -> dict[str, Any]:
+    return {"code": digits, "valid_from": "2020-01-01T00:00Z", **more}
+
+
+def renamed(*codes: dict[str, Any]) -> dict[str, Any]:
+    return line("tenant", TENANT, zh="x", en="y", aliases=codes)
+
+
+CODE = "371728101000"
 DAY = {"begin": "08:30", "end": "18:00"}
 NIGHT, NOON = {"begin": "18:00", "end": "08:30"}, {"begin": "08:30", "end": "noon"}
 SOONER, LATER = "2025-03-04T08:00+08:00", "2025-03-04T09:00+08:00"
@@ -109,6 +119,12 @@ FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
      "polygon.1", "three"),
     ("another tenant", line("tenant", "gucheng", zh="x", en="y"), "id", TENANT),
     ("another tenant removed", {"kind": "tenant", "id": "gucheng", "body": None}, "id", TENANT),
+    ("a code of nine digits", renamed(code("371728101")), "aliases.0.code", "12 digits"),
+    ("a code with a nought before", renamed(code("071728101000")), "aliases.0.code", "12 digits"),
+    ("a code in words", renamed(code("某镇")), "aliases.0.code", "12 digits"),
+    ("a code that ends first", renamed(code(CODE, valid_to="2019-01-01T00:00Z")),
+     "aliases.0.valid_to", "after"),
+    ("a code twice at once", renamed(code(CODE), code(CODE)), "aliases.1.valid_from", "twice"),
     ("a version under a name", {**PROFILE, "id": "v1"}, "id", "expected the version's number, 1"),
     ("a version under another number", {**PROFILE, "id": "2"}, "id", "number, 1"),
     ("a profile removed", {"kind": "profile", "id": "1", "body": None}, "body", "final"),
@@ -125,6 +141,15 @@ def test_a_fault_is_named_by_its_line_and_field(
     found = faults(ring, {**UNIT, "id": "fine"}, bad)
     assert [(number, name) for number, name, _ in found] == [(2, field)]
     assert said.lower() in found[0][2].lower()
+
+
+def test_a_code_may_come_back_and_an_unknown_province_is_only_warned_of(ring: KeyRing) -> None:
+    until = "2021-01-01T00:00Z"
+    again = {**code(CODE), "valid_from": until}
+    unreal = code("791728101000")
+    taken = entries(ring, renamed(code(CODE, valid_to=until), again, unreal))
+    (warning,) = alias_warnings(taken)
+    assert "791728101000" in warning
 
 
 CALENDAR: list[tuple[dict[str, Any], str]] = [

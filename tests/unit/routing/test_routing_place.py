@@ -94,6 +94,56 @@ def test_a_circle_of_parents_ends() -> None:
     assert town(circle).path("a") == ("a", "b")
 
 
+def border(point: tuple[float, float], metres: float = 30) -> tuple[float, tuple[str, ...]] | None:
+    found = locate(report(point=point), TOWN, metres).border
+    return (found.metres, found.near) if found else None
+
+
+def metres_east(metres: float) -> float:
+    return metres / 111_320  # degrees, at the equator
+
+
+@pytest.mark.parametrize(
+    ("point", "told"),
+    [
+        (IN_G1, None),
+        ((1.0, 0.5), (0.0, ("g2",))),
+        ((1.0 - metres_east(10), 0.5), (10.0, ("g2",))),
+        ((1.0 + metres_east(29), 0.5), (29.0, ("g1",))),
+        ((1.0 + metres_east(31), 0.5), None),
+        ((1.0 - metres_east(20), 1.0 - metres_east(5)), (5.0, ("g3", "g2"))),
+        ((0.0 + metres_east(7), 0.5), (7.0, ())),  # the town's own border: perhaps a neighbour's
+        ((0.0 - metres_east(7), 0.5), (7.0, ("g1",))),
+        ((0.0 - metres_east(31), 0.5), None),
+        (OUTSIDE, None),
+        ((122.5, 30.5), None),  # at sea
+    ],
+)
+def test_a_point_near_a_border_is_told_with_whose_it_may_be(
+    point: tuple[float, float], told: tuple[float, tuple[str, ...]] | None
+) -> None:
+    found = border(point)
+    assert found == told
+
+
+def test_how_near_is_near_is_the_towns_to_say() -> None:
+    point = (1.0 - metres_east(80), 0.5)
+    assert border(point, 0) is None
+    assert border(point, 100) == (80.0, ("g2",))
+    assert border((1.0, 0.5), 0) == (0.0, ("g2",))
+
+
+def test_far_north_a_degree_of_longitude_is_shorter() -> None:
+    north = town((Unit("g9", "grid", "北格", None, square(120, 50, 121, 51)),))
+    place = locate(report(point=(120.0 + metres_east(40), 50.5)), north, 30)
+    assert place.border is not None
+    assert place.border.metres == pytest.approx(25.4, abs=0.1)
+
+
+def test_a_clue_that_named_the_grid_leaves_no_border_to_look_at() -> None:
+    assert locate(report(grid="g1", point=(1.0, 0.5)), TOWN, 30).border is None
+
+
 clue = st.sampled_from(["g1", "g3", "v1", "gone", "", "town"])
 coordinate = st.sampled_from([-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5]) | st.floats(-180, 180)
 
