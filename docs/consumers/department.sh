@@ -37,7 +37,7 @@ listen)
             'id: '*) id=${line#id: } ;;
             'data: '*)
                 printf '%s\n' "${line#data: }" # your own effect, then the place: a repeat, never a gap
-                printf '%s' "$id" > "$2"
+                printf '%s' "$id" > "$2.next" && mv "$2.next" "$2"
                 ;;
             esac
         done

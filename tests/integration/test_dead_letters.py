@@ -34,8 +34,13 @@ async def held(trio: Trio, *case_ids: UUID) -> list[dict[str, Any]]:
 
 async def reported(trio: Trio) -> ConsumerRecord:
     """Return a report as intake wrote it."""
-    case_id = await trio.accepted(TENANT, f"pattern-{uuid4()}", location={"grid": "g01"})
-    key = subject_key(TENANT, case_id)
+
+    async def accepted() -> str | None:
+        answer = await trio.report(TENANT, "pattern", location={"grid": "g01"})
+        found: str | None = answer.json().get("case_id")
+        return found
+
+    key = subject_key(TENANT, UUID(await until(accepted, "intake knows the town")))
     return next(one for one in await trio.records(TOPIC) if one.key == key)
 
 
