@@ -13,7 +13,7 @@ from deploy.cli.dlq_shown import as_json, show_counts, show_one, show_subjects
 from deploy.cli.screen import DATA_DIR, DataDir, out, progress, run
 from deploy.local.corrections import Correction
 from deploy.local.errors import LocalStackError
-from deploy.local.let_go import Left, drop, fix, release, until_taken
+from deploy.local.let_go import Left, drop, fix, release, release_all, until_taken
 from deploy.local.set_aside import (
     Dsns,
     Kept,
@@ -208,12 +208,13 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command
             raise LocalStackError(
                 "要么写位置，要么用 --all。", "Give places, or --all with filters, not both."
             )
+        who = by or getpass.getuser()
         chosen = [place_of(text, dsns) for text in places or ()]
-        if every:
-            chosen = [one.place for one in await _found(dsns, reason, older, LISTED_MAX)]
-        freed: list[Kept] = [
-            await release(dsns[at.service], at, by or getpass.getuser()) for at in chosen
-        ]
+        freed = [await release(dsns[at.service], at, who) for at in chosen]
+        found = await _found(dsns, reason, older, LISTED_MAX) if every else []
+        for name, where in dsns.items():
+            mine = [one.place for one in found if one.place.service == name]
+            freed += await release_all(where, mine, who)
         left = await _watched(dsns, freed, timeout) if wait and freed else Left(0, 0)
         _tell(freed, left, waited=wait, as_one_json=json_)
         return left

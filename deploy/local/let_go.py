@@ -5,6 +5,7 @@ after. Each act locks its record, so it never meets a replay half-way.
 """
 
 import asyncio
+import contextlib
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,22 @@ async def release(dsn: str, place: Place, who: str) -> Kept:
     Raises:
         LocalStackError: nothing lies there.
     """
-    async with opened(dsn) as conn, conn.transaction():
+    async with opened(dsn) as conn:
+        return await _let_go(conn, place, who)
+
+
+async def release_all(dsn: str, places: Sequence[Place], who: str) -> list[Kept]:
+    """Let many of one service go; those that have been dealt with meanwhile are passed over."""
+    freed: list[Kept] = []
+    async with opened(dsn) as conn:
+        for place in places:
+            with contextlib.suppress(LocalStackError):
+                freed.append(await _let_go(conn, place, who))
+    return freed
+
+
+async def _let_go(conn: Conn, place: Place, who: str) -> Kept:
+    async with conn.transaction():
         if place.unsent:
             await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", LOCK, place.partition)
         kept = await one(conn, place)
