@@ -1,7 +1,7 @@
 """What operators do with what is set aside: correct, replay, drop. Each act is kept for good.
 
 A replay is left to the running service (services/quarantine); here it is only allowed, and looked
-after. Each act locks its record, so it never meets a replay half-way.
+after. An act waits for replays under way and holds off others, so it never meets one half-way.
 """
 
 import asyncio
@@ -53,6 +53,14 @@ async def _note(
     await conn.execute(NOTE, act, who, why, *kept.place.row, *original, *after)
 
 
+async def _turn(conn: Conn, place: Place) -> None:
+    """Wait until no replay, or no relay of that lane, is under way; none begins meanwhile."""
+    if place.unsent:
+        await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", LOCK, place.partition)
+    else:
+        await conn.execute("LOCK TABLE quarantine_release IN EXCLUSIVE MODE")
+
+
 async def fix(dsn: str, place: Place, wanted: Correction, who: str, why: str) -> Kept:
     """Keep a correction beside the original; return the record as it is then.
 
@@ -65,6 +73,7 @@ async def fix(dsn: str, place: Place, wanted: Correction, who: str, why: str) ->
             f"{place}: rows of the outbox are not corrected; they tell what has happened.",
         )
     async with opened(dsn) as conn, conn.transaction():
+        await _turn(conn, place)
         kept = await one(conn, place)
         better = corrected(kept, wanted)
         await conn.execute(KEEP_CORRECTION, *place.row, _kept_headers(better[0]), better[1])
@@ -120,8 +129,7 @@ async def release_all(dsn: str, places: Sequence[Place], who: str) -> list[Kept]
 
 async def _let_go(conn: Conn, place: Place, who: str) -> Kept:
     async with conn.transaction():
-        if place.unsent:
-            await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", LOCK, place.partition)
+        await _turn(conn, place)
         kept = await one(conn, place)
         if place.unsent:
             await conn.execute(BACK, kept.topic, kept.key)
@@ -154,8 +162,7 @@ async def drop(dsn: str, place: Place, who: str, why: str) -> Kept:
         LocalStackError: nothing lies there.
     """
     async with opened(dsn) as conn, conn.transaction():
-        if place.unsent:
-            await conn.execute("SELECT pg_advisory_xact_lock($1, $2)", LOCK, place.partition)
+        await _turn(conn, place)
         kept = await one(conn, place)
         await _note(conn, "dropped", who, why, kept)
         if place.unsent:
