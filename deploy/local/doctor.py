@@ -194,17 +194,16 @@ async def _set_aside(service: str, dsn: str) -> list[Finding]:
         ]
         text = f"{rows[0]['total']} 条记录被搁置，最早的见下 · records set aside, oldest below"
         todo = (
-            f"消除所列原因；原文在数据库 {service} 的 quarantine 表，同一件的后续记录等着它 · "
-            "remove the cause; the records lie in that database's table `quarantine`, and later "
-            "records of the same case wait behind them"
+            f"看 chuishao dlq ls --service {service}，消除原因，再 dlq replay；后续记录等着它 · "
+            "look there, remove the cause, then replay; later records of the same case wait"
         )
         findings.append(Finding(f"{service} 隔离区 · quarantine", "bad", text, todo, lines))
     if parked := (await _rows(dsn, PARKED))[0]["parked"]:
         text = f"{parked} 条发不出去 · rows that can never be sent"
         todo = (
-            f"看数据库 {service} 的 outbox_parked 表：主题不在就 chuishao topics apply，过大就改小"
-            " · see that database's table `outbox_parked`: a topic is missing (`chuishao topics "
-            "apply`) or a record is too large"
+            f"看 chuishao dlq ls --service {service}：太大，主题不收；放大上限再 dlq replay，"
+            "或改小重报再 dlq drop · too large: raise the limit and replay, or send it smaller "
+            "and drop"
         )
         findings.append(Finding(f"{service} 发件箱 · outbox", "bad", text, todo))
     return findings

@@ -89,12 +89,12 @@ async def set_aside(conn: Connection, asides: Sequence[Aside]) -> None:
     """Keep records with their reason; one that is kept already stays as it is."""
     for aside in asides:  # rare, or the consumer halts
         one = aside.record
-        headers = {_plain(name): b64encode(one.headers[name]).decode() for name in one.headers}
+        headers = {plain(name): b64encode(one.headers[name]).decode() for name in one.headers}
         place = (one.topic, one.partition, one.offset, one.at, one.key)
-        await conn.execute(SET_ASIDE, *place, headers, one.value, aside.state, _plain(aside.reason))
+        await conn.execute(SET_ASIDE, *place, headers, one.value, aside.state, plain(aside.reason))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text as PostgreSQL can hold it: no NUL, no half of a surrogate pair, no novel."""
     return text[:500].replace("\0", "\ufffd").encode(errors="replace").decode()
 

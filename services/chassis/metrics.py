@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 from prometheus_client import Counter, Gauge, Histogram
 
 Name = Literal[
-    # Counter: records read, by topic and end (applied, known, foreign, rejected, parked);
+    # Counter: records read, by topic and end (applied, known, foreign, rejected, parked, replayed);
     # `orphan`: applied without effect, since the case's opening is older than the topic.
     "chuishao_records_total",
     # Counter: batches given back because something was down, by topic.

@@ -29,7 +29,7 @@ from services.chassis.settings import ServiceSettings
 log = structlog.get_logger()
 
 LANES = 64
-_LOCK = 4711  # the first half of the advisory lock; the lane is the second
+LOCK = 4711  # the first half of the advisory lock; the lane is the second
 _BUSY_WAIT_S, _IDLE_WAIT_S, _OUTAGE_WAIT_S, _LAG_S_MAX = 0.03, 0.2, 1.0, 30.0
 # A missing topic must not hold up the others, nor be waited for in every round.
 _PUBLISH_WAIT_S, _STALLED_WAIT_S = 2.0, 10.0
@@ -162,7 +162,7 @@ class Relay:
         """Publish what waits in every free lane; return how many rows went out."""
         deadline = asyncio.timeout(self._deadline_s + _PUBLISH_WAIT_S)
         async with deadline, self._pool.acquire() as conn, conn.transaction():
-            lanes = [row["lane"] for row in await conn.fetch(FREE_LANES, _LOCK)]
+            lanes = [row["lane"] for row in await conn.fetch(FREE_LANES, LOCK)]
             if not lanes:
                 return 0
             stalled = [topic for topic, until in self._stalled.items() if until > time.monotonic()]

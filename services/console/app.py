@@ -14,6 +14,7 @@ from services.console.render import Pages
 from services.console.settings import ConsoleSettings
 from services.console.stream import Streams
 from services.console.towns import Towns
+from services.quarantine.replay import replay_until_stopped
 
 NAME = "console"
 TOPICS = (ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
@@ -52,6 +53,7 @@ async def main() -> None:
                 tasks.create_task(boards.run(work.stopping))
                 tasks.create_task(hearing.run(facts.subscriber.consumer, work.stopping))
                 tasks.create_task(kafka.consume_until_stopped(work, [facts]))
+                tasks.create_task(replay_until_stopped(work, [facts]))
             await broker.stop()
 
         async def seen() -> str | None:

@@ -16,6 +16,7 @@ from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
 from services.intake.registry import Registry
 from services.intake.settings import IntakeSettings
+from services.quarantine.replay import replay_until_stopped
 
 NAME = "intake"
 TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
@@ -58,6 +59,7 @@ async def main() -> None:
             work.waiting_for = None
             async with asyncio.TaskGroup() as tasks:
                 failing = tasks.create_task(_raise_when(lost))
+                tasks.create_task(replay_until_stopped(work, [tracked]))
                 await kafka.consume_until_stopped(work, [tracked])
                 failing.cancel()
             await broker.stop()

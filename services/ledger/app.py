@@ -15,6 +15,7 @@ from services.ledger.api.registry import make_clock_router, make_registry_router
 from services.ledger.api.sheets import make_sheet_router
 from services.ledger.handlers import on_facts, parse
 from services.ledger.settings import LedgerSettings
+from services.quarantine.replay import replay_until_stopped
 
 NAME = "ledger"
 FACTS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, NOTIFY_EVENTS.name)
@@ -43,6 +44,7 @@ async def main() -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(kafka.consume_until_stopped(work, [facts]))
+                tasks.create_task(replay_until_stopped(work, [facts]))
             await broker.stop()
 
         app = make_app("Chuishao ledger", {"work": work.check, "outbox": relay.check})

@@ -34,6 +34,7 @@ from services.notify.replies import Replies
 from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
 from services.notify.towns import Towns
+from services.quarantine.replay import replay_until_stopped
 
 NAME = "notify"
 TOPICS = (ROUTING_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name)
@@ -79,6 +80,7 @@ async def main() -> None:
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(kafka.consume_until_stopped(work, [registry]))
+                tasks.create_task(replay_until_stopped(work, [registry]))
                 await until_any(pool, "profile", copied)
                 told = await kafka.subscribe(
                     broker,
@@ -94,6 +96,7 @@ async def main() -> None:
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(sender.run(work.stopping))
                 tasks.create_task(kafka.consume_until_stopped(work, [told]))
+                tasks.create_task(replay_until_stopped(work, [told]))
             await broker.stop()
 
         def recorded() -> None:

@@ -11,6 +11,7 @@ from services.chassis.http import Work, make_app, serve
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.quarantine.replay import replay_until_stopped
 from services.routing import handing, pull, stages, stream, whistles
 from services.routing.api import make_router
 from services.routing.auditor import Auditor
@@ -64,6 +65,7 @@ async def main() -> None:
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(kafka.consume_until_stopped(work, [registry]))
+                tasks.create_task(replay_until_stopped(work, [registry]))
                 await until_any(pool, "profile", copied)
                 reports = await kafka.subscribe(
                     broker,
@@ -97,6 +99,7 @@ async def main() -> None:
                 watch = TopicWatch(settings, pool, there, relay.wake)
                 tasks.create_task(watch.run(work.stopping))
                 tasks.create_task(kafka.consume_until_stopped(work, [reports, replies]))
+                tasks.create_task(replay_until_stopped(work, [reports, replies]))
             await broker.stop()
 
         app = make_app("Chuishao routing", {"work": work.check, "outbox": relay.check})

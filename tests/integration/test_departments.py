@@ -37,12 +37,14 @@ CONSUMER = ROOT / "docs" / "consumers" / "department.py"
 class Reader:
     """The documented consumer as a process; what it prints is what it tells its department."""
 
+    wait_s = 30
+
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         self._out = process.stdout
 
     async def next(self, count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(self.wait_s):
             return [json.loads(await self._out.readline()) for _ in range(count)]
 
 

@@ -31,7 +31,7 @@ from tests.servers import Postgres
 from tests.waiting import until
 
 SERVICES = ("intake", "routing", "ledger")
-TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm", "counted", "offices")
+TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm", "counted", "offices", "letters")
 API_KEY = "demo-key"
 START_S = 60.0
 

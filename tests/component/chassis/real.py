@@ -216,6 +216,10 @@ class Process:
         async with asyncio.timeout(seconds):
             return await self.running.wait()
 
+    async def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        await self.ends()
+
     def signal(self, number: signal.Signals) -> None:
         assert self.running is not None
         self.running.send_signal(number)

@@ -18,6 +18,7 @@ from services.chassis.http import Work, make_app, serve
 from services.chassis.outbox import Outgoing, Relay
 from services.chassis.postgres import Connection, open_pool
 from services.chassis.settings import ServiceSettings
+from services.quarantine.replay import replay_until_stopped
 from tests.component.chassis import notes
 from tests.component.chassis.notes import NoteTaken
 
@@ -108,6 +109,7 @@ async def main() -> None:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(relay.run(work.stopping))
                 tasks.create_task(kafka.consume_until_stopped(work, [taken]))
+                tasks.create_task(replay_until_stopped(work, [taken]))
             await broker.stop()
 
         app = make_app("notes", {"work": work.check, "outbox": relay.check})

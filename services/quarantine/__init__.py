@@ -1,0 +1,1 @@
+"""How what was set aside comes back into effect, in each service by the service itself."""
