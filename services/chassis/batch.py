@@ -22,9 +22,9 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from services.chassis import inbox
 from services.chassis.crash import crash_point
 from services.chassis.inbox import Aside, EventKey, Record
-from services.chassis.metrics import count, gauge, observe
 from services.chassis.postgres import Connection, Pool, is_outage
 from services.chassis.settings import ServiceSettings
+from services.telemetry.metrics import count, gauge, observe
 
 log = structlog.get_logger()
 

@@ -26,9 +26,9 @@ from services.chassis import inbox
 from services.chassis.batch import Apply, Consumer, M, Parse, Subscriber, Subscription, told
 from services.chassis.http import Work
 from services.chassis.inbox import Record
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
 from services.chassis.settings import ServiceSettings
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 Handle: TypeAlias = Callable[[Consumer, Sequence[Record]], Awaitable[None]]

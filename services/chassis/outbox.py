@@ -22,9 +22,9 @@ from faststream.kafka import KafkaBroker
 
 from services.chassis.batch import is_passing, told
 from services.chassis.crash import crash_point
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
 from services.chassis.settings import ServiceSettings
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 

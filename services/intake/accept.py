@@ -26,7 +26,6 @@ from contracts.topics import INTAKE_EVENTS
 from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
-from services.chassis.metrics import count
 from services.chassis.seal import CannotOpen, KeyRing
 from services.intake.checks import (
     check_kind,
@@ -42,6 +41,7 @@ from services.intake.domain.tracking import shown_code
 from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 

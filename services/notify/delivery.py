@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import structlog
 
-from services.chassis.metrics import count
 from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 from services.notify.channels.port import Channel, OutMessage, Question
 from services.notify.claims import Job
@@ -22,6 +21,7 @@ from services.notify.domain.progress import (
 from services.notify.domain.turns import NO_ADAPTER, NO_CONTACT, STAFF
 from services.notify.domain.wording import Template, text_of
 from services.notify.record import Told
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 

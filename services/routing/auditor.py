@@ -6,10 +6,10 @@ import contextlib
 import structlog
 
 from services.chassis.batch import is_passing
-from services.chassis.metrics import gauge
 from services.chassis.postgres import Pool
 from services.routing.settings import RoutingSettings
 from services.routing.store.audit import audit
+from services.telemetry.metrics import gauge
 
 log = structlog.get_logger()
 

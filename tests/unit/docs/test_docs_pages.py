@@ -7,13 +7,13 @@ from typing import get_args
 import pytest
 from pydantic.fields import FieldInfo
 
-from services.chassis.metrics import Name
 from services.chassis.settings import ServiceSettings
 from services.console.settings import ConsoleSettings
 from services.intake.settings import IntakeSettings
 from services.ledger.settings import LedgerSettings
 from services.notify.settings import NotifySettings
 from services.routing.settings import RoutingSettings
+from services.telemetry.metrics import Name
 
 ROOT = Path(__file__).parents[3]
 OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
