@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from services.chassis.postgres import is_outage
 from services.chassis.settings import ServiceSettings
+from services.telemetry.http import watched
 
 Json: TypeAlias = Any  # what JSON can hold
 Headers: TypeAlias = Mapping[str, str] | None
@@ -172,7 +173,9 @@ async def serve(
 ) -> None:
     """Serve HTTP beside `run` until SIGTERM, then let `run` end; if it fails, all ends."""
     where = (settings.host, settings.port)
-    server = _Server(uvicorn.Config(app, *where, access_log=False, log_config=None, **_LIMITS))
+    server = _Server(
+        uvicorn.Config(watched(app), *where, access_log=False, log_config=None, **_LIMITS)
+    )
     server.work = work
     for one in (signal.SIGINT, signal.SIGTERM):
         # What was caught, uvicorn raises again once HTTP is closed, when our work has yet to end.

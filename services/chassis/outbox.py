@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 from zlib import crc32
 
 import asyncpg
@@ -24,6 +23,7 @@ from services.chassis.batch import is_passing, told
 from services.chassis.crash import crash_point
 from services.chassis.postgres import Connection, Pool
 from services.chassis.settings import ServiceSettings
+from services.telemetry import traces
 from services.telemetry.metrics import count
 
 log = structlog.get_logger()
@@ -59,9 +59,11 @@ ORDER BY n
 
 async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
     """Write rows in order, in the transaction that holds their subjects' locks."""
-    names = ("topic", "partition", "key", "headers", "body")
-    columns: list[list[Any]] = [[getattr(row, name) for row in rows] for name in names]
-    await conn.execute(WRITE, [crc32(row.lane_key) % LANES for row in rows], *columns)
+    names = ("topic", "partition", "key", "body")
+    topics, *places, bodies = ([getattr(row, name) for row in rows] for name in names)
+    headers = [traces.joined(row.headers) for row in rows]
+    lanes = [crc32(row.lane_key) % LANES for row in rows]
+    await conn.execute(WRITE, lanes, topics, *places, headers, bodies)
 
 
 # OFFSET 0 keeps the planner from locking lanes that have no rows.
@@ -196,11 +198,13 @@ class Relay:
         try:
             async with asyncio.timeout(_PUBLISH_WAIT_S):
                 for row in rows:
-                    key, headers, where = row["record_key"], row["headers"], row["partition"]
-                    how: Any = {"key": key, "partition": where, "headers": headers}
+                    key, how = row["record_key"], {"partition": row["partition"]}
                     try:
                         if key not in parked:
+                            span = traces.sending(topic, row["headers"])
+                            how |= {"key": key, "headers": span.carried(row["headers"])}
                             future = await publish(row["body"], topic, no_confirm=True, **how)
+                            span.until(future)
                             done.under_way.append((row, future))
                             continue
                     except MessageSizeTooLargeError:

@@ -14,6 +14,7 @@ from services.console.render import Pages
 from services.console.settings import ConsoleSettings
 from services.console.stream import Streams
 from services.console.towns import Towns
+from services.telemetry import traces
 
 NAME = "console"
 TOPICS = (ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
@@ -23,6 +24,7 @@ async def main() -> None:
     settings = ConsoleSettings()
     log.configure(NAME, json=settings.log_json)
     crash.arm(settings.mode)
+    traces.configure(NAME)
     work, towns = Work(), Towns()
     broker = kafka.make_broker(settings, NAME)
     async with open_pool(settings, NAME) as pool:

@@ -41,6 +41,7 @@ from services.intake.domain.tracking import shown_code
 from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
+from services.telemetry import traces
 from services.telemetry.metrics import count
 
 log = structlog.get_logger()
@@ -212,13 +213,15 @@ class Acceptor:
         self._asking += 1
         try:
             async with asyncio.timeout(self._settings.accept_deadline_s):
+                span = traces.sending(INTAKE_EVENTS.name, event.headers)
                 future = await self._broker.publish(
                     event.body,
                     INTAKE_EVENTS.name,
                     key=event.key,
-                    headers=event.headers,
+                    headers=span.carried(event.headers),
                     no_confirm=True,
                 )
+                span.until(future)
                 future.add_done_callback(self._on_answer)
                 meta = await asyncio.shield(future)
         except (OSError, KafkaError, FastStreamException) as error:

@@ -14,6 +14,7 @@ from services.intake.api import add_hot_routes, make_router
 from services.intake.handlers import Tracking, parse
 from services.intake.registry import Registry
 from services.intake.settings import IntakeSettings
+from services.telemetry import traces
 
 NAME = "intake"
 TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
@@ -25,6 +26,7 @@ async def main() -> None:
     settings = IntakeSettings()
     log.configure(NAME, json=settings.log_json)
     crash.arm(settings.mode)
+    traces.configure(NAME)
     work, registry, keys = Work(), Registry(), KeyRing(settings.key_file)
     broker = kafka.make_broker(settings, NAME)
     lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()

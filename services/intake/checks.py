@@ -12,6 +12,7 @@ from services.chassis.http import Problem, read_json
 from services.doors.faults import invalid
 from services.intake.registry import TownKnown
 from services.intake.report import Report
+from services.telemetry import traces
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,7 +37,7 @@ def idempotency_key(request: Request) -> str:
 
 def traceparent(request: Request) -> str:
     """Return the trace that the request belongs to; one that is malformed is none."""
-    given = request.headers.get("traceparent", "")
+    given = traces.current().get(traces.HEADER) or request.headers.get(traces.HEADER, "")
     return given if _TRACEPARENT.fullmatch(given) else ""
 
 

@@ -34,6 +34,8 @@ Name = Literal[
     "chuishao_consumer_halted",
     # Histogram: one batch, from read to committed, by topic.
     "chuishao_batch_seconds",
+    # Histogram: HTTP, until the answer began, by method, route (a template) and status.
+    "chuishao_http_seconds",
 ]
 _made: dict[str, Any] = {}  # each of one kind, as its name tells
 K = TypeVar("K", Counter, Gauge, Histogram)
