@@ -107,6 +107,7 @@ class Subscription(Generic[M]):
         if self.halted.is_set():
             return
         started = time.monotonic()
+        observe("chuishao_batch_records", len(records), topic=self.name)
         try:
             await self._settle([self._read(record) for record in records])
         except Halted as error:

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from services.chassis.postgres import is_outage
 from services.chassis.settings import ServiceSettings
 from services.telemetry.http import watched
+from services.telemetry.looks import look
 
 Json: TypeAlias = Any  # what JSON can hold
 Headers: TypeAlias = Mapping[str, str] | None
@@ -139,6 +140,7 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
 
     @app.get("/metrics", tags=["operations"])
     async def metrics() -> Response:
+        await look()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app

@@ -24,7 +24,8 @@ from services.chassis.crash import crash_point
 from services.chassis.postgres import Connection, Pool
 from services.chassis.settings import ServiceSettings
 from services.telemetry import traces
-from services.telemetry.metrics import count
+from services.telemetry.looks import at_each_scrape
+from services.telemetry.metrics import count, gauge
 
 log = structlog.get_logger()
 
@@ -112,7 +113,13 @@ JOIN unnest($1::smallint[], $2::bigint[]) AS given(lane, id) USING (lane, id)
 """
 
 
-OLDEST = "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox"
+WAITING = """
+SELECT
+    count(*) AS waiting,
+    coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age_s
+FROM outbox
+LIMIT 1
+"""
 
 
 @dataclass(slots=True)
@@ -133,13 +140,21 @@ class Relay:
         self._rows_max, self._deadline_s = settings.relay_rows_max, settings.relay_deadline_s
         self._woken = asyncio.Event()
         self._stalled: dict[str, float] = {}  # topics, and when to try them again
+        at_each_scrape("outbox", self.look)
 
     def wake(self) -> None:
         self._woken.set()
 
+    async def look(self) -> float:
+        """Tell how many rows wait, and return for how many seconds the oldest has."""
+        (row,) = await self._pool.fetch(WAITING)
+        gauge("chuishao_outbox_rows", row["waiting"])
+        gauge("chuishao_outbox_age_seconds", row["age_s"])
+        return float(row["age_s"])
+
     async def check(self) -> str | None:
         """Tell, for readiness, whether the oldest row has waited too long."""
-        lag_s = await self._pool.fetchval(OLDEST) or 0.0
+        lag_s = await self.look()
         return f"the outbox waits for {lag_s:.0f} s" if lag_s > _LAG_S_MAX else None
 
     async def run(self, stopping: asyncio.Event) -> None:

@@ -53,10 +53,10 @@ def _route(scope: Scope) -> str:
     if route is not None:
         return str(route.path)
     # A plain route leaves no template: without parameters it is its own path, else its handler's.
-    handler: str | None = getattr(scope.get("endpoint"), "__name__", None)
-    return "none" if handler is None else handler if scope["path_params"] else path
+    handler = str(getattr(scope.get("endpoint"), "__name__", "none"))
+    return handler if handler == "none" or scope["path_params"] else path
 
 
 def _parent(scope: Scope) -> str:
-    given = dict(scope["headers"]).get(b"traceparent", b"")
+    given: bytes = dict(scope["headers"]).get(b"traceparent", b"")
     return given.decode("ascii", "replace")

@@ -66,7 +66,7 @@ def test_every_metric_is_told() -> None:
 def test_every_alarm_with_a_page_is_an_event_of_the_log() -> None:
     index = (ROOT / "docs" / "runbooks" / "README.md").read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("services/**/*.py"))
-    told = re.findall(r"\| log `(\w+)`", index)
+    told = re.findall(r"log `(\w+)`", index)
     assert told
     assert [event for event in told if f'"{event}"' not in code] == []
 
