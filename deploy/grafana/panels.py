@@ -29,11 +29,11 @@ class Panel:
     services: Sequence[str] = SERVICES
 
 
-def _rate(name: Name, *by: str, where: str = "") -> Query:
+def _rate(name: Name, *by: str) -> Query:
     labels = ", ".join(by)
     grouped = f"sum by ({labels})" if by else "sum"
     legend = " ".join(f"{{{{{one}}}}}" for one in by) or name.removeprefix("chuishao_")
-    return Query(name, f'{grouped} (rate($m{{job="$job"{where}}}[1m]))', legend)
+    return Query(name, f'{grouped} (rate($m{{job="$job"}}[1m]))', legend)
 
 
 def _share(name: Name, quantile: float, *by: str, where: str = "") -> Query:
@@ -79,7 +79,17 @@ PANELS = (
         "short",
         [_now("chuishao_lag_records", "sum", "group", "topic")],
     ),
-    Panel("读到的记录 · Records read", "reqps", [_rate("chuishao_records_total", "topic", "end")]),
+    Panel(
+        "读到的记录 · Records read",
+        "reqps",
+        [
+            Query(
+                "chuishao_records_total",
+                'sum by (topic, end) (rate($m{job="$job"}[1m])) > 0',  # most ends are rare
+                "{{topic}} {{end}}",
+            )
+        ],
+    ),
     Panel(
         "一批多少 · Batch size",
         "short",
