@@ -156,6 +156,7 @@ PANELS = (
             _rate("chuishao_outbox_parked_total"),
             _rate("chuishao_looks_failed_total", "what"),
             _now("chuishao_consumer_halted", "max", "topic"),
+            _now("chuishao_unready", "sum", "check"),
         ],
     ),
 )

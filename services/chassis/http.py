@@ -21,6 +21,7 @@ from services.chassis.postgres import is_outage
 from services.chassis.settings import ServiceSettings
 from services.telemetry.http import watched
 from services.telemetry.looks import look
+from services.telemetry.metrics import gauge
 
 Json: TypeAlias = Any  # what JSON can hold
 Headers: TypeAlias = Mapping[str, str] | None
@@ -141,6 +142,8 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     @app.get("/metrics", tags=["operations"])
     async def metrics() -> Response:
         await look()
+        for name, text in await asyncio.gather(*(answer(name) for name in checks)):
+            gauge("chuishao_unready", bool(text), check=name)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app

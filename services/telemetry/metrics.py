@@ -52,6 +52,8 @@ Name = Literal[
     "chuishao_pool_in_use",
     # Gauge: connections that this process may have.
     "chuishao_pool_max",
+    # Gauge: 1 while a check of `/ready` says that something is missing, by check.
+    "chuishao_unready",
     # Counter: looks that failed as `/metrics` was asked, by what: gauges stay as last seen.
     "chuishao_looks_failed_total",
 ]

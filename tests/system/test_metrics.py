@@ -53,6 +53,7 @@ async def test_each_service_tells_how_far_it_is_and_what_it_holds(state: StackSt
         samples = await scraped(state, service)
         names = {name for name, _ in samples}
         assert samples["chuishao_pool_max", frozenset()] == 8
+        assert samples["chuishao_unready", frozenset({("check", "work")})] == 0
         assert 0 <= samples["chuishao_pool_in_use", frozenset()] <= 8
         assert "chuishao_batch_records_bucket" in names
         assert ("chuishao_outbox_age_seconds" in names) == (
