@@ -11,6 +11,7 @@ import uvloop
 from deploy.sandbox.app import build_app
 from deploy.sandbox.server import SandboxServer
 from deploy.sandbox.settings import SandboxSettings
+from services.telemetry import traces
 
 BAD_CONFIGURATION = 2
 
@@ -24,6 +25,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return BAD_CONFIGURATION
+    traces.configure("sandbox")
     return uvloop.run(serve(settings))
 
 

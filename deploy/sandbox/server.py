@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from deploy.sandbox.settings import SandboxSettings
+from services.telemetry.http import watched
 
 TRANSPORT = "sandbox.transport"
 LINGER_NOT = struct.pack("ii", 1, 0)  # on, for zero seconds: close by RST instead of FIN
@@ -36,7 +37,7 @@ class SandboxServer(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: SandboxSettings, closing: asyncio.Event) -> None:
         config = uvicorn.Config(
-            app,
+            watched(app),
             host=settings.host,
             port=settings.port,
             http=ResettableProtocol,

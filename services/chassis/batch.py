@@ -22,9 +22,10 @@ from aiokafka.errors import IllegalStateError, KafkaError
 from services.chassis import inbox
 from services.chassis.crash import crash_point
 from services.chassis.inbox import Aside, EventKey, Record
-from services.chassis.metrics import count, gauge, observe
 from services.chassis.postgres import Connection, Pool, is_outage
 from services.chassis.settings import ServiceSettings
+from services.telemetry import traces
+from services.telemetry.metrics import count, gauge, observe
 
 log = structlog.get_logger()
 
@@ -106,6 +107,7 @@ class Subscription(Generic[M]):
         if self.halted.is_set():
             return
         started = time.monotonic()
+        observe("chuishao_batch_records", len(records), topic=self.name)
         try:
             await self._settle([self._read(record) for record in records])
         except Halted as error:
@@ -154,17 +156,18 @@ class Subscription(Generic[M]):
     async def _transact(self, batch: Sequence[Read[M]]) -> None:
         self.active_at = time.monotonic()
         deadline = asyncio.timeout(self.settings.handler_deadline_s)
-        async with deadline, self.pool.acquire() as conn, conn.transaction():
-            asides, heard = await _sort(conn, batch)
-            new = await inbox.match(conn, inbox.CLAIM, list(heard))
-            fresh = [one for event, one in heard.items() if event in new]
-            if fresh:
-                await self.apply(conn, fresh)
-            await inbox.set_aside(conn, asides)
-            await inbox.mark_processed(conn, (record for record, _ in batch))
-            rejected = sum(aside.state == "rejected" for aside in asides)
-            debt = self._debt_after(len(batch) - rejected, rejected)
-            crash_point("before_commit")
+        with traces.processing(batch) as batch:  # noqa: PLR1704 - the same, each under its span
+            async with deadline, self.pool.acquire() as conn, conn.transaction():
+                asides, heard = await _sort(conn, batch)
+                new = await inbox.match(conn, inbox.CLAIM, list(heard))
+                fresh = [one for event, one in heard.items() if event in new]
+                if fresh:
+                    await self.apply(conn, fresh)
+                await inbox.set_aside(conn, asides)
+                await inbox.mark_processed(conn, (record for record, _ in batch))
+                rejected = sum(aside.state == "rejected" for aside in asides)
+                debt = self._debt_after(len(batch) - rejected, rejected)
+                crash_point("before_commit")
         crash_point("after_commit")
         self._debt = debt
         ends = {"applied": len(fresh), "rejected": rejected, "parked": len(asides) - rejected}

@@ -19,6 +19,9 @@ from starlette.exceptions import HTTPException
 
 from services.chassis.postgres import is_outage
 from services.chassis.settings import ServiceSettings
+from services.telemetry.http import watched
+from services.telemetry.looks import look
+from services.telemetry.metrics import gauge
 
 Json: TypeAlias = Any  # what JSON can hold
 Headers: TypeAlias = Mapping[str, str] | None
@@ -140,6 +143,9 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
 
     @app.get("/metrics", tags=["operations"])
     async def metrics() -> Response:
+        await look()
+        for name, text in await asyncio.gather(*(answer(name) for name in checks)):
+            gauge("chuishao_unready", bool(text), check=name)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app
@@ -173,7 +179,8 @@ async def serve(
     settings: ServiceSettings, app: FastAPI, work: Work, run: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve HTTP beside `run` until SIGTERM, then let `run` end; if it fails, all ends."""
-    server = _Server(uvicorn.Config(app, settings.host, settings.port, **_LIMITS, **_QUIET))
+    config = uvicorn.Config(watched(app), settings.host, settings.port, **_LIMITS, **_QUIET)
+    server = _Server(config)
     server.work = work
     for one in (signal.SIGINT, signal.SIGTERM):
         # What was caught, uvicorn raises again once HTTP is closed, when our work has yet to end.

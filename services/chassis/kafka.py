@@ -26,9 +26,10 @@ from services.chassis import inbox
 from services.chassis.batch import Apply, Consumer, M, Parse, Subscriber, Subscription, told
 from services.chassis.http import Work
 from services.chassis.inbox import Record
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
 from services.chassis.settings import ServiceSettings
+from services.telemetry.looks import watch_lag
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 Handle: TypeAlias = Callable[[Consumer, Sequence[Record]], Awaitable[None]]
@@ -152,6 +153,7 @@ async def subscribe(  # noqa: PLR0913 - the one place where a subscription is sp
         broker, settings, subscription.on_batch, *topics, group_id=group, group_instance_id=seat
     )
     await subscription.subscriber.start()
+    watch_lag(group, list(topics), subscription.subscriber)
     return subscription
 
 

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 from zlib import crc32
 
 import asyncpg
@@ -22,9 +21,11 @@ from faststream.kafka import KafkaBroker
 
 from services.chassis.batch import is_passing, told
 from services.chassis.crash import crash_point
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
 from services.chassis.settings import ServiceSettings
+from services.telemetry import traces
+from services.telemetry.looks import at_each_scrape
+from services.telemetry.metrics import count, gauge
 
 log = structlog.get_logger()
 
@@ -59,9 +60,11 @@ ORDER BY n
 
 async def write(conn: Connection, rows: Sequence[Outgoing]) -> None:
     """Write rows in order, in the transaction that holds their subjects' locks."""
-    names = ("topic", "partition", "key", "headers", "body")
-    columns: list[list[Any]] = [[getattr(row, name) for row in rows] for name in names]
-    await conn.execute(WRITE, [crc32(row.lane_key) % LANES for row in rows], *columns)
+    names = ("topic", "partition", "key", "body")
+    topics, *places, bodies = ([getattr(row, name) for row in rows] for name in names)
+    headers = [traces.joined(row.headers) for row in rows]
+    lanes = [crc32(row.lane_key) % LANES for row in rows]
+    await conn.execute(WRITE, lanes, topics, *places, headers, bodies)
 
 
 # OFFSET 0 keeps the planner from locking lanes that have no rows.
@@ -110,7 +113,13 @@ JOIN unnest($1::smallint[], $2::bigint[]) AS given(lane, id) USING (lane, id)
 """
 
 
-OLDEST = "SELECT extract(epoch FROM clock_timestamp() - min(created_at))::float8 FROM outbox"
+WAITING = """
+SELECT
+    count(*) AS waiting,
+    coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS age_s
+FROM outbox
+LIMIT 1
+"""
 
 
 @dataclass(slots=True)
@@ -131,13 +140,21 @@ class Relay:
         self._rows_max, self._deadline_s = settings.relay_rows_max, settings.relay_deadline_s
         self._woken = asyncio.Event()
         self._stalled: dict[str, float] = {}  # topics, and when to try them again
+        at_each_scrape("outbox", self.look)
 
     def wake(self) -> None:
         self._woken.set()
 
+    async def look(self) -> float:
+        """Tell how many rows wait, and return for how many seconds the oldest has."""
+        (row,) = await self._pool.fetch(WAITING)
+        gauge("chuishao_outbox_rows", row["waiting"])
+        gauge("chuishao_outbox_age_seconds", row["age_s"])
+        return float(row["age_s"])
+
     async def check(self) -> str | None:
         """Tell, for readiness, whether the oldest row has waited too long."""
-        lag_s = await self._pool.fetchval(OLDEST) or 0.0
+        lag_s = await self.look()
         return f"the outbox waits for {lag_s:.0f} s" if lag_s > _LAG_S_MAX else None
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -196,11 +213,13 @@ class Relay:
         try:
             async with asyncio.timeout(_PUBLISH_WAIT_S):
                 for row in rows:
-                    key, headers, where = row["record_key"], row["headers"], row["partition"]
-                    how: Any = {"key": key, "partition": where, "headers": headers}
+                    key, how = row["record_key"], {"partition": row["partition"]}
                     try:
                         if key not in parked:
+                            span = traces.sending(topic, row["headers"])
+                            how |= {"key": key, "headers": span.carried(row["headers"])}
                             future = await publish(row["body"], topic, no_confirm=True, **how)
+                            span.until(future)
                             done.under_way.append((row, future))
                             continue
                     except MessageSizeTooLargeError:

@@ -10,6 +10,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from services.chassis.settings import ServiceSettings
+from services.telemetry.looks import watch_pool
 
 if TYPE_CHECKING:  # generic for the type checker alone
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -59,4 +60,5 @@ async def open_pool(settings: ServiceSettings, service: str) -> AsyncIterator[Po
             "timezone": "UTC",
         },
     ) as pool:
+        watch_pool(pool)
         yield pool

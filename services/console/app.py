@@ -15,6 +15,7 @@ from services.console.settings import ConsoleSettings
 from services.console.stream import Streams
 from services.console.towns import Towns
 from services.quarantine.replay import replay_until_stopped
+from services.telemetry import traces
 
 NAME = "console"
 TOPICS = (ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
@@ -24,6 +25,7 @@ async def main() -> None:
     settings = ConsoleSettings()
     log.configure(NAME, json=settings.log_json)
     crash.arm(settings.mode)
+    traces.configure(NAME)
     work, towns = Work(), Towns()
     broker = kafka.make_broker(settings, NAME)
     async with open_pool(settings, NAME) as pool:

@@ -26,7 +26,6 @@ from contracts.topics import INTAKE_EVENTS
 from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
-from services.chassis.metrics import count
 from services.chassis.seal import KeyRing
 from services.intake.checks import (
     check_kind,
@@ -47,6 +46,8 @@ from services.intake.naming import town_named
 from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
+from services.telemetry import traces
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 
@@ -247,13 +248,15 @@ class Acceptor:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._settings.accept_deadline_s):
+                span = traces.sending(INTAKE_EVENTS.name, event.headers)
                 future = await self._broker.publish(
                     event.body,
                     INTAKE_EVENTS.name,
                     key=event.key,
-                    headers=event.headers,
+                    headers=span.carried(event.headers),
                     no_confirm=True,
                 )
+                span.until(future)
                 future.add_done_callback(self._on_answer)
                 meta = await asyncio.shield(future)
         except (OSError, KafkaError, FastStreamException) as error:

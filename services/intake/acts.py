@@ -16,7 +16,6 @@ from contracts.events import Event, effect_id
 from contracts.facts import Actor, CaseStepRequestedV1, Means
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
-from services.chassis.metrics import count
 from services.intake.accept import Acceptor
 from services.intake.checks import (
     idempotency_key,
@@ -26,6 +25,7 @@ from services.intake.checks import (
     validated,
 )
 from services.intake.report import Part, Slug
+from services.telemetry.metrics import count
 
 _ROLE = "front_end"  # as whom a program acts: nobody's own role
 

@@ -17,6 +17,7 @@ from services.intake.handlers import Tracking, parse
 from services.intake.registry import Registry
 from services.intake.settings import IntakeSettings
 from services.quarantine.replay import replay_until_stopped
+from services.telemetry import traces
 
 NAME = "intake"
 TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, LEDGER_REGISTRY.name)
@@ -28,6 +29,7 @@ async def main() -> None:
     settings = IntakeSettings()
     log.configure(NAME, json=settings.log_json)
     crash.arm(settings.mode)
+    traces.configure(NAME)
     work, registry, keys = Work(), Registry(), KeyRing(settings.key_file)
     broker = kafka.make_broker(settings, NAME)
     lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -16,6 +16,7 @@ from services.chassis.seal import CannotOpen
 from services.doors.faults import invalid
 from services.intake.registry import Granted, TownKnown
 from services.intake.report import Report
+from services.telemetry import traces
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ def checked_key(key: object, field: str) -> str:
 
 def traceparent(request: Request) -> str:
     """Return the trace that the request belongs to; one that is malformed is none."""
-    given = request.headers.get("traceparent", "")
+    given = traces.current().get(traces.HEADER) or request.headers.get(traces.HEADER, "")
     return given if _TRACEPARENT.fullmatch(given) else ""
 
 

@@ -21,7 +21,6 @@ from contracts.events import Event, effect_id
 from contracts.facts import CaseFollowedUpV1, CaseWithdrawnV1, Sealed
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
-from services.chassis.metrics import count
 from services.chassis.postgres import DOOR_WAIT_S, Pool
 from services.chassis.seal import KeyRing
 from services.intake import store
@@ -39,6 +38,7 @@ from services.intake.checks import (
 from services.intake.domain.tracking import normal_code
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Kept, Part, Slug
+from services.telemetry.metrics import count
 
 TRACK = "track"  # as which front end a reporter writes himself
 

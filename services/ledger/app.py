@@ -16,6 +16,7 @@ from services.ledger.api.sheets import make_sheet_router
 from services.ledger.handlers import on_facts, parse
 from services.ledger.settings import LedgerSettings
 from services.quarantine.replay import replay_until_stopped
+from services.telemetry import traces
 
 NAME = "ledger"
 FACTS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, NOTIFY_EVENTS.name)
@@ -25,6 +26,7 @@ async def main() -> None:
     settings = LedgerSettings()
     log.configure(NAME, json=settings.log_json)
     crash.arm(settings.mode)
+    traces.configure(NAME)
     work, broker = Work(), kafka.make_broker(settings, NAME)
     async with open_pool(settings, NAME) as pool:
         relay = Relay(settings, pool, broker)

@@ -35,6 +35,7 @@ from services.notify.sender import Sender
 from services.notify.settings import NotifySettings
 from services.notify.towns import Towns
 from services.quarantine.replay import replay_until_stopped
+from services.telemetry import traces
 
 NAME = "notify"
 TOPICS = (ROUTING_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name)
@@ -46,6 +47,7 @@ async def main() -> None:
     settings = NotifySettings()
     log.configure(NAME, json=settings.log_json)
     crash.arm(settings.mode)
+    traces.configure(NAME)
     work, towns, keys = Work(), Towns(), KeyRing(settings.key_file)
     recorder, broker = Recorder(settings, towns), kafka.make_broker(settings, NAME)
     async with open_pool(settings, NAME) as pool, open_channels(settings, pool) as channels:

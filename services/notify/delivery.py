@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import structlog
 
-from services.chassis.metrics import count
 from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 from services.notify.channels.port import Channel, OutMessage, Question
 from services.notify.claims import Job
@@ -22,6 +21,8 @@ from services.notify.domain.progress import (
 from services.notify.domain.turns import NO_ADAPTER, NO_CONTACT, STAFF
 from services.notify.domain.wording import Template, text_of
 from services.notify.record import Told
+from services.telemetry import traces
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 
@@ -41,8 +42,10 @@ class Deliverer:
 
     async def call(self, job: Job) -> Told:
         """Send a new attempt, or look an earlier one up."""
-        masked, news = await self._call(job)
-        outcome = type(news).__name__.lower()
+        with traces.span(f"send {job.channel}", "client", job.intent.traceparent) as span:
+            masked, news = await self._call(job)
+            outcome = type(news).__name__.lower()
+            span.tell(chuishao__channel=job.channel, chuishao__outcome=outcome)
         count("chuishao_sends_total", channel=job.channel, outcome=outcome)
         return Told(job.intent.key, job.intent.case_id, job.number, news, masked)
 

@@ -33,7 +33,6 @@ from services.chassis.batch import Heard, NotHere
 from services.chassis.clock import database_now
 from services.chassis.copy import Copied, apply_changes
 from services.chassis.inbox import Record
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection
 from services.notify.clocks import CALL_NOTICES, NOTICE_OF_MISS, clock_of, moot_by
 from services.notify.domain.recipients import Case, Named, Owner, place_of, tellings
@@ -54,6 +53,7 @@ from services.notify.whistles import (
     parts_of,
     slots_of,
 )
+from services.telemetry.metrics import count
 
 # The kinds that tell who has a case or that somebody is to be told; no other is read.
 FOLLOWED: Mapping[str, type[Fact]] = {

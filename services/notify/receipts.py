@@ -11,7 +11,6 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.chassis.http import Problem, read_json
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
 from services.notify.channels.aliyun_voice import KEY, SHORT
@@ -19,6 +18,7 @@ from services.notify.domain.progress import Delivered, Undelivered
 from services.notify.record import Recorder, Told
 from services.notify.store import attempts
 from services.notify.store.attempts import Found, Receipt
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 

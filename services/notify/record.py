@@ -22,7 +22,6 @@ from contracts.facts import (
 from contracts.topics import NOTIFY_EVENTS
 from services.chassis import outbox
 from services.chassis.clock import database_now
-from services.chassis.metrics import count
 from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.notify.domain.progress import (
@@ -41,6 +40,7 @@ from services.notify.store import attempts, cases, intents
 from services.notify.store.attempts import AttemptNow, KeptAttempt
 from services.notify.store.intents import KeptIntent, Key, Turn
 from services.notify.towns import Towns
+from services.telemetry.metrics import count
 
 SOURCE = "/notify"
 _random = random.Random()  # noqa: S311 - jitter, no secret

@@ -20,7 +20,6 @@ from contracts.topics import NOTIFY_EVENTS
 from services.chassis import outbox
 from services.chassis.clock import database_now
 from services.chassis.http import Problem, read_json
-from services.chassis.metrics import count
 from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
@@ -35,6 +34,7 @@ from services.notify.store import cases, intents, replies, slots
 from services.notify.store.intents import Intent, SlotKey
 from services.notify.store.replies import Reply, Texted
 from services.notify.towns import Towns
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 

@@ -25,13 +25,13 @@ from contracts.facts import (
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection
 from services.notify.domain.recipients import Owner, Part
 from services.notify.domain.replies import code_of
 from services.notify.domain.whistle import Slot
 from services.notify.store import cases, replies, slots
 from services.notify.store.intents import SlotKey as Key
+from services.telemetry.metrics import count
 
 _Ending = (
     WhistleReportedInV1

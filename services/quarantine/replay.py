@@ -19,10 +19,10 @@ from services.chassis.batch import Heard, NotHere, Subscription, is_passing, tol
 from services.chassis.crash import crash_point
 from services.chassis.http import Work
 from services.chassis.inbox import EventKey, Record
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
 from services.quarantine import store
 from services.quarantine.store import Release
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 

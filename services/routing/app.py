@@ -31,6 +31,7 @@ from services.routing.settings import RoutingSettings
 from services.routing.stream import Streams
 from services.routing.topics import TopicWatch, topics_of
 from services.routing.towns import Towns
+from services.telemetry import traces
 
 NAME = "routing"
 TOPICS = (INTAKE_EVENTS.name, ROUTING_EVENTS.name, NOTIFY_EVENTS.name, LEDGER_REGISTRY.name)
@@ -40,6 +41,7 @@ async def main() -> None:
     settings = RoutingSettings()
     log.configure(NAME, json=settings.log_json)
     crash.arm(settings.mode)
+    traces.configure(NAME)
     work, towns = Work(), Towns()
     broker = kafka.make_broker(settings, NAME)
     async with open_pool(settings, NAME) as pool:

@@ -6,10 +6,10 @@ import contextlib
 import structlog
 
 from services.chassis.batch import is_passing
-from services.chassis.metrics import gauge
 from services.chassis.postgres import Pool
 from services.routing.settings import RoutingSettings
-from services.routing.store.audit import audit
+from services.routing.store.audit import audit, open_slots
+from services.telemetry.metrics import gauge
 
 log = structlog.get_logger()
 
@@ -36,5 +36,7 @@ class Auditor:
         """Count once."""
         async with self._pool.acquire() as conn:
             found = await audit(conn, self._settings.timer_overdue_alarm_s)
+            awaited = await open_slots(conn)
+        gauge("chuishao_slots_open", awaited)
         for what, number in found.items():
             gauge("chuishao_audit_found", number, what=what)

@@ -23,7 +23,6 @@ from services.chassis.batch import Consumer, is_passing
 from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
 from services.chassis.kafka import end_offsets
-from services.chassis.metrics import gauge
 from services.chassis.postgres import Connection, Pool
 from services.routing.domain.calls import unanswered
 from services.routing.domain.timers import fire
@@ -37,6 +36,7 @@ from services.routing.store.cases import Key
 from services.routing.store.timers import Due
 from services.routing.struck import Struck, is_whistles
 from services.routing.towns import Towns
+from services.telemetry.metrics import gauge
 
 log = structlog.get_logger()
 

@@ -14,12 +14,12 @@ from contracts.facts import INTAKE_FACTS
 from services.chassis import inbox
 from services.chassis.batch import Heard
 from services.chassis.inbox import Aside
-from services.chassis.metrics import count
 from services.chassis.postgres import Connection, Pool
 from services.routing.requests import take_requests
 from services.routing.store import cases, early
 from services.routing.store.early import Early
 from services.routing.towns import Towns
+from services.telemetry.metrics import count
 
 log = structlog.get_logger()
 

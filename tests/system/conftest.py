@@ -1,17 +1,29 @@
-"""One whole stack for these files: every service as a process, on real servers."""
+"""One whole stack for these files: every service as a process, on real servers, and traced."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from deploy.local.layout import SERVICES
 from deploy.local.state import StackState, remove_state, write_state
 from deploy.local.whole import Running
-from tests.faults.ground import ground, state_of
+from tests.faults.ground import ENV, ground, state_of
+from tests.system.collector import Collector, collecting
 
 
 @pytest.fixture(scope="package")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    async with ground(tmp_path_factory.mktemp("system")) as stack:
+def collector() -> Iterator[Collector]:
+    with collecting() as one:
+        yield one
+
+
+@pytest.fixture(scope="package")
+async def running(
+    tmp_path_factory: pytest.TempPathFactory, collector: Collector
+) -> AsyncIterator[Running]:
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    env = {name: {**ENV.get(name, {}), **traced} for name in (*SERVICES, "sandbox")}
+    async with ground(tmp_path_factory.mktemp("system"), more_env=env) as stack:
         yield stack
 
 

@@ -17,6 +17,7 @@ from services.notify.channels.acs3 import AccessKey, Call, signed_headers
 from services.notify.channels.aliyun_codes import meaning_of, refusal
 from services.notify.channels.lines import Lines
 from services.notify.domain.progress import Outcome, RetryLater, Unknown
+from services.telemetry import traces
 
 log = structlog.get_logger()
 
@@ -67,7 +68,7 @@ class Rpc:
         """Call the gateway. No text of an error or an answer is kept: it may hold the number."""
         date = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         call = Call(self._host, action, VERSION, fields, date, uuid4().hex)
-        headers = signed_headers(call, self._key)
+        headers = {**signed_headers(call, self._key), **traces.current()}
         # Sent as signed: the client need not parse and write the query anew.
         target = {"target": f"/?{call.query}".encode()}
         try:

@@ -120,6 +120,24 @@ LIMIT 1
 """
 
 
+# Departments that are called and awaited: how much is open, not what is wrong.
+OPEN_SLOTS = """
+SELECT count(*)
+FROM slot
+JOIN cases USING (tenant_id, case_id)
+WHERE NOT cases.closed
+    AND slot.released_at IS NULL
+    AND slot.outcome IS NULL
+LIMIT 1
+"""
+
+
+async def open_slots(conn: Connection) -> int:
+    """Count the departments whose report-in is awaited."""
+    number: int = await conn.fetchval(OPEN_SLOTS)
+    return number
+
+
 async def audit(conn: Connection, overdue_s: float) -> Mapping[str, int]:
     """Count what is broken, by name; a timer is overdue once it has waited so long (real time)."""
     row = await conn.fetchrow(AUDIT, overdue_s)

@@ -14,8 +14,9 @@ from faststream.kafka.subscriber.usecase import BatchSubscriber
 from prometheus_client import REGISTRY
 
 from contracts import topics
-from services.chassis import kafka, metrics
+from services.chassis import kafka
 from services.chassis.settings import ServiceSettings
+from services.telemetry import metrics
 from tests import factories
 
 CHASSIS = Path(kafka.__file__).parent

@@ -1,0 +1,1 @@
+"""Grafana: a dashboard per service, generated from the list of metric names."""
