@@ -1,5 +1,6 @@
 """A newer table comes after misses whose departments were done with: refused, or not called."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -49,7 +50,7 @@ async def refuse(desk: Desk, whistle_id: UUID, department: str, ruling: str | No
     assert answer.status_code == 200, answer.text
     if ruling is not None:
         path = f"whistles/{whistle_id}/rulings"
-        answer = await post(desk, path, LEADER, **given, ruling=ruling, call="medical")
+        answer = await post(desk, path, LEADER, **given, ruling=ruling, call="legal_aid")
         assert answer.status_code == 200, answer.text
 
 
@@ -76,10 +77,41 @@ async def test_a_miss_is_taken_back_from_who_was_done_with_before_the_later_mome
     assert told.keys() == before.keys()
     assert {one.was_due_at for one in told.values()} == {due}
     assert all(one.was_due_at < one.ended_at < one.due_at for one in told.values())
-    tasks = await timed.rows("task", case_id)
-    assert sum(one["type"] == "task.changed.v1" for one in tasks) >= 3 * 3
+    changes = Counter(one["body"].get("change") for one in await timed.rows("task", case_id))
+    assert changes["miss_withdrawn"] == len(told), "each department is told"
     await publish(timed, 3, year_2035("2035-03-05", "2035-03-06", "2035-03-07", "2035-03-08"))
     await settle(timed)
     assert await withdrawn(timed, case_id) == told, "what was withdrawn is done with"
     seqs = [event.seq for event in await timed.announced(case_id)]
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+async def test_the_miss_of_a_closed_case_is_taken_back_and_an_accepted_refusal_needs_nothing(
+    timed: Desk,
+) -> None:
+    case_id, whistle_id, _ = await missed(timed, "police", "court")
+    await refuse(timed, whistle_id, "police", "accept")
+    seq = (await timed.case(case_id))["seq"]
+    answer = await timed.step(case_id, "cancel", CLERK, seq, reason="误报")
+    assert answer.status_code == 200, answer.text
+    assert (await timed.case(case_id))["closed"]
+    await publish(timed, 2, LONG_OFF)
+    await settle(timed)
+    assert (await withdrawn(timed, case_id)).keys() == {"court"}
+
+
+async def test_a_miss_stands_until_a_table_by_which_the_part_ended_in_time(timed: Desk) -> None:
+    case_id, whistle_id, due = await missed(timed, "police", "court")
+    await go(timed, due + timedelta(days=1, minutes=1))
+    await take_back(timed, whistle_id, "court")
+    await publish(timed, 2, year_2035("2035-03-05"))
+    await settle(timed)
+    assert await withdrawn(timed, case_id) == {}
+    await publish(timed, 3, LONG_OFF)
+    await settle(timed)
+    assert (await withdrawn(timed, case_id)).keys() == {"court"}
+    assert (await outcomes(timed, case_id))["police"] is None, "who was not done with, comes yet"
+    await take_back(timed, whistle_id, "police")
+    await publish(timed, 4, year_2035("2035-03-05", "2035-03-06", "2035-03-07", "2035-03-08"))
+    await settle(timed)
+    assert (await withdrawn(timed, case_id)).keys() == {"court"}, "its miss was none any more"
