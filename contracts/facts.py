@@ -535,6 +535,22 @@ class WhistleDeadlineMovedV1(Fact):
     miss_withdrawn: bool = False
 
 
+class WhistleMissWithdrawnV1(Fact):
+    """Published by routing when a newer calendar takes back the miss of a part that has ended.
+
+    `was_due_at` is the missed moment. It would have been `due_at`, and by then the department was
+    not awaited any more: `ended_at` it had refused, or its call was taken back.
+    """
+
+    TYPE = "whistle.miss_withdrawn.v1"
+    whistle_id: UUID
+    department: str
+    due_at: AwareDatetime
+    was_due_at: AwareDatetime
+    ended_at: AwareDatetime
+    provisional: bool = False
+
+
 class WhistleStageMovedV1(Fact):
     """Published by routing when a newer calendar sets the deadline of a later stage anew.
 
@@ -682,6 +698,7 @@ Change = Literal[
     "withdrawn",
     "deadline_moved",
     "stage_moved",
+    "miss_withdrawn",
     "case_closed",
     "act_refused",
 ]
@@ -724,7 +741,8 @@ class TaskChangedV1(Task):
 
     `at` and `means` tell of a report-in or an arrival, `due_at` and `stage` of a deadline, `code`
     of an act that the rules did not allow. By `refusal_rejected` it is awaited again, by `due_at`;
-    so it is by `deadline_moved` if `miss_withdrawn`, and on the spot by `stage_moved`.
+    so it is by `deadline_moved` if `miss_withdrawn`, and on the spot by `stage_moved`. The change
+    `miss_withdrawn` awaits nobody: it is of a part that has ended, or of its time before a ruling.
     """
 
     TYPE = "task.changed.v1"
@@ -844,6 +862,7 @@ ROUTING_FACTS = _by_type(
     WhistleStageMissedV1,
     WhistleCorrectedV1,
     WhistleDeadlineMovedV1,
+    WhistleMissWithdrawnV1,
     WhistleStageMovedV1,
     WhistleReleasedV1,
     WhistleUnreleasedV1,

@@ -14,6 +14,7 @@ from contracts.facts import (
     WhistleCorrectedV1,
     WhistleDeadlineMovedV1,
     WhistleMissedV1,
+    WhistleMissWithdrawnV1,
     WhistleRefusedV1,
     WhistleReportedInV1,
     WhistleRuledV1,
@@ -22,7 +23,7 @@ from contracts.facts import (
     WhistleWithdrawnV1,
 )
 from services.chassis.postgres import Connection
-from services.ledger.store import slots
+from services.ledger.store import facts, slots
 from services.ledger.store.facts import LedgerEntry
 from services.ledger.store.slots import Outcome, SlotKey, SlotNow
 
@@ -37,6 +38,7 @@ OfSlot = (
     | WhistleStageMissedV1
     | WhistleCorrectedV1
     | WhistleDeadlineMovedV1
+    | WhistleMissWithdrawnV1
     | WhistleStageMovedV1
     | WhistleWithdrawnV1
 )
@@ -50,16 +52,18 @@ _TURNS: Mapping[type[Fact], Outcome] = {
 
 async def turn(conn: Connection, entries: Sequence[LedgerEntry]) -> None:
     """Take in what facts say of slots; what is unreadable, or about no slot, changes none."""
-    told = [event for entry in entries if (event := _read(entry)) is not None]
-    keys = sorted({key for event in told if (key := _key(event)) is not None})
+    told = [(entry, event) for entry in entries if (event := _read(entry)) is not None]
+    keys = sorted({key for _, event in told if (key := _key(event)) is not None})
     there = await slots.now(conn, keys) if keys else {}
     changed: dict[SlotKey, SlotNow] = {}
-    for event in told:
-        if isinstance(event.data, WhistleBlownV1):
-            for slot in _called(event, event.data):
-                there[slot.key] = changed[slot.key] = slot
-        elif (key := _key(event)) in there and isinstance(event.data, OfSlot):
-            there[key] = changed[key] = after(there[key], event.data, event.occurred_at)
+    for entry, event in told:
+        if isinstance(event.data, WhistleMissWithdrawnV1):
+            before = await facts.before(conn, entry, READ)
+            turned = _anew(there, event, [one for kept in before if (one := _read(kept))])
+        else:
+            turned = _turned(there, event)
+        there |= turned
+        changed |= turned
     if changed:
         await slots.put(conn, changed.values())
 
@@ -80,6 +84,34 @@ def _key(event: Event) -> SlotKey | None:
     if isinstance(fact, OfSlot):
         return event.tenant_id, fact.whistle_id, fact.department
     return None
+
+
+def _turned(there: Mapping[SlotKey, SlotNow], event: Event) -> dict[SlotKey, SlotNow]:
+    """Return the slots that a fact changes."""
+    if isinstance(event.data, WhistleBlownV1):
+        return {slot.key: slot for slot in _called(event, event.data)}
+    key = _key(event)
+    if key is None or key not in there or not isinstance(event.data, OfSlot):
+        return {}
+    return {key: after(there[key], event.data, event.occurred_at)}
+
+
+def _anew(
+    there: Mapping[SlotKey, SlotNow], event: Event, before: Sequence[Event]
+) -> dict[SlotKey, SlotNow]:
+    """Return the slot of a withdrawn miss as all that was told before leaves it without that."""
+    whose = _key(event)
+    mine = [one for one in before if isinstance(one.data, WhistleBlownV1) or _key(one) == whose]
+    withdrawn = {
+        one.data.was_due_at
+        for one in (*mine, event)
+        if isinstance(one.data, WhistleMissWithdrawnV1)
+    }
+    anew: dict[SlotKey, SlotNow] = {}
+    for one in mine:
+        if not isinstance(one.data, WhistleMissedV1) or one.data.due_at not in withdrawn:
+            anew |= _turned(anew, one)
+    return {key: slot for key, slot in anew.items() if key == whose and key in there}
 
 
 def _called(event: Event, blown: WhistleBlownV1) -> list[SlotNow]:

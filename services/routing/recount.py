@@ -20,7 +20,14 @@ from services.chassis.batch import is_passing
 from services.chassis.clock import database_now
 from services.chassis.crash import crash_point
 from services.chassis.postgres import Connection, Pool
-from services.routing.domain.recount import Clock, What, recount_clock, recount_slot
+from services.routing.domain.recount import (
+    Clock,
+    Ending,
+    What,
+    recount_clock,
+    recount_ended,
+    recount_slot,
+)
 from services.routing.domain.recount_stages import recount_answer, recount_stage
 from services.routing.domain.rules import Rules
 from services.routing.domain.slot import Slot, department_of, rung_number, stage_of
@@ -29,7 +36,7 @@ from services.routing.domain.values import Case, Fact, NewTimer, UpwardCall
 from services.routing.domain.whistle import Settled
 from services.routing.record import Announced, announce, arm
 from services.routing.settings import RoutingSettings
-from services.routing.store import calendars, cases, slots, upward
+from services.routing.store import calendars, cases, endings, slots, upward
 from services.routing.store.calendars import KeptClock, Stale, Stamp, is_stale
 from services.routing.store.cases import Key
 from services.routing.towns import Towns
@@ -76,6 +83,20 @@ class _Case:
             withdrawn = done is not None and kept.missed
             version = None if withdrawn else self.version
             self.stamps.append((self.key[0], kept.timer_id, version, provisional))
+
+    def over(
+        self, clocks: Clocks, ended: Mapping[tuple[Key, str, datetime], Ending]
+    ) -> list[KeptClock]:
+        """Reckon misses of departments that were done with afterwards; return all other clocks."""
+        others = []
+        for kept, clock in clocks:
+            name = department_of(kept.deadline) or ""
+            ending = ended.get((self.key, name, kept.due_at)) if kept.due_at else None
+            if not kept.missed or ending is None or clock is None:
+                others.append(kept)
+                continue
+            self._stamp(kept, recount_ended(self.case, ending, clock, self.now, self.rules))
+        return others
 
     def called(self, there: Iterable[Slot], clocks: Sequence[KeptClock]) -> None:
         """Reckon by when departments report in; their warnings and rungs go with that."""
@@ -188,6 +209,8 @@ class Recount:
         called = await slots.of_cases(conn, kept)
         above = await upward.of_cases(conn, kept)
         clocks = await self._clocks(conn, found, versions)
+        missed = {one.key for one in found if one.missed is not None}
+        ended = await endings.of_misses(conn, sorted(missed))
         real = await database_now(conn)
         done = []
         for key, one in kept.items():
@@ -196,7 +219,7 @@ class Recount:
             case = _Case(key, one.case, rules, now, versions[key[0]])
             mine = _parted(clocks[key])
             case.own(mine["own"])
-            case.called(called[key], [one for one, _ in mine["report_in"]])
+            case.called(called[key], case.over(mine["report_in"], ended))
             case.coming(called[key], [*mine["arrive"], *mine["release"]])
             case.called_upward(above[key], mine["answer"])
             done.append(case)

@@ -1,7 +1,7 @@
 """The case ledger: every fact as it came; and the counts that are drawn from them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -165,3 +165,20 @@ LIMIT $3
 async def facts(conn: Connection, tenant_id: str, subject: str, limit: int) -> list[dict[str, Any]]:
     """Read which facts of a subject the ledger holds, in the order in which they came."""
     return [dict(row) for row in await conn.fetch(FACTS, tenant_id, subject, limit)]
+
+
+BEFORE = """
+SELECT tenant_id, event_id, topic, partition, record_offset, at, type, subject, seq, occurred_at,
+    headers, body
+FROM case_ledger
+WHERE tenant_id = $1 AND subject = $2 AND topic = $3 AND seq < $4 AND type = ANY($5::text[])
+ORDER BY seq
+LIMIT 100000
+"""
+
+
+async def before(conn: Connection, entry: LedgerEntry, types: Iterable[str]) -> list[LedgerEntry]:
+    """Read what was told of a fact's subject before it, of these types, in order."""
+    place = (entry.tenant_id, entry.subject, entry.topic, entry.seq)
+    rows = await conn.fetch(BEFORE, *place, [*types])
+    return [LedgerEntry(**row) for row in rows]

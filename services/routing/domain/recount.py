@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
+from uuid import UUID
 
 from services.routing.domain import worktime
 from services.routing.domain.deadlines import Moments, add, moments, set_clock
@@ -41,6 +42,18 @@ class Told:
     step: str | None = None
     from_state: str | None = None
     to_state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """When a department that had been missed was done with: it refused, or its call was withdrawn.
+
+    By a refusal that was rejected its time began anew: that is another clock.
+    """
+
+    whistle_id: UUID
+    department: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,29 @@ def recount_slot(
     _, timers = set_clock(rule, slot.blown_at, at, rules)
     told = {"warn_at": at.warn_at, "miss_withdrawn": slot.outcome == "missed"}
     return _moved(case, slot, replace(after, outcome=None), told, timers, clocks(slot, rules))
+
+
+def recount_ended(
+    case: Case, ending: Ending, clock: Clock, now: datetime, rules: Rules
+) -> tuple[Settled, What] | None:
+    """Withdraw the miss of a part that ended before the clock runs out by the newer table.
+
+    None: the miss stands. Nothing is awaited anew: its part stays as it is.
+    """
+    rule = report_in_rule(case, ending.department, rules)
+    at = reckon_anew(rule, clock.started_at, clock.due_at, now, rules)
+    if at is None or clock.due_at is None or ending.at > at.due_at:
+        return None
+    data = {
+        "whistle_id": ending.whistle_id,
+        "department": ending.department,
+        "due_at": at.due_at,
+        "was_due_at": clock.due_at,
+        "ended_at": ending.at,
+        "provisional": at.provisional,
+    }
+    fact = Fact("whistle.miss_withdrawn.v1", data)
+    return Settled(replace(case, seq=case.seq + 1), (), (fact,)), "withdrawn"
 
 
 def _version(rules: Rules) -> int:

@@ -52,7 +52,19 @@ ACCEPTED: Told = ("whistle.ruled.v1", {"ruling": "accept", "call": "justice", "b
 REJECTED: Told = ("whistle.ruled.v1", {"ruling": "reject", "due_at": after(hours=30), "by": BY})
 WITHDRAWN: Told = ("whistle.withdrawn.v1", {"by": BY})
 RELEASED: Told = ("whistle.released.v1", {"by": BY})
+MISSED_AGAIN: Told = ("whistle.missed.v1", {"due_at": after(hours=30)})
+NO_MISS: Told = (
+    "whistle.miss_withdrawn.v1",
+    {"due_at": after(hours=20), "was_due_at": DUE_AT.isoformat(), "ended_at": after(hours=9)},
+)
+NO_MISS_AGAIN: Told = (
+    "whistle.miss_withdrawn.v1",
+    {"due_at": after(hours=50), "was_due_at": after(hours=30), "ended_at": after(hours=31)},
+)
 NOT_THERE: Told = ("whistle.stage_missed.v1", {"stage": "arrive", "due_at": after(hours=9)})
+
+
+TWICE = [MISSED, REFUSED, REJECTED, MISSED_AGAIN, WITHDRAWN]
 
 
 class Town:
@@ -118,6 +130,14 @@ OUTCOMES: list[tuple[str, list[Told], str]] = [
     ("a newer calendar, still missed", [MISSED, moved(9, miss_withdrawn=False)], "missed"),
     ("a newer calendar, no miss", [MISSED, moved(20, miss_withdrawn=True)], "awaited"),
     ("then came", [MISSED, moved(20, miss_withdrawn=True), came(18)], "reported"),
+    ("no miss, then no call", [MISSED, WITHDRAWN, NO_MISS], "withdrawn"),
+    ("no miss, then refused", [MISSED, REFUSED, NO_MISS], "refused"),
+    ("no miss, must come", [MISSED, REFUSED, REJECTED, NO_MISS], "awaited"),
+    ("must come, no miss, came", [MISSED, REFUSED, REJECTED, NO_MISS, came(26)], "reported"),
+    ("must come, came, no miss", [MISSED, REFUSED, REJECTED, came(26), NO_MISS], "reported"),
+    ("one of two", [MISSED, REFUSED, REJECTED, MISSED_AGAIN, NO_MISS], "missed"),
+    ("the other of two", [*TWICE, NO_MISS_AGAIN], "missed"),
+    ("both of two", [*TWICE, NO_MISS_AGAIN, NO_MISS], "withdrawn"),
     ("not late", [MISSED, came(10, late=True), moved(20, miss_withdrawn=True)], "corrected"),
 ]
 

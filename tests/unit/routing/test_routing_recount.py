@@ -16,10 +16,19 @@ from contracts.profile import load_dict, parse
 from services.routing.compiled import rules_from, work_calendar_from
 from services.routing.domain import worktime
 from services.routing.domain.deadlines import moments
-from services.routing.domain.recount import Clock, Told, reckon_anew, recount_clock, recount_slot
+from services.routing.domain.recount import (
+    Clock,
+    Ending,
+    Told,
+    reckon_anew,
+    recount_clock,
+    recount_ended,
+    recount_slot,
+)
 from services.routing.domain.rules import DeadlineRule, Rules, Span
 from services.routing.domain.slot import Outcome, Slot, clock_of
 from services.routing.domain.values import Case
+from services.routing.domain.whistle import report_in_rule
 from tests.unit.routing.made_up import PROFILES, at_state
 
 SHIPPED = load()
@@ -374,3 +383,57 @@ def test_who_was_punctual_stays_so_and_who_has_gone_is_left_alone() -> None:
     for one in everybody:
         for table in (HOLIDAY, WORKED):
             assert moved(one, "2027-01-11T15:00", table) is None
+
+
+# --- a miss whose department was done with afterwards ---------------------------------------------
+
+
+def ended(when: str, now: str, table: Calendar = HOLIDAY) -> dict[str, object] | None:
+    case = at_state("owned", case_class="general", closed=True)
+    missed = Clock(BLOWN, DUE, provisional=True, missed=True)
+    ending = Ending(UUID(int=1), "police", at(when))
+    done = recount_ended(case, ending, missed, at(now), rules(table))
+    if done is None:
+        return None
+    settled, what = done
+    assert what == "withdrawn"
+    assert (settled.slots, settled.timers) == ((), ()), "nothing is awaited anew"
+    (fact,) = settled.facts
+    assert fact.type == "whistle.miss_withdrawn.v1"
+    assert settled.case.seq == case.seq + 1
+    return dict(fact.data)
+
+
+def test_who_was_done_with_before_the_later_moment_has_missed_nothing() -> None:
+    told = ended("2027-01-12T10:00", "2027-01-20T10:00")
+    assert told == {
+        "whistle_id": UUID(int=1),
+        "department": "police",
+        "due_at": LATER,
+        "was_due_at": DUE,
+        "ended_at": at("2027-01-12T10:00"),
+        "provisional": False,
+    }
+
+
+def test_who_was_done_with_after_the_later_moment_has_missed_it() -> None:
+    assert ended("2027-01-12T10:01", "2027-01-20T10:00") is None
+    assert ended("2027-01-11T10:01", "2027-01-11T15:00", WORKED) is None, "earlier changes nothing"
+
+
+@given(instants, st.timedeltas(timedelta(), timedelta(days=20)), tables)
+@settings(deadline=None, max_examples=60)
+def test_a_miss_stands_only_where_the_part_ended_after_both_moments(
+    start: datetime, later: timedelta, table: Calendar
+) -> None:
+    case = at_state("owned", case_class="general")
+    new = replace(rules(), work_calendar=work_calendar_from(YIHE, table))
+    one = report_in_rule(case, "police", new)
+    was, fresh = moments(one, start, rules()), moments(one, start, new)
+    assert was is not None
+    assert fresh is not None
+    ending = Ending(UUID(int=1), "police", was.due_at + later)
+    missed = Clock(start, was.due_at, missed=True)
+    for now in (ending.at, ending.at + timedelta(days=30)):
+        done = recount_ended(case, ending, missed, now, new)
+        assert (done is None) is (ending.at > max(was.due_at, fresh.due_at))
