@@ -138,7 +138,8 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     durable: Durable = False,
     fast: Annotated[bool, typer.Option("--fast", help="不等人看 · no pauses")] = False,
     on_running: Annotated[
-        bool, typer.Option("--on-running", help="在运行中的系统上讲 · on the stack that runs already")
+        bool,
+        typer.Option("--on-running", help="在运行中的系统上讲 · on the running stack"),
     ] = False,
     villages: Villages = None,
     grids: Grids = None,

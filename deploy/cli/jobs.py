@@ -58,12 +58,12 @@ def migrate_all(
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
     """把各服务的数据库迁移到最新 · Bring each service's database to its newest schema."""
+    pgpass = Path(os.environ.get("PGPASSFILE", "~/.pgpass")).expanduser()
 
     async def work() -> None:
         known = read_state(data_dir).dsns
         dsns = {one: _dsn(known, one) for one in service or SERVICES}
         if admin:
-            pgpass = Path(os.environ.get("PGPASSFILE", "~/.pgpass")).expanduser()
             await ensure_databases(admin, dsns, pgpass)
         for one, dsn in dsns.items():
             await migrate(one, dsn)
@@ -81,7 +81,7 @@ def _dsn(known: dict[str, str], service: str) -> str:
     )
 
 
-def seed(  # noqa: PLR0913, PLR0917 - each is an option of the command
+def seed(
     tenant: Towns = None,
     virtual_clock: VirtualClock = None,
     data_dir: DataDir = Path(DATA_DIR),

@@ -95,7 +95,9 @@ def _keys(key_file: Path, tenants: Iterable[str]) -> None:
 def _token_pair(private: Path, public: Path) -> None:
     key = Ed25519PrivateKey.generate()
     write_private(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    write_private(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    write_private(
+        public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def write_once(path: Path, text: str) -> None:
