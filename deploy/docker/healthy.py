@@ -20,8 +20,9 @@ def main(port: int) -> int:
         print(f"/ready: {error}")
         return 1
     head, _, body = answer.partition(b"\r\n\r\n")
+    status = head.split(maxsplit=2)[1:2]
     print(body.decode(errors="replace"))
-    return 0 if b" 200 " in head.partition(b"\r\n")[0] else 1
+    return 0 if status == [b"200"] else 1
 
 
 if __name__ == "__main__":
