@@ -22,7 +22,6 @@ SIZE = Size(villages=2, grids=6, people=120)
 MORNING = "2025-03-03T09:00:00+08:00"  # on duty, whatever the hour is
 WAIT_S = 600
 INNER = {"console": 8100, "intake": 8101, "routing": 8102, "notify": 8103, "ledger": 8104}
-RANGE = 4  # how many replicas of a service find a port
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +109,9 @@ async def box(place: Path, *, seeded: bool = True) -> AsyncIterator[Box]:
 
 
 def _box(place: Path) -> Box:
-    first = unused_ports(len(INNER) * RANGE + 3)[0]
+    first = unused_ports(len(INNER) + 3)[0]
     kafka, postgres, sandbox = first, first + 1, first + 2
-    ranges = {name: first + 3 + nth * RANGE for nth, name in enumerate(INNER)}
+    gates = {name: first + 3 + nth for nth, name in enumerate(INNER)}
     example = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     env = {
         **dict(line.split("=", 1) for line in example if line and not line.startswith("#")),
@@ -123,10 +122,10 @@ def _box(place: Path) -> Box:
         "KAFKA_SHOWN": f"127.0.0.1:{kafka}",
         "POSTGRES_PORT": str(postgres),
         "SANDBOX_PORT": str(sandbox),
-        **{f"{name.upper()}_PORTS": f"{at}-{at + RANGE - 1}" for name, at in ranges.items()},
+        **{f"GATE_{name.upper()}_PORT": str(at) for name, at in gates.items()},
     }
     facts = {
-        **{name: f"http://127.0.0.1:{at}" for name, at in ranges.items()},
+        **{name: f"http://127.0.0.1:{at}" for name, at in gates.items()},
         "sandbox": f"http://127.0.0.1:{sandbox}",
         "kafka": f"127.0.0.1:{kafka}",
         "postgres": {name: f"postgresql://{name}@127.0.0.1:{postgres}/{name}" for name in SERVICES},

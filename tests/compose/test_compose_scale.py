@@ -17,7 +17,17 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(3000)
 REPORTS, RATE = 300, 15.0
-RESTARTED = ("intake", "routing", "notify", "ledger", "console", "sandbox", "postgres", "kafka")
+RESTARTED = (
+    "intake",
+    "routing",
+    "notify",
+    "ledger",
+    "console",
+    "sandbox",
+    "gate",
+    "postgres",
+    "kafka",
+)
 PATIENCE_S = 300.0
 # What became of each case, its kinds of facts in their order.
 OUTCOMES = """
