@@ -12,10 +12,12 @@ import signal
 import socket
 import sys
 from functools import partial
+from typing import TypeAlias
 
 CONNECT_S, CHUNK_BYTES = 2.0, 64 * 1024
 
-Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
+Reader: TypeAlias = asyncio.StreamReader
+Writer: TypeAlias = asyncio.StreamWriter
 
 
 async def main(doors: list[str]) -> None:
