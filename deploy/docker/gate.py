@@ -58,7 +58,7 @@ async def _connect(host: str, port: int) -> tuple[Reader, Writer]:
     for *_, address in found:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(CONNECT_S):
-                return await asyncio.open_connection(address[0], address[1])
+                return await asyncio.open_connection(str(address[0]), port)
     raise OSError(f"{host}:{port}: nobody answers")
 
 
