@@ -1,4 +1,4 @@
-"""In containers: three of routing decide like one, and no restart under load loses or doubles."""
+"""In containers: three of routing decide like one, and no restart loses or doubles."""
 
 import asyncio
 import itertools
@@ -74,18 +74,26 @@ async def replayed(made: Box) -> Log:
     return await load(made, "same", REPORTS).run(RATE, asyncio.Event(), PATIENCE_S)
 
 
-async def test_three_decide_like_one_and_restarts_lose_nothing(tmp_path: Path) -> None:
+async def scale(made: Box) -> None:
+    await made.compose("up", "--detach", "--wait", "--scale", "routing=3", "--scale", "notify=2")
+    assert len(await made.containers("routing")) == 3
+
+
+async def test_three_decide_like_one(tmp_path: Path) -> None:
     async with box(tmp_path / "one") as made:
-        log = await replayed(made)
-        assert not (await counted(made, log, "one of each")).wrong
+        assert not (await counted(made, await replayed(made), "one of each")).wrong
         alone = await outcomes(made)
     async with box(tmp_path / "many") as made:
-        scaled = ("--scale", "routing=3", "--scale", "notify=2")
-        await made.compose("up", "--detach", "--wait", *scaled)
-        assert len(await made.containers("routing")) == 3
+        await scale(made)
         log = await replayed(made)
         assert not (await counted(made, log, "three of routing, two of notify")).wrong
         assert await outcomes(made) == alone
+
+
+async def test_no_restart_under_load_loses_or_doubles(tmp_path: Path) -> None:
+    log = Log()
+    async with box(tmp_path) as made:
+        await scale(made)
         for service in RESTARTED:
             async with loaded(made, service, log):
                 await asyncio.sleep(2)
