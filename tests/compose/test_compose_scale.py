@@ -5,7 +5,6 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -101,20 +100,19 @@ async def test_no_restart_under_load_loses_or_doubles(tmp_path: Path) -> None:
                 await asyncio.sleep(4)
         verdict = await counted(made, log, "each container restarted under load")
         assert not verdict.wrong
-        await _died_amid_a_batch(made, log)
 
 
-async def _died_amid_a_batch(made: Box, log: Log) -> None:
-    """Let routing die between its decision and the commit, and Docker start it again."""
-    crash = {"ROUTING_CRASH_AT": "before_commit:5"}
-    up = ("up", "--detach", "--no-deps", "--scale", "routing=1", "routing")
-    await made.compose(*up, more_env=crash)
-    (container,) = await made.containers("routing")
+async def test_a_service_that_dies_amid_its_batches_is_started_again(tmp_path: Path) -> None:
+    log = Log()
+    async with box(tmp_path) as made:
+        dying = {"ROUTING_CRASH_AT": "before_commit:5"}
+        await made.compose("up", "--detach", "--no-deps", "routing", more_env=dying)
+        (container,) = await made.containers("routing")
 
-    async def died() -> Any:
-        return (await made.inspect(container))["RestartCount"] >= 2
+        async def died() -> bool:
+            return bool((await made.inspect(container))["RestartCount"] >= 2)
 
-    async with loaded(made, "dying", log):
-        await until(died, "Docker has started routing again twice", 180)
-    await made.compose(*up)
-    assert not (await counted(made, log, "routing died amid its batches")).wrong
+        async with loaded(made, "dying", log):
+            await until(died, "Docker has started routing again twice", PATIENCE_S)
+            await made.compose("up", "--detach", "--no-deps", "routing")
+        assert not (await counted(made, log, "routing died amid its batches")).wrong

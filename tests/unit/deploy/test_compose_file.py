@@ -28,6 +28,7 @@ def pins(text: str) -> dict[str, str]:
 def test_what_is_ours_has_no_privileges_and_writes_nothing(name: str) -> None:
     part = PARTS[name]
     assert part["read_only"]
+    assert part["init"]  # process 1 is deaf to signals of its own, the alarm that ends it too
     assert part["cap_drop"] == ["ALL"]
     assert part["security_opt"] == ["no-new-privileges:true"]
     assert ("user" in part) == (name == "secrets")  # who gives the files away
