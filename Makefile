@@ -8,7 +8,7 @@ WORKERS := $(if $(CHUISHAO_TEST_POSTGRES)$(CHUISHAO_TEST_KAFKA),0,2)
 CODE := contracts services deploy tests
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo up test test-faults test-all faults bench lint fix schemas lock clean
+.PHONY: help setup demo up test test-faults test-compose test-all faults bench lint fix schemas lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,10 +22,14 @@ up: setup ## Start everything, seeded, until Ctrl-C
 	@$(BIN)/chuishao up
 
 test: setup ## Every layer of tests but the faults and the long forms
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" --ignore tests/faults
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" --ignore tests/faults --ignore tests/compose
 
 test-faults: setup ## The short forms of the faults: kills, a frozen broker, a jump of the clock
 	@$(BIN)/pytest -m "not long" tests/faults
+
+test-compose: setup ## All of it in containers: the story, scaling, restarts (needs Docker)
+	@docker compose --profile jobs --profile development build --quiet
+	@$(BIN)/pytest tests/compose
 
 test-all: setup ## Every test, long forms too
 	@$(BIN)/pytest
@@ -62,9 +66,11 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-lock: ## Resolve requirements.lock anew from pyproject.toml
+lock: ## Resolve requirements.lock anew from pyproject.toml, and what of it images hold
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
 		--extra local --extra dev --quiet pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header \
+		--constraint requirements.lock --quiet pyproject.toml -o requirements-runtime.lock
 
 clean: ## Remove .venv and caches (data stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,7 +1,7 @@
-"""Real servers for tests: those named by the environment, else the embedded pair.
+"""Real servers for tests: those named by the environment, else containers, else the embedded pair.
 
 `CHUISHAO_TEST_POSTGRES` is a DSN of a superuser (database `postgres`), `CHUISHAO_TEST_KAFKA` a
-`host:port` on which topics may be made.
+`host:port` on which topics may be made. Containers are taken where Docker has the images.
 """
 
 import os
@@ -14,6 +14,7 @@ from deploy.local.kafka import KafkaServer
 from deploy.local.ports import unused_ports
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
+from tests import containers
 
 START_TIMEOUT_S = 90.0
 
@@ -31,6 +32,10 @@ async def postgres(data_dir: Path) -> AsyncIterator[Postgres]:
     if given:
         yield Postgres(lambda database: given.rpartition("/")[0] + "/" + database)
         return
+    if containers.available():
+        async with containers.postgres() as dsn:
+            yield Postgres(lambda database: f"{dsn}/{database}")
+        return
     server = PostgresServer(data_dir / "postgres", unused_ports(1)[0], durable=False)
     try:
         async with Supervisor() as supervisor:
@@ -47,6 +52,17 @@ async def kafka(data_dir: Path) -> AsyncIterator[str]:
     given = os.environ.get("CHUISHAO_TEST_KAFKA")
     if given:
         yield given
+        return
+    async with own_kafka(data_dir) as bootstrap:
+        yield bootstrap
+
+
+@asynccontextmanager
+async def own_kafka(data_dir: Path) -> AsyncIterator[str]:
+    """Run a broker to which nobody else writes: in a container, or the embedded one."""
+    if containers.available():
+        async with containers.kafka() as bootstrap:
+            yield bootstrap
         return
     port, controller_port = unused_ports(2)
     server = KafkaServer(data_dir / "kafka", port, controller_port=controller_port)

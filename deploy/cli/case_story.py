@@ -168,5 +168,5 @@ async def _tell_tracking(story: Story, town: Town, code: str) -> None:
     story.tell(
         stage.get("stage", {}).get("state") == "closed",
         f"群众凭查询码看到：{words}，共 {len(stage.get('steps', []))} 步",
-        f"the reporter sees it by the tracking code: {town.state.url('intake')}/v1/track/{code}",
+        f"the reporter sees it by the tracking code: {town.state.shown('intake')}/v1/track/{code}",
     )

@@ -30,12 +30,15 @@ from deploy.cli.up import (
     until_stopped,
 )
 from deploy.cli.whistle_story import departments_of, tell_dispute
+from deploy.local.errors import LocalStackError
 from deploy.local.layout import PORT_BASE
+from deploy.local.made import remembered
 from deploy.local.quiet import Watch
-from deploy.local.seeding import Size, profile_of
+from deploy.local.seeding import Size, entries_of, profile_of
 from deploy.local.state import StackState, read_state
-from deploy.local.whole import OPERATOR, Running
+from deploy.local.whole import OPERATOR
 from deploy.seed.reports import reports
+from deploy.seed.town import Entry
 
 REPORTS = 60
 QUIET_TIMEOUT_S = 120.0
@@ -43,16 +46,18 @@ REPORT_PACE_S = 0.25
 PACE_S = 5.0  # between two beats: long enough to find on the board what has changed
 
 
-async def tell(running: Running, state: StackState, profile: Profile, *, fast: bool) -> Story:
-    """Tell the story of one town's morning."""
-    tenant, flow = running.tenants[0], story_flow(profile)
+async def tell(
+    state: StackState, entries: Sequence[Entry], profile: Profile, *, fast: bool
+) -> Story:
+    """Tell the story of one town's morning; `entries` are what the town was made up from."""
+    tenant, flow = state.tenants[0], story_flow(profile)
     story, town = Story(0 if fast else PACE_S), Town(state, tenant)
     story.aside(
-        f"请打开看板 {running.url('console')} 和沙箱手机 {running.url('sandbox')}/phones，边听边看",
+        f"请打开看板 {state.shown('console')} 和沙箱手机 {state.shown('sandbox')}/phones，边听边看",
         "open the board and the sandbox phones, and watch",
     )
     await story.pause()
-    given = list(reports(running.towns[tenant], seed=1, count=REPORTS))
+    given = list(reports(entries, seed=1, count=REPORTS))
     replayed = await _report(state, tenant, given, fast=fast)
     story.tell(
         len(replayed.case_ids) == len(given),
@@ -101,6 +106,29 @@ async def _tell_ledger(story: Story, town: Town, replayed: Replayed) -> None:
     )
 
 
+async def _tell_through(
+    state: StackState, entries: Sequence[Entry], profile: Profile, *, fast: bool
+) -> bool:
+    await go_to_morning(state, state.tenants[0])
+    story = await tell(state, entries, profile, fast=fast or in_ci())
+    out.print()
+    if in_ci():
+        print(json.dumps({"came_true": story.came_true}), flush=True)
+    return story.came_true
+
+
+async def _tell_on_running(data_dir: Path, *, fast: bool) -> bool:
+    """Tell the story of the first town of a stack that runs already, and leave it running."""
+    state = read_state(data_dir)
+    town = remembered(data_dir, state.tenants[0]) if state.tenants else None
+    if town is None:
+        raise LocalStackError(
+            "运行中的系统上没有生成的镇，讲不了。请先运行 chuishao seed。",
+            "The running stack holds no made-up town to tell of. Make one with `chuishao seed`.",
+        )
+    return await _tell_through(state, entries_of(town), profile_of(town), fast=fast)
+
+
 def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     tenant: Towns = None,
     data_dir: DataDir = Path(DATA_DIR),
@@ -109,6 +137,10 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     fresh: Fresh = False,
     durable: Durable = False,
     fast: Annotated[bool, typer.Option("--fast", help="不等人看 · no pauses")] = False,
+    on_running: Annotated[
+        bool,
+        typer.Option("--on-running", help="在运行中的系统上讲 · on the running stack"),
+    ] = False,
     villages: Villages = None,
     grids: Grids = None,
     people: People = None,
@@ -120,6 +152,8 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """
 
     async def work() -> bool:
+        if on_running:
+            return await _tell_on_running(data_dir, fast=fast)
         wanted = options(
             tenant,
             data_dir,
@@ -136,12 +170,10 @@ def demo(  # noqa: PLR0913, PLR0917 - each is an option of the command
             await show(running)
             out.print()
             state = read_state(wanted.data_dir)
-            await go_to_morning(state, running.tenants[0])
-            story = await tell(running, state, profile, fast=fast or in_ci())
-            out.print()
+            entries = running.towns[state.tenants[0]]
+            came_true = await _tell_through(state, entries, profile, fast=fast)
             if in_ci():
-                print(json.dumps({"came_true": story.came_true}), flush=True)
-                return story.came_true
+                return came_true
             out.print(f"请打开 · open   {running.url('console')}   （Ctrl-C 停止 · stops）")
             await until_stopped()
             return True

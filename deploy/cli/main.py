@@ -5,7 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from deploy.cli import calendar, clock, dlq, operate
+from deploy.cli import calendar, clock, dlq, jobs, operate
 from deploy.cli.bench import bench
 from deploy.cli.demo import demo
 from deploy.cli.replay import replay
@@ -28,6 +28,9 @@ app.command()(operate.token)
 app.add_typer(operate.topics, name="topics")
 app.command()(operate.doctor)
 app.add_typer(dlq.app, name="dlq")
+app.command()(jobs.secrets)
+app.command("migrate")(jobs.migrate_all)
+app.command()(jobs.seed)
 app.command()(bench)
 
 

@@ -12,6 +12,7 @@ from deploy.cli.screen import out
 from deploy.local.errors import LocalStackError
 from deploy.local.state import StackState
 
+NOT_NOW, ASKED_MAX = 503, 5
 # Nothing here is https, and to load the authorities anew for each client takes 40 ms.
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -47,11 +48,18 @@ class Town:
         self.state, self.tenant = state, tenant
 
     async def ask(self, service: str, path: str, *roles: str, **who: Any) -> dict[str, Any]:  # noqa: ANN401 - of make_token
+        """Read at a door; told to come again, it does."""
         token = self.state.token(self.tenant, *roles, **who)
         async with httpx.AsyncClient(
             base_url=self.state.url(service), timeout=10, verify=PLAIN
         ) as client:
-            answer = await client.get(path, headers={"Authorization": f"Bearer {token}"})
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await client.get(path, headers=headers)
+            for _ in range(ASKED_MAX):
+                if answer.status_code != NOT_NOW:
+                    break
+                await asyncio.sleep(float(answer.headers.get("Retry-After", "1")))
+                answer = await client.get(path, headers=headers)
         return self._checked(answer)
 
     async def opened(self, case_id: str) -> dict[str, Any]:

@@ -28,6 +28,12 @@ def remembered(data_dir: Path, tenant_id: str) -> TownWish | None:
     return TownWish(Path(told["profile"]), told["tenant_id"], size, told["seed"])
 
 
+def all_remembered(data_dir: Path) -> list[str]:
+    """Return the ids of the towns of which something is noted."""
+    path = data_dir / FILE
+    return list(json.loads(path.read_text("utf-8"))) if path.exists() else []
+
+
 def ignored(wish: TownWish, made: TownWish | None) -> list[str]:
     """Return the options that cannot reach a town which is there: those given, and not the same."""
     had = made or TownWish(wish.profile, wish.tenant_id)

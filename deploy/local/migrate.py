@@ -1,6 +1,7 @@
 """Migrations: plain SQL by dbmate, the chassis's own first, then the service's."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ async def migrate(service: str, dsn: str) -> None:
         *dirs,
         "--no-dump-schema",
         "up",
-        env={"DATABASE_URL": f"{dsn}?sslmode=disable", "PATH": "/usr/bin:/bin"},
+        env={"DATABASE_URL": _with_sslmode(dsn), "PATH": "/usr/bin:/bin", **_password_file()},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -39,3 +40,14 @@ async def migrate(service: str, dsn: str) -> None:
             f"A migration of {service} failed; its transaction was rolled back.",
             output.decode(errors="replace")[-2000:],
         )
+
+
+def _with_sslmode(dsn: str) -> str:
+    """Ask for no TLS, as the driver of the services does not, unless the DSN says otherwise."""
+    if "sslmode=" in dsn:
+        return dsn
+    return f"{dsn}{'&' if '?' in dsn else '?'}sslmode=disable"
+
+
+def _password_file() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PGPASSFILE",) if name in os.environ}

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from deploy.local.errors import LocalStackError
+
 DEMO_FRONT_END = "demo"
 
 
@@ -35,23 +37,50 @@ def ensure_secrets(data_dir: Path, tenants: Iterable[str]) -> Secrets:
     """Make what is missing; what is there stays, so that sealed data can still be opened."""
     place = data_dir / "secrets"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key_file = place / "keys.json"
-    _keys(key_file, tenants)
+    _keys(place / "keys.json", tenants)
     private, public = place / "token-private.pem", place / "token-public.pem"
     if not private.exists():
         _token_pair(private, public)
-    api_key = place / "demo-api-key"
-    _text(api_key, f"cs_{DEMO_FRONT_END}_{secrets.token_urlsafe(32)}")
-    _text(place / "gateway-secret", secrets.token_urlsafe(24))
-    _text(place / "receipts-token", secrets.token_urlsafe(24))
+    write_once(place / "demo-api-key", f"cs_{DEMO_FRONT_END}_{secrets.token_urlsafe(32)}")
+    write_once(place / "gateway-secret", secrets.token_urlsafe(24))
+    write_once(place / "receipts-token", secrets.token_urlsafe(24))
+    return secrets_of(data_dir)
+
+
+def secrets_of(data_dir: Path) -> Secrets:
+    """Return the keys that lie in a data directory.
+
+    Raises:
+        LocalStackError: they cannot be read.
+    """
+    place = data_dir / "secrets"
+    try:
+        api_key = (place / "demo-api-key").read_text()
+    except OSError as error:
+        raise LocalStackError(
+            f"{place}：读不到密钥（{error.strerror}）。请先运行 chuishao secrets 建好。",
+            f"{place}: the keys cannot be read ({error.strerror}). Make them first, with "
+            "`chuishao secrets`.",
+        ) from error
     return Secrets(
-        key_file,
-        private,
-        public,
+        place / "keys.json",
+        place / "token-private.pem",
+        place / "token-public.pem",
         place / "gateway-secret",
         place / "receipts-token",
-        api_key.read_text(),
+        api_key,
     )
+
+
+def give_away(data_dir: Path, owner: int) -> None:
+    """Make the files another user's, by number: the services' in their containers.
+
+    Others may look at names, not into files: whoever starts containers must find them.
+    """
+    place = data_dir / "secrets"
+    place.chmod(0o711)
+    for path in (place, *place.iterdir()):
+        os.chown(path, owner, owner)
 
 
 def _keys(key_file: Path, tenants: Iterable[str]) -> None:
@@ -60,25 +89,28 @@ def _keys(key_file: Path, tenants: Iterable[str]) -> None:
     known = content.setdefault("tenants", {})
     for tenant in tenants:
         known.setdefault(tenant, {"kid": "k1", "keys": {"k1": _key()}, "index": _key()})
-    _write(key_file, json.dumps(content, indent=1).encode())
+    write_private(key_file, json.dumps(content, indent=1).encode())
 
 
 def _token_pair(private: Path, public: Path) -> None:
     key = Ed25519PrivateKey.generate()
-    _write(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    _write(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    write_private(private, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_private(
+        public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
-def _text(path: Path, text: str) -> None:
+def write_once(path: Path, text: str) -> None:
+    """Write a file that is not there yet, readable by its owner alone."""
     if not path.exists():
-        _write(path, text.encode())
+        write_private(path, text.encode())
 
 
 def _key() -> str:
     return b64encode(os.urandom(32)).decode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Replace a file in one step, readable by its owner alone."""
     fresh = path.with_suffix(".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -10,9 +10,12 @@ import psutil
 
 from deploy.local.errors import LocalStackError
 from deploy.local.layout import SERVICES
+from deploy.local.made import all_remembered
+from deploy.local.secrets import DEMO_FRONT_END, secrets_of
 from deploy.local.tokens import make_token
 
 FILE = "stack.json"
+GIVEN = "CHUISHAO_STACK"  # the file that says where a stack is which others started
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,10 @@ class StackState:
 
     def url(self, service: str) -> str:
         return str(self.facts[service])
+
+    def shown(self, service: str) -> str:
+        """Return where a person finds a service's pages, if elsewhere than a program does."""
+        return str(self.facts.get("shown", {}).get(service) or self.url(service))
 
     @property
     def kafka(self) -> str:
@@ -43,7 +50,9 @@ class StackState:
 
     @property
     def api_key(self) -> str:
-        return str(self.facts["api_keys"]["demo"])
+        if "api_keys" in self.facts:
+            return str(self.facts["api_keys"][DEMO_FRONT_END])
+        return secrets_of(self.data_dir).api_key
 
     def token(self, tenant: str, *roles: str, **more: Any) -> str:  # noqa: ANN401 - of make_token
         private = self.data_dir / "secrets" / "token-private.pem"
@@ -83,11 +92,13 @@ def remove_state(data_dir: Path) -> None:
 
 
 def read_state(data_dir: Path) -> StackState:
-    """Find the running stack of a data directory.
+    """Find the running stack of a data directory, or the one that `CHUISHAO_STACK` tells of.
 
     Raises:
         LocalStackError: none is running there, or it is somebody else's.
     """
+    if given := os.environ.get(GIVEN):
+        return StackState(data_dir, {**_given(Path(given)), "tenants": all_remembered(data_dir)})
     try:
         facts = json.loads((data_dir / FILE).read_text(encoding="utf-8"))
         pid = int(facts["pid"])
@@ -106,3 +117,17 @@ def read_state(data_dir: Path) -> StackState:
             "with --data-dir.",
         )
     return StackState(data_dir, facts)
+
+
+def _given(path: Path) -> dict[str, Any]:
+    """Read where the servers and services of a stack are that others started.
+
+    Raises:
+        LocalStackError: there is no such file, or it is no JSON object.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise LocalStackError(
+            f"{GIVEN}：读不了 {path}（{error}）。", f"{GIVEN}: cannot read {path} ({error})."
+        ) from error

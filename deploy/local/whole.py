@@ -7,33 +7,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from contracts.calendar import load
 from contracts.topics import Topic, department_topic
-from deploy.local.calendars import line_of
 from deploy.local.layout import SERVICES, Layout
-from deploy.local.made import ignored, remember, remembered, told_as_it_was
+from deploy.local.made import ignored, remembered, told_as_it_was
 from deploy.local.migrate import migrate
 from deploy.local.phones import Labels, labels_of_entries, labels_of_registry, together
 from deploy.local.ports import free_or_raise
 from deploy.local.process import Restart
+from deploy.local.recording import OPERATOR, record_town
 from deploy.local.registered import is_recorded
 from deploy.local.sandbox import sandbox_command
 from deploy.local.secrets import DEMO_FRONT_END, Secrets, ensure_secrets
-from deploy.local.seeding import (
-    TownWish,
-    entries_of,
-    front_end_line,
-    post_set,
-    set_clock,
-)
+from deploy.local.seeding import TownWish, entries_of
 from deploy.local.stack import Servers, servers
+from deploy.local.state import StackState
 from deploy.local.tokens import make_token
 from deploy.local.topics import apply_topics
 from deploy.seed.town import Entry
 from services.chassis.seal import KeyRing
 
+__all__ = ["OPERATOR", "Running", "Wanted", "answers_200", "whole_stack"]
+
 READY_TIMEOUT_S = 60.0
-OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +217,7 @@ async def _ledger_then_seed(
 async def _seed(
     running: Running, town: TownWish, entries: Sequence[Entry], report: Callable[[str], None]
 ) -> None:
-    ledger, token = running.url("ledger"), running.token(town.tenant_id, OPERATOR)
     report(f"登记 {town.tenant_id}：{len(entries)} 条 · recording {len(entries)} entries")
-    if running.wanted.virtual_clock is not None:
-        await set_clock(ledger, token, running.wanted.virtual_clock)
-    remember(running.layout.data_dir, town)
-    digest = KeyRing(running.secrets.key_file).api_key_digest(running.secrets.api_key)
-    lines = [{"kind": e.kind, "id": e.record_id, "body": e.body} for e in entries]
-    lines.append(front_end_line(digest))
-    if running.wanted.calendar:
-        lines.append(line_of(load()))
-    await post_set(ledger, token, f"seed-{town.chosen_seed}", lines)
+    wanted = running.wanted
+    state = StackState(running.layout.data_dir, running.facts())
+    await record_town(state, town, entries, wanted.virtual_clock, calendar=wanted.calendar)

@@ -1,7 +1,7 @@
 """Run this service: `python -m services.console`."""
 
-import uvloop
-
 from services.console.app import main
+from services.console.settings import ConsoleSettings
+from services.doors.start import start
 
-uvloop.run(main())
+start(ConsoleSettings, main)

@@ -1,7 +1,7 @@
 """Run this service: `python -m services.intake`."""
 
-import uvloop
-
+from services.doors.start import start
 from services.intake.app import main
+from services.intake.settings import IntakeSettings
 
-uvloop.run(main())
+start(IntakeSettings, main)

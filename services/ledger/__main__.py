@@ -1,7 +1,7 @@
 """Run this service: `python -m services.ledger`."""
 
-import uvloop
-
+from services.doors.start import start
 from services.ledger.app import main
+from services.ledger.settings import LedgerSettings
 
-uvloop.run(main())
+start(LedgerSettings, main)

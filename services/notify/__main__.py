@@ -1,7 +1,7 @@
 """Run this service: `python -m services.notify`."""
 
-import uvloop
-
+from services.doors.start import start
 from services.notify.app import main
+from services.notify.settings import NotifySettings
 
-uvloop.run(main())
+start(NotifySettings, main)

@@ -1,7 +1,7 @@
 """Run this service: `python -m services.routing`."""
 
-import uvloop
-
+from services.doors.start import start
 from services.routing.app import main
+from services.routing.settings import RoutingSettings
 
-uvloop.run(main())
+start(RoutingSettings, main)

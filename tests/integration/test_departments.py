@@ -51,7 +51,7 @@ class Reader:
 @asynccontextmanager
 async def reading(trio: Trio, file: Path, *since: str) -> AsyncIterator[Reader]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(CONSUMER), trio.kafka.bootstrap, TOPIC.name, str(file), *since),
+        *(sys.executable, str(CONSUMER), trio.kafka, TOPIC.name, str(file), *since),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -66,9 +66,9 @@ async def reading(trio: Trio, file: Path, *since: str) -> AsyncIterator[Reader]:
 @pytest.fixture(scope="module")
 async def police(trio: Trio) -> None:
     """Give the police a topic, the court none, and the police's software a key."""
-    topics = {one.name: one for one in await registered_topics(trio.kafka.bootstrap)}
+    topics = {one.name: one for one in await registered_topics(trio.kafka)}
     assert f"dept.{TENANT}.court" in topics
-    await apply_topics(trio.kafka.bootstrap, [topics[TOPIC.name]])
+    await apply_topics(trio.kafka, [topics[TOPIC.name]])
     ring = KeyRing(trio.secrets.key_file)
     front_end = factories.demo_front_end(ring, KEY, departments=["police"])
     await trio.post_set(TENANT, "police-system", [{**front_end, "id": "police_system"}])
@@ -107,7 +107,7 @@ async def called(trio: Trio, key: str) -> tuple[UUID, UUID]:
 
 async def send_again(trio: Trio, record: ConsumerRecord) -> None:
     """Send a record once more, as a relay does that died before it could note the first time."""
-    async with real.producer(trio.kafka.bootstrap) as producer:
+    async with real.producer(trio.kafka) as producer:
         await producer.send_and_wait(
             record.topic, record.value, key=record.key, headers=list(record.headers)
         )
@@ -170,7 +170,7 @@ async def test_a_foreign_client_reads_the_topic_in_order_without_a_gap(trio: Tri
 
     await until(all_told, "the police have been told of every report-in")
     lying = await trio.records(TOPIC.name)
-    found = await asyncio.to_thread(read_foreign, trio.kafka.bootstrap, len(lying))
+    found = await asyncio.to_thread(read_foreign, trio.kafka, len(lying))
     assert len(found) == len(lying)
     known: dict[str, list[int]] = defaultdict(list)
     for headers in {one["ce_id"]: one for one in found}.values():  # repeats bear the same id

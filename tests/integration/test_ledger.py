@@ -119,7 +119,7 @@ async def test_every_fact_is_kept_as_it_came(trio: Trio) -> None:
         "case.closed.v1": b'{"by": 5}',
         "message.failed.v1": None,
     }
-    async with real.producer(trio.kafka.bootstrap) as producer:
+    async with real.producer(trio.kafka) as producer:
         for type_, body in bodies.items():
             headers = {
                 "ce_specversion": "1.0",

@@ -124,7 +124,7 @@ def new_village(trio: Trio) -> list[Change]:
 async def publish(trio: Trio, *changes: Change) -> None:
     """Publish records as ledger would, and wait until routing has read them."""
     place = registry_place("third")
-    async with real.producer(trio.kafka.bootstrap) as producer:
+    async with real.producer(trio.kafka) as producer:
         for change in changes:
             sent = await producer.send_and_wait(
                 LEDGER_REGISTRY.name,

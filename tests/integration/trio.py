@@ -19,7 +19,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from contracts.topics import LEDGER_REGISTRY, TOPICS, registry_partition
-from deploy.local.kafka import KafkaServer
 from deploy.local.migrate import ROOT, migrate
 from deploy.local.ports import unused_ports
 from deploy.local.process import Command, Supervisor
@@ -27,7 +26,7 @@ from deploy.local.secrets import Secrets
 from deploy.local.topics import apply_topics, registered_topics
 from services.chassis.seal import KeyRing
 from tests import factories
-from tests.servers import Postgres
+from tests.servers import Postgres, own_kafka
 from tests.waiting import until
 
 SERVICES = ("intake", "routing", "ledger")
@@ -41,7 +40,7 @@ class Trio:
     """The three services, and what stands around them."""
 
     supervisor: Supervisor
-    kafka: KafkaServer
+    kafka: str
     dsns: Mapping[str, str]
     secrets: Secrets
     logs: Path
@@ -58,7 +57,7 @@ class Trio:
         settings = {
             "MODE": "development",
             "PORT": str(port),
-            "KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "KAFKA_BOOTSTRAP": self.kafka,
             "POSTGRES_DSN": self.dsns[service],
             "KEY_FILE": str(self.secrets.key_file),
             "TOKEN_KEY_FILE": str(self.secrets.token_public),
@@ -149,10 +148,10 @@ class Trio:
 
     async def records(self, topic: str) -> list[ConsumerRecord]:
         """Read a topic from its beginning to its present end."""
-        every = (*TOPICS, *await registered_topics(self.kafka.bootstrap))
+        every = (*TOPICS, *await registered_topics(self.kafka))
         (known,) = [one for one in every if one.name == topic]
         places = [TopicPartition(topic, n) for n in range(known.partitions)]
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka)
         await consumer.start()
         try:
             consumer.assign(places)
@@ -182,20 +181,18 @@ def tenant_line(tenant: str) -> dict[str, Any]:
 async def open_trio(place: Path, postgres: Postgres) -> AsyncIterator[Trio]:
     secrets = factories.secrets(place, *TOWNS)
     ring = KeyRing(secrets.key_file)
-    port, controller_port = unused_ports(2)
-    kafka = KafkaServer(place / "kafka", port, controller_port=controller_port)
     admin = await asyncpg.connect(postgres.dsn("postgres"))
     dsns = {}
     for service in SERVICES:
         await admin.execute(f"CREATE DATABASE trio_{service}")
         dsns[service] = postgres.dsn(f"trio_{service}")
     try:
-        async with Supervisor() as supervisor, httpx.AsyncClient(timeout=30) as http:
-            await asyncio.to_thread(kafka.prepare, lambda _: None)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(supervisor.start(kafka.command(), kafka.ready, START_S))
-                for service in SERVICES:
-                    tasks.create_task(migrate(service, dsns[service]))
+        async with (
+            own_kafka(place) as kafka,
+            Supervisor() as supervisor,
+            httpx.AsyncClient(timeout=30) as http,
+        ):
+            await asyncio.gather(*(migrate(service, dsns[service]) for service in SERVICES))
             trio = Trio(supervisor, kafka, dsns, secrets, place / "logs", http)
             await _begin(trio)
             for tenant in TOWNS:
@@ -204,7 +201,6 @@ async def open_trio(place: Path, postgres: Postgres) -> AsyncIterator[Trio]:
             yield trio
             await supervisor.stop_all(grace_s=0)  # nothing of it is kept
     finally:
-        kafka.erase()
         for service in SERVICES:
             await admin.execute(f"DROP DATABASE trio_{service} WITH (FORCE)")
         await admin.close()
@@ -225,7 +221,7 @@ async def _begin(trio: Trio) -> None:
 
         await until(says_so, f"{service} misses its topics")
     trio.before_towns.append(await trio.report("yihe", "too-early"))
-    await apply_topics(trio.kafka.bootstrap)
+    await apply_topics(trio.kafka)
     await trio.ready("ledger")
     for api_key in (API_KEY, "unknown"):
         trio.before_towns.append(await trio.report("yihe", "too-early", api_key=api_key))

@@ -1,0 +1,72 @@
+"""Each service's role and database: made where missing, closed to the others."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.local.databases import ensure_databases, ensure_passwords
+from deploy.local.errors import LocalStackError
+from deploy.local.migrate import migrate
+from tests.servers import Postgres
+
+ROLES = ("box_console", "box_intake")
+
+
+@pytest.fixture
+async def admin(postgres: Postgres) -> AsyncIterator[str]:
+    yield postgres.dsn("postgres")
+    conn = await asyncpg.connect(postgres.dsn("postgres"))
+    for role in ROLES:
+        await conn.execute(f"DROP DATABASE IF EXISTS {role} WITH (FORCE)")
+        await conn.execute(f"DROP ROLE IF EXISTS {role}")
+    await conn.close()
+
+
+@pytest.fixture
+def pgpass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "secrets").mkdir()
+    ensure_passwords(tmp_path, ROLES)
+    file = tmp_path / "secrets" / "pgpass-all"
+    monkeypatch.setenv("PGPASSFILE", str(file))
+    return file
+
+
+def dsns_of(admin: str) -> dict[str, str]:
+    place = admin.rpartition("@")[2].rpartition("/")[0]
+    return {role: f"postgresql://{role}@{place}/{role}" for role in ROLES}
+
+
+async def test_a_role_migrates_its_own_database_and_enters_no_other(
+    admin: str, pgpass: Path
+) -> None:
+    dsns = dsns_of(admin)
+    await ensure_databases(admin, dsns, pgpass)
+    await ensure_databases(admin, dsns, pgpass)
+    await migrate("console", dsns["box_console"])
+    conn = await asyncpg.connect(dsns["box_console"])
+    assert await conn.fetchval("SELECT count(*) FROM board_case") == 0
+    await conn.close()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await asyncpg.connect(dsns["box_console"].removesuffix("box_console") + "box_intake")
+
+
+async def test_a_new_password_holds_once_the_job_has_run_again(admin: str, pgpass: Path) -> None:
+    dsns = dsns_of(admin)
+    await ensure_databases(admin, dsns, pgpass)
+    (pgpass.parent / "pgpass-box_intake").unlink()
+    ensure_passwords(pgpass.parent.parent, ROLES)
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(dsns["box_intake"])
+    await ensure_databases(admin, dsns, pgpass)
+    await (await asyncpg.connect(dsns["box_intake"])).close()
+
+
+async def test_a_dsn_without_a_role_or_a_password_is_refused_by_name(
+    admin: str, pgpass: Path
+) -> None:
+    with pytest.raises(LocalStackError, match=r"postgres\.intake"):
+        await ensure_databases(admin, {"intake": "postgresql://localhost/intake"}, pgpass)
+    with pytest.raises(LocalStackError, match="no password for the role other"):
+        await ensure_databases(admin, {"intake": "postgresql://other@localhost/x"}, pgpass)
