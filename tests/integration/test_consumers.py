@@ -94,7 +94,7 @@ async def test_java_reads_each_record_once_in_order_and_from_a_time(
         str(one.path) for one in locked_jars() if one.artifact in {"kafka-clients", "slf4j-api"}
     ]
     source = str(CONSUMER.with_name("Department.java"))
-    java = ("java", "-cp", os.pathsep.join(jars), source, trio.kafka.bootstrap, TOPIC.name)
+    java = ("java", "-cp", os.pathsep.join(jars), source, trio.kafka, TOPIC.name)
     await come(trio, "java-1")
     lying = await trio.records(TOPIC.name)
     for record in lying:

@@ -47,7 +47,7 @@ async def reported(trio: Trio) -> ConsumerRecord:
 async def plant(trio: Trio, pattern: ConsumerRecord, case_id: UUID, *bodies: bytes) -> None:
     """Write records about one case, each an event of its own, as a foreign writer might."""
     headers = dict(pattern.headers) | {"ce_subject": str(case_id).encode()}
-    async with real.producer(trio.kafka.bootstrap) as to:
+    async with real.producer(trio.kafka) as to:
         for body in bodies:
             own = list((headers | {"ce_id": str(uuid4()).encode()}).items())
             await to.send_and_wait(TOPIC, body, key=subject_key(TENANT, case_id), headers=own)
