@@ -383,7 +383,6 @@ class CaseFollowUpKeptV1(Fact):
     front_end: str
     attachments: tuple[str, ...] = ()
     sealed: Sealed
-    attachments: tuple[str, ...] = ()
 
 
 class Called(Part):
