@@ -72,15 +72,15 @@ async def said(
 
 
 ATTACHMENTS = """
-SELECT id, min(seq) AS first_seq
+SELECT id, min(ARRAY[seq, nth]) AS place
 FROM case_fact
 CROSS JOIN jsonb_array_elements_text(
     coalesce(body -> 'attachments', body -> 'proof', '[]')
-) AS attached(id)
+) WITH ORDINALITY AS attached(id, nth)
 WHERE tenant_id = $1 AND case_id = $2
     AND type IN ('case.opened.v1', 'case.follow_up_kept.v1', 'case.step_taken.v1')
 GROUP BY id
-ORDER BY first_seq, id
+ORDER BY place
 LIMIT $3
 """
 

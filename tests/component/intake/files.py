@@ -11,7 +11,9 @@ from PIL import ExifTags, Image, PngImagePlugin
 GPS = {1: "N", 2: (37.0, 45.0, 30.5), 3: "E", 4: (118.0, 22.0, 3.0)}
 TAKEN_AT = "2025:03:03 10:00:00"
 SECRET = "王小明住这里"
-SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+SVG = (
+    b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+)
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 64
 PDF = b"%PDF-1.7\n1 0 obj <</Type /Catalog>> endobj\ntrailer <</Root 1 0 R>>\n%%EOF\n"
 
