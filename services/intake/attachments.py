@@ -23,7 +23,7 @@ from services.doors.attachment_id import attachment_id, is_given_out
 from services.intake import attached
 from services.intake.accept import Acceptor
 from services.intake.checks import not_ready
-from services.intake.contents import Contents, Record, StoreDown
+from services.intake.contents import Contents, Damaged, Record, StoreDown
 from services.intake.domain.evidence import Evidence
 from services.intake.domain.reach import may_read
 from services.intake.registry import Granted, Registry
@@ -76,9 +76,8 @@ class Attachments:
     ) -> None:
         self._settings, self._acceptor, self._registry = settings, acceptor, registry
         self._keys, self._pool = keys, pool
-        self._contents = Contents(
-            settings.attachment_url, settings.attachment_store_deadline_s, keys
-        )
+        where, deadline_s = settings.attachment_url, settings.attachment_store_deadline_s
+        self._contents = Contents(where, deadline_s, keys, settings.attachment_s3_file)
         self._vetting = Vetting(settings)
         self._at_once = 0
 
@@ -167,10 +166,14 @@ class Attachments:
         try:
             yield
         except StoreDown as error:
-            log.warning("attachment_not_kept", tenant_id=tenant_id, error=repr(error.__cause__))
+            log.warning("attachment_not_kept", tenant_id=tenant_id, error=str(error))
             zh = "附件存储暂时不可用，什么都没有留下，请稍后重发；上报不受影响。"
             en = "The store of attachments is not available; nothing was kept. Send again later."
             raise Problem(503, "attachment_store_down", zh, en, {"Retry-After": "5"}) from error
+        except Damaged as error:
+            log.error("attachment_damaged", tenant_id=tenant_id, error=str(error))  # noqa: TRY400 - the text says which
+            zh, en = "附件已损坏，请联系运维。", "The attachment is damaged: tell the operators."
+            raise Problem(500, "attachment_damaged", zh, en) from error
         except (CannotOpen, OSError) as error:
             log.error("attachment_not_opened", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - the kind says it all
             raise not_ready() from error

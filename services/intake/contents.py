@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -22,19 +23,27 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from contracts.facts import Sealed
-from services.chassis.seal import CannotOpen, KeyRing, SealedFields
+from services.chassis.seal import KeyRing, SealedFields
 from services.intake.domain.evidence import Evidence
 
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
 _NONCE_BYTES = 12
+_CONFIG = TypeAdapter(dict[str, str])
 _KEY = "content_key"
 _EVIDENCE = frozenset(Evidence.__dataclass_fields__)
 
 
 class StoreDown(ConnectionError):  # noqa: N818 - a state
     """The store of attachments does not answer, or has no room: not now."""
+
+
+class Damaged(ValueError):  # noqa: N818 - a state
+    """What is kept does not open: it was altered, or sealed with other keys."""
 
 
 class Record(BaseModel):
@@ -57,11 +66,14 @@ class _Line(Record):
 class Contents:
     """The store. What it keeps is found by tenant and id alone.
 
-    `url`: `file:///directory`, or `s3://bucket/prefix` with the usual `AWS_…` variables.
+    `url`: `file:///directory`, or `s3://bucket/prefix` with what `s3_file` tells, as obstore names
+    it: `endpoint`, `region`, `access_key_id`, `secret_access_key`, …
     """
 
-    def __init__(self, url: str, deadline_s: float, keys: KeyRing) -> None:
-        self._url, self._deadline_s, self._keys = url, deadline_s, keys
+    def __init__(
+        self, url: str, deadline_s: float, keys: KeyRing, s3_file: Path | None = None
+    ) -> None:
+        self._url, self._deadline_s, self._keys, self._s3_file = url, deadline_s, keys, s3_file
 
     async def put(
         self, tenant_id: str, id_: str, content: bytes, record: Record, evidence: Evidence
@@ -81,7 +93,7 @@ class Contents:
 
         Raises:
             StoreDown: the store does not answer.
-            CannotOpen: it was altered, or the keys are not those that sealed it.
+            Damaged: it was altered, or the keys are not those that sealed it.
         """
         async with self._asked():
             try:
@@ -109,8 +121,9 @@ class Contents:
         try:
             async with asyncio.timeout(self._deadline_s):
                 yield
-        except (OSError, BaseError) as error:
-            raise StoreDown(type(error).__name__) from error
+        except (OSError, BaseError, ValidationError) as error:
+            # The first line tells what failed; what follows would fill the log.
+            raise StoreDown(str(error).partition("\n")[0] or type(error).__name__) from error
 
     @cached_property
     def _store(self) -> LocalStore | S3Store:
@@ -120,11 +133,17 @@ class Contents:
             place = Path(unquote(parts.path))
             place.mkdir(parents=True, exist_ok=True)
             return LocalStore(place)
-        each_s = timedelta(seconds=self._deadline_s / 2)
+        config = _CONFIG.validate_json(self._s3_file.read_bytes()) if self._s3_file else {}
+        each_s, plain = timedelta(seconds=self._deadline_s / 2), "http://"
         return S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,
-            client_options={"timeout": each_s, "connect_timeout": each_s},
+            config=cast("S3Config", config),
+            client_options={
+                "timeout": each_s,
+                "connect_timeout": each_s,
+                "allow_http": config.get("endpoint", "").startswith(plain),
+            },
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=self._deadline_s)},
         )
 
@@ -148,8 +167,8 @@ class Contents:
             nonce, cipher = rest[:_NONCE_BYTES], rest[_NONCE_BYTES:]
             key = b64decode(texts.pop(_KEY))
             content = AESGCM(key).decrypt(nonce, cipher, _place(tenant_id, id_))
-        except (ValueError, KeyError, InvalidTag) as error:
-            raise CannotOpen(f"attachment {id_} does not open") from error
+        except (ValueError, KeyError, InvalidTag) as error:  # CannotOpen is the first, too
+            raise Damaged(f"attachment {id_} does not open") from error
         lat, lon = (float(texts[name]) if name in texts else None for name in ("lat", "lon"))
         record = Record(**line.model_dump(exclude={"sealed"}))
         return record, Evidence(texts.get("taken_at"), lat, lon), content

@@ -1,6 +1,7 @@
 """Settings of intake, from the environment, such as `INTAKE_PORT`."""
 
 from ipaddress import ip_network
+from pathlib import Path
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -28,6 +29,7 @@ class IntakeSettings(ServiceSettings):
     attachment_url: str = Field(
         "file:///var/lib/chuishao/attachments", pattern=r"^(file:///.+|s3://[^/]+(/.*)?)$"
     )
+    attachment_s3_file: Path | None = None  # JSON: endpoint, region, keys
     attachment_bytes_max: int = Field(10 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
     attachment_pixels_max: int = Field(51_000_000, ge=1_000_000, le=100_000_000)
     attachments_at_once_max: int = Field(16, ge=1)  # beyond: 429

@@ -1,9 +1,11 @@
 """Files as front ends post them, good ones and hostile ones, made up in memory."""
 
 import io
+import json
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin
@@ -75,3 +77,10 @@ def zip_bomb() -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.writestr("photo.jpg", b"\0" * 50_000_000)
     return out.getvalue()
+
+
+def s3_file(place: Path, endpoint: str) -> Path:
+    """Write the file by which an S3 is found and entered."""
+    keys = {"access_key_id": "someone", "secret_access_key": "something", "region": "us-east-1"}
+    place.write_text(json.dumps({"endpoint": endpoint, **keys}))
+    return place

@@ -192,26 +192,15 @@ async def test_a_full_disk_is_told_and_nothing_half_written_is_left(
 
 
 async def test_a_store_that_is_down_is_told_and_reports_go_on(
-    intake_dsn: str, intake_secrets: Secrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    intake_dsn: str, intake_secrets: Secrets, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    for name, value in aws(f"http://127.0.0.1:{unused_ports(1)[0]}").items():
-        monkeypatch.setenv(name, value)
+    s3 = files.s3_file(tmp_path / "s3.json", f"http://127.0.0.1:{unused_ports(1)[0]}")
     for url in ((tmp_path / "file" / "below").as_uri(), "s3://bucket"):
-        more = {"attachment_url": url, "attachment_store_deadline_s": 2}
+        more = {"attachment_url": url, "attachment_store_deadline_s": 2, "attachment_s3_file": s3}
         async with open_window(intake_dsn, intake_secrets, **more) as window:
             assert told(await post(window, files.PDF)) == (503, "attachment_store_down")
             assert told(await window.post()) == RIGHT
-
-
-def aws(endpoint: str) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_ACCESS_KEY_ID": "someone",
-        "AWS_SECRET_ACCESS_KEY": "something",
-        "AWS_REGION": "cn-north-1",
-    }
 
 
 async def test_a_report_names_attachments_that_were_posted_and_no_others(window: Window) -> None:
