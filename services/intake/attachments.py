@@ -94,7 +94,7 @@ class Attachments:
             )
             kind = kind_of(content)
             id_ = await asyncio.to_thread(attachment_id, self._keys, tenant_id, content)
-            known = await self._contents.get(tenant_id, id_)
+            known = await self._known(tenant_id, id_)
             if known is None:
                 vetted = await self._vetting.vetted(content, kind)
                 record, evidence = vetted.record, vetted.evidence
@@ -104,6 +104,14 @@ class Attachments:
             await self._contents.note_poster(tenant_id, id_, front_end)
         headers = {"Location": f"/v1/attachments/{id_}"}
         return JSONResponse(_told(id_, record, evidence), 200 if known else 201, headers)
+
+    async def _known(self, tenant_id: str, id_: str) -> tuple[Record, Evidence, bytes] | None:
+        """Return what is here already; what is damaged is to be mended by what has come."""
+        try:
+            return await self._contents.get(tenant_id, id_)
+        except Damaged as error:
+            log.warning("attachment_damaged", tenant_id=tenant_id, error=str(error))
+            return None
 
     async def get(self, id_: str, who: Identity | Granted) -> Response:
         """Hand out what is kept, as a file."""

@@ -41,8 +41,7 @@ class Vetting:
         """Return what is to be kept.
 
         Raises:
-            Problem: 422, an image breaks a rule or cannot be read; 503, it took too long.
-            OSError: no process can be started.
+            Problem: 422, an image breaks a rule or cannot be read; 503, it could not be drawn now.
         """
         told: Mapping[str, Any] = {"media_type": "application/pdf"}
         if kind == "image":
@@ -59,33 +58,38 @@ class Vetting:
 
     async def _redrawn(self, content: bytes) -> tuple[Mapping[str, Any], bytes]:
         """Let a process of its own draw an image anew."""
-        argv = (*_REDRAW, str(self._settings.attachment_pixels_max))
-        env = {name: os.environ[name] for name in _REDRAW_ENV if name in os.environ}
-        async with self._redraws:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=env,
-            )
-            try:
-                async with asyncio.timeout(self._settings.attachment_redraw_deadline_s):
-                    out, _ = await process.communicate(content)
-            except TimeoutError as error:
-                zh, en = "此刻太忙，请稍后重发。", "Too busy to draw it: send it again later."
-                raise Problem(503, "not_now", zh, en, {"Retry-After": "5"}) from error
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-        if process.returncode != 0:
+        try:
+            async with self._redraws, asyncio.timeout(self._settings.attachment_redraw_deadline_s):
+                code, out = await _run(self._settings.attachment_pixels_max, content)
+        except OSError as error:  # it took too long, or could not be started
+            zh, en = "此刻太忙，请稍后重发。", "Too busy to draw it: send it again later."
+            raise Problem(503, "not_now", zh, en, {"Retry-After": "5"}) from error
+        if code != 0:
             raise _refusal("image_unreadable")
         line, _, drawn = out.partition(b"\n")
         told = json.loads(line)
         if "refused" in told:
             raise _refusal(told["refused"], f"{self._settings.attachment_pixels_max:,}")
         return told, drawn
+
+
+async def _run(pixels_max: int, content: bytes) -> tuple[int | None, bytes]:
+    """Run the process, and let nothing be left of it; return its code and what it wrote."""
+    process = await asyncio.create_subprocess_exec(
+        *_REDRAW,
+        str(pixels_max),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _REDRAW_ENV if name in os.environ},
+    )
+    try:
+        out, _ = await process.communicate(content)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode, out
 
 
 def kind_of(content: bytes) -> Kind:

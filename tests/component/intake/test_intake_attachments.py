@@ -1,8 +1,9 @@
 """Attachments come in by their content, are drawn anew, and keep nothing that was not meant."""
 
+import asyncio
 import io
 import resource
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -137,6 +138,40 @@ async def test_what_is_not_taken_is_refused_by_name_and_leaves_nothing(
 async def test_what_is_too_large_is_refused(intake_dsn: str, intake_secrets: Secrets) -> None:
     async with open_window(intake_dsn, intake_secrets, attachment_bytes_max=64 * 1024) as window:
         assert told(await post(window, b"\xff" * 70_000)) == (413, "body_too_large")
+
+
+async def test_an_image_that_takes_too_long_is_told_and_leaves_nothing(
+    intake_dsn: str, intake_secrets: Secrets, tmp_path: Path
+) -> None:
+    more = {"attachment_url": tmp_path.as_uri(), "attachment_redraw_deadline_s": 0.01}
+    async with open_window(intake_dsn, intake_secrets, **more) as window:
+        assert told(await post(window, files.image())) == (503, "not_now")
+        assert (await post(window, files.PDF)).status_code == 201
+    assert [path.stat().st_size > 0 for path in on_disk(tmp_path)].count(True) == 1
+
+
+async def test_only_so_many_are_on_their_way_at_once(
+    intake_dsn: str, intake_secrets: Secrets, tmp_path: Path
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield files.PDF[:8]
+        begun.set()
+        await go_on.wait()
+        yield files.PDF[8:]
+
+    more = {"attachment_url": tmp_path.as_uri(), "attachments_at_once_max": 1}
+    async with open_window(intake_dsn, intake_secrets, **more) as window:
+        first = asyncio.create_task(
+            window.http.post("/v1/attachments", content=slowly(), headers=KEY)
+        )
+        await begun.wait()
+        assert told(await post(window, files.PDF)) == (429, "overloaded")
+        assert told(await window.post()) == RIGHT
+        go_on.set()
+        assert (await first).status_code == 201
+        assert (await post(window, files.PDF)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -199,15 +199,18 @@ def stored(place: Path, id_: str) -> Path:
     return found
 
 
-async def test_what_was_altered_is_not_handed_out(town: Town, tmp_path: Path) -> None:
+async def test_what_was_altered_is_not_handed_out_until_it_is_posted_again(
+    town: Town, tmp_path: Path
+) -> None:
     place = stored(tmp_path, town.id_)
     body = bytearray(place.read_bytes())
     body[-1] ^= 1
     place.write_bytes(body)
-    answer = await town.window.http.get(
-        f"/v1/attachments/{town.id_}", headers={"X-Api-Key": "demo-key"}
-    )
-    assert told(answer) == (500, "attachment_damaged")
+    url, key = f"/v1/attachments/{town.id_}", {"X-Api-Key": "demo-key"}
+    assert told(await town.window.http.get(url, headers=key)) == (500, "attachment_damaged")
+    again = await town.window.http.post("/v1/attachments", content=files.PDF, headers=key)
+    assert (again.status_code, again.json()["attachment_id"]) == (201, town.id_)
+    assert (await town.window.http.get(url, headers=key)).content == files.PDF
 
 
 async def test_what_the_store_has_lost_is_not_found(town: Town, tmp_path: Path) -> None:
