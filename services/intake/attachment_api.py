@@ -36,7 +36,7 @@ def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck
     ) -> Response:
         return await attachments.post(request, tenant)
 
-    @router.get("/{attachment_id}", responses=_GOT)
+    @router.get("/{attachment_id}", responses=_GOT, response_class=Response)
     async def get_attachment(
         attachment_id: str,
         request: Request,

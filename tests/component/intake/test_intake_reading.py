@@ -11,6 +11,7 @@ from contracts.events import Event, Fact, effect_id
 from contracts.facts import (
     Actor,
     Called,
+    CaseAcceptedV1,
     CaseAssignedV1,
     CaseCallAnsweredV1,
     CaseCalledV1,
@@ -152,6 +153,8 @@ async def test_whoever_has_a_hand_in_it_reads_for_as_long(town: Town) -> None:
         (alone, path),
         (called, path | {"g02"}),
         (CaseCallAnsweredV1(call=1, by=BY), path),
+        (called, path | {"g02"}),
+        (CaseAcceptedV1(by=BY), path),
         (CaseTransferOfferedV1(to=owner("v2"), **about), path | {"v2"}),
         (ended, path),
         (CaseTransferOfferedV1(to=owner("g02"), **about), path | {"g02"}),
