@@ -22,7 +22,7 @@ from services.chassis.token import Identity
 from services.doors.attachment_id import attachment_id, is_given_out
 from services.intake import attached
 from services.intake.accept import Acceptor
-from services.intake.checks import not_ready
+from services.intake.checks import named_tenant, not_ready
 from services.intake.contents import Contents, Damaged, Record, StoreDown
 from services.intake.domain.evidence import Evidence
 from services.intake.domain.reach import may_read
@@ -84,8 +84,7 @@ class Attachments:
     async def post(self, request: Request, tenant: str | None) -> Response:
         """Keep what is posted; the same content is the same id."""
         granted = self._acceptor.who(request)
-        name = tenant or _only(granted)
-        tenant_id, front_end, _ = self._acceptor.town(name, granted)
+        tenant_id, front_end, _ = self._acceptor.town(named_tenant(tenant, granted), granted)
         async with self._room(tenant_id):
             content = await self._acceptor.body(
                 request,
@@ -187,16 +186,6 @@ class Attachments:
             raise not_ready() from error
         finally:
             self._at_once -= 1
-
-
-def _only(granted: Granted) -> str:
-    if len(granted) == 1:
-        return next(iter(granted))
-    zh, en = (
-        "这个密钥用于几个镇，请在地址里写明 ?tenant=。",
-        "This key is for several towns: name one by ?tenant=.",
-    )
-    raise Problem(422, "tenant_missing", zh, en, field="tenant")
 
 
 def _not_found() -> Problem:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from contracts.events import case_id
 from deploy.local.ports import unused_ports
 from deploy.local.secrets import Secrets
 from tests.component.intake import files
@@ -260,3 +262,30 @@ async def test_an_id_of_another_town_is_unknown(window: Window) -> None:
     assert told(await window.post(report)) == (422, "attachment_unknown")
     there_not, never_was = await got(window, foreign), await got(window, "0" * 64)
     assert (there_not.status_code, there_not.content) == (404, never_was.content)
+
+
+async def test_no_door_takes_an_attachment_that_nobody_has_posted(window: Window) -> None:
+    report = {"tenant": TENANT, "summary": "路灯不亮", "attachments": ["photo-1"]}
+    line = json.dumps({**report, "idempotency_key": "k1"})
+    batch = await window.http.post("/v1/cases:batch", content=line, headers=KEY)
+    (result,) = (json.loads(one) for one in batch.text.splitlines())
+    assert (result["status"], result["problem"]["code"]) == (422, "attachment_unknown")
+    event = {
+        "specversion": "1.0", "id": "1", "source": "/x", "type": "case.reported.v1", "data": report,
+    }  # fmt: skip
+    headers = {**KEY, "Content-Type": "application/cloudevents+json"}
+    posted = await window.http.post("/v1/events", json=event, headers=headers)
+    assert told(posted) == (422, "attachment_unknown")
+    case = case_id(TENANT, "demo", "k1")
+    more = {
+        "description": "灯杆也歪了",
+        "attachments": ["photo-1"],
+        "tracking_code": window.ring.tracking_code(TENANT, str(case)),
+    }
+    for ids, end in ((["photo-1"], (422, "attachment_unknown")), ([], RIGHT)):
+        answer = await window.http.post(
+            f"/v1/cases/{case}/follow-ups",
+            json={**more, "attachments": ids},
+            headers={**KEY, "Idempotency-Key": "f1"},
+        )
+        assert told(answer) == end
