@@ -151,7 +151,7 @@ class CaseOpenedV1(Fact):
     """Published by routing when it registers a report: number, grid, owner, profile pinned.
 
     `fallback` names why no grid could be told; `border` is there where a person should look.
-    `reporter` holds sealed contacts alone.
+    `reporter` holds sealed contacts alone; `attachments` are the report's.
     """
 
     TYPE = "case.opened.v1"
@@ -171,6 +171,7 @@ class CaseOpenedV1(Fact):
     owner: Owner
     received_at: AwareDatetime
     reporter: Sealed | None = None
+    attachments: tuple[str, ...] = ()
 
 
 class CaseAssignedV1(Fact):

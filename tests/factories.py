@@ -18,6 +18,7 @@ from deploy.local.tokens import make_token
 from services.chassis.inbox import Record
 from services.chassis.seal import KeyRing
 from services.chassis.settings import ServiceSettings
+from services.doors.attachment_id import attachment_id
 from services.ledger.changes import Line, change_of, sealed_entries
 from services.ledger.store.registry import ChangeSet, Entry
 
@@ -106,6 +107,11 @@ def registry_records(changes: Sequence[Change], offset: int = 0) -> list[Record]
         )
         for n, change in enumerate(changes)
     ]
+
+
+def attachment(ring: KeyRing, content: str = "photo", tenant: str = TENANT) -> str:
+    """Return the id that intake would give out for a content."""
+    return attachment_id(ring, tenant, content.encode())
 
 
 def report_event(

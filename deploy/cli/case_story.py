@@ -18,6 +18,7 @@ WORKER, CLERK = "grid_worker", "center_clerk"
 TOGETHER = 8  # who act at the same moment
 LEFT = 3  # cases that the workers leave for the next time that the story is told
 # The story's steps, from the start of a flow to its end: a profile without them cannot tell it.
+# A proof stands here by its picture's name, and is posted when the step is taken.
 WORK: Sequence[dict[str, Any]] = (
     {"step": "first_ask"},
     {"step": "grid_settle"},

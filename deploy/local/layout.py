@@ -73,6 +73,8 @@ class Layout:
         match name:
             case "console":
                 return {"SANDBOX_URL": self.url("sandbox")}
+            case "intake":
+                return {"ATTACHMENT_URL": (self.data_dir.absolute() / "attachments").as_uri()}
             case "notify":
                 return {
                     "GATEWAY_URL": self.url("sandbox"),

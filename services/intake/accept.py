@@ -27,6 +27,7 @@ from services.chassis.batch import is_passing
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.seal import KeyRing
+from services.doors.attachment_id import check_given_out
 from services.intake.checks import (
     check_kind,
     check_when,
@@ -119,6 +120,7 @@ class Acceptor:
         check_when(report, town, datetime.now(UTC))
         reported_id = case_id(tenant_id, source, key)
         with sealing(tenant_id):
+            check_given_out(self._keys, tenant_id, "attachments", report.attachments)
             tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
             event = self._event(reported_id, tenant_id, source, report, town, trace)
         return Ready(event, tracking_code, town, emergency)
@@ -168,8 +170,10 @@ class Acceptor:
         digest = self._keys.api_key_digest(request.headers.get("x-api-key", ""))
         self.gate.count(request, digest, _front_end(granted))
 
-    async def body(self, request: Request, limit: int | None = None) -> bytes:
-        """Read a body of at most `limit` bytes, `body_bytes_max` where nothing else is said.
+    async def body(
+        self, request: Request, limit: int | None = None, deadline_s: float | None = None
+    ) -> bytes:
+        """Read a body of at most `limit` bytes, by the settings where nothing else is said.
 
         Raises:
             Problem: 413 where it is larger, 408 where it does not come whole in time.
@@ -180,7 +184,7 @@ class Acceptor:
             raise too_large(limit)
         body = bytearray()
         try:
-            async with asyncio.timeout(self._settings.body_deadline_s):
+            async with asyncio.timeout(deadline_s or self._settings.body_deadline_s):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > limit:

@@ -9,8 +9,11 @@ from services.chassis import crash, kafka, log
 from services.chassis.http import Work, make_app, serve
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
+from services.chassis.token import TokenCheck
+from services.intake import attachment_api
 from services.intake.accept import Acceptor
 from services.intake.api import add_hot_routes, make_router
+from services.intake.attachments import Attachments
 from services.intake.callers import Callers
 from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
@@ -72,6 +75,9 @@ async def main() -> None:
         callers = Callers(settings)
         app.include_router(make_router(pool, registry, callers, acceptor.gate))
         add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, keys, pool, callers))
+        attachments = Attachments(settings, acceptor, registry, keys, pool)
+        tokens = TokenCheck(settings.token_key_file)
+        app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
         await serve(settings, app, work, run)
 
 

@@ -23,6 +23,7 @@ from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Pool
 from services.chassis.seal import KeyRing
+from services.doors.attachment_id import check_given_out
 from services.intake import store
 from services.intake.accept import Acceptor
 from services.intake.callers import Callers
@@ -186,6 +187,7 @@ class FollowUps:
         body = said.model_dump_json(exclude={"tenant", "tracking_code"}, exclude_defaults=True)
         mac = self._keys.body_mac(case.tenant_id, body.encode())
         if isinstance(said, FollowUp):
+            check_given_out(self._keys, case.tenant_id, "attachments", said.attachments)
             sealed = self._sealed(case, {"description": said.description})
             more = CaseFollowedUpV1(
                 front_end=case.front_end, attachments=said.attachments, sealed=sealed

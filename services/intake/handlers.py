@@ -15,7 +15,7 @@ from services.chassis.batch import Heard
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
-from services.intake import store
+from services.intake import attached, store
 from services.intake.store import Tracked, TrackedStep
 
 # The kinds that change what a reporter sees; all others are none of intake's business.
@@ -25,11 +25,12 @@ FOLLOWED: Mapping[str, type[Fact]] = {
     "case.step_taken.v1": CaseStepTakenV1,
     "case.deadline_set.v1": CaseDeadlineSetV1,
 }
+_READ = {**attached.FACTS, **FOLLOWED}
 _CLASS_DEADLINE = "class"
 
 
 def parse(record: Record) -> Event | None:
-    return read_event(FOLLOWED, record.headers, record.value)
+    return read_event(_READ, record.headers, record.value)
 
 
 class Tracking:
@@ -39,6 +40,8 @@ class Tracking:
         self._keys = keys
 
     async def apply(self, conn: Connection, heard: Sequence[Heard[Event]]) -> None:
+        await attached.keep(conn, [one.message for one in heard])
+        heard = [one for one in heard if one.message.data.TYPE in FOLLOWED]
         keys = sorted({(one.message.tenant_id, one.message.subject_id) for one in heard})
         cases = await store.tracked(conn, keys)
         steps: list[TrackedStep] = []

@@ -1,6 +1,7 @@
 """Settings of intake, from the environment, such as `INTAKE_PORT`."""
 
 from ipaddress import ip_network
+from pathlib import Path
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -24,6 +25,18 @@ class IntakeSettings(ServiceSettings):
     track_wrong_cost: int = Field(10, ge=1)  # looks that a wrong code costs
     track_addresses_max: int = Field(50_000, ge=1)
     trusted_proxies: str = ""  # networks, with commas, whose X-Forwarded-For is believed
+
+    attachment_url: str = Field(
+        "file:///var/lib/chuishao/attachments", pattern=r"^(file:///.+|s3://[^/]+(/.*)?)$"
+    )
+    attachment_s3_file: Path | None = None  # JSON: endpoint, region, keys
+    attachment_bytes_max: int = Field(10 * 1024 * 1024, ge=64 * 1024, le=64 * 1024 * 1024)
+    attachment_pixels_max: int = Field(51_000_000, ge=1_000_000, le=100_000_000)
+    attachments_at_once_max: int = Field(16, ge=1)  # beyond: 429
+    attachment_redraws_max: int = Field(2, ge=1)  # processes at a time, some 300 MB each at most
+    attachment_body_deadline_s: float = Field(60, gt=0)
+    attachment_redraw_deadline_s: float = Field(60, gt=0)
+    attachment_store_deadline_s: float = Field(10, gt=0)
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -145,6 +145,7 @@ async def _step(
 ) -> Kept:
     step = setting.rules.flows[kept.case.flow].step(body.step)
     texts, given = given_with(body.model_extra or {}, step.needs) if step else ({}, {})
+    door.check_proof(who.tenant_id, given)
     if texts:
         given["sealed"] = door.sealed_words(kept, texts)
     act = Act(body.step, actor_of(who), {**texts, **given}, body.expected_seq)

@@ -11,6 +11,7 @@ from services.chassis.clock import database_now
 from services.chassis.postgres import Connection, Pool
 from services.chassis.seal import KeyRing, SealedFields
 from services.chassis.token import Identity, TokenCheck
+from services.doors.attachment_id import check_given_out
 from services.doors.who import identified
 from services.routing import refusals, views
 from services.routing.domain.steps import allowed_steps, asks_first
@@ -35,6 +36,7 @@ _SAYING = (
     "case.consulted.v1",
 )
 _SAID_MAX = 100
+_ATTACHMENTS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,9 @@ class Door:
         words = views.Words(self._words(kept, kept.sealed), follow_ups, said)
         offered = await handing.open_transfer(conn, *key)
         in_hands = hands(kept, offered, await handing.sheet_of(conn, *key))
-        return views.case_view(kept, clocks, steps, words, called, calls, in_hands)
+        shown = views.case_view(kept, clocks, steps, words, called, calls, in_hands)
+        shown.attachments = await facts.attachments(conn, *key, _ATTACHMENTS_MAX)
+        return shown
 
     def _said(self, kept: Kept, fact: Mapping[str, Any]) -> views.SaidView:
         sealed = fact["body"]["sealed"]
@@ -116,6 +120,10 @@ class Door:
     ) -> dict[str, str]:
         subject = str(kept.case.case_id)
         return self.keys.open(kept.tenant_id, subject, SealedFields(**sealed), names)
+
+    def check_proof(self, tenant_id: str, given: Mapping[str, Any]) -> None:
+        """Refuse a proof that nobody has posted in this tenant."""
+        check_given_out(self.keys, tenant_id, "proof", given.get("proof", ()))
 
     def sealed_words(self, kept: Kept, texts: Mapping[str, str]) -> Mapping[str, object]:
         like = SealedFields(**kept.sealed)

@@ -163,7 +163,11 @@ class IntakeEvents:
                     one.decision.case.received_at,
                     numbered(one.decision, number),
                     one.decision.case.seq,
-                    {"number": number, "reporter": _contacts(one.reported)},
+                    {
+                        "number": number,
+                        "reporter": _contacts(one.reported),
+                        "attachments": one.reported.attachments,
+                    },
                     one.event.traceparent,
                 )
                 for one, number in zip(openings, numbers, strict=True)
@@ -176,7 +180,8 @@ class IntakeEvents:
         reported = _reported(event)
         at = town.offsets.tenant_time(one.record.at)
         about = Announced(event.tenant_id, event.subject_id, event.event_id, at, (), 0)
-        await keep_follow_up(conn, about, "key_conflict", reported.front_end, reported.sealed)
+        said = (reported.front_end, reported.sealed, reported.attachments)
+        await keep_follow_up(conn, about, "key_conflict", *said)
         log.warning("key_conflict_kept", tenant_id=event.tenant_id, case_id=str(event.subject_id))
 
 

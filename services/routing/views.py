@@ -104,7 +104,10 @@ class FollowUpView(BaseModel):
 
 
 class CaseView(BaseModel):
-    """A case as its handlers see it. `expected_seq` of the next step is this `seq`."""
+    """A case as its handlers see it. `expected_seq` of the next step is this `seq`.
+
+    `attachments` are the ids of what came with the report and with steps, in that order.
+    """
 
     case_id: UUID
     number: str
@@ -137,6 +140,7 @@ class CaseView(BaseModel):
     call: CallView | None = None
     transfer: TransferView | None = None
     handover: HandoverView | None = None
+    attachments: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,20 @@ async def test_before_there_is_a_town_it_says_so_and_refuses_nobody(trio: Trio) 
         assert answer.headers["retry-after"]
 
 
+async def posted(trio: Trio, name: str) -> str:
+    """Post a PDF for a town; return its id."""
+    answer = await trio.http.post(
+        f"{trio.urls['intake']}/v1/attachments?tenant=yihe",
+        content=b"%PDF-1.7\n" + name.encode() + b"\n%%EOF",
+        headers={"X-Api-Key": API_KEY},
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["attachment_id"])
+
+
 async def test_a_report_becomes_a_case_that_its_reporter_can_follow(trio: Trio) -> None:
-    answer = await trio.report("yihe", "path", location={"grid": "g01"})
+    photo, proof = [await posted(trio, name) for name in ("photo", "proof")]
+    answer = await trio.report("yihe", "path", location={"grid": "g01"}, attachments=[photo])
     accepted = answer.json()
     assert answer.status_code == 202
     case_id = UUID(accepted["case_id"])
@@ -40,7 +52,7 @@ async def test_a_report_becomes_a_case_that_its_reporter_can_follow(trio: Trio) 
     assert case["text"] == {"summary": "路灯不亮"}
     await trio.step("yihe", case_id, "first_ask", WORKER)
     await trio.step("yihe", case_id, "grid_settle", WORKER)
-    await trio.step("yihe", case_id, "resolve", WORKER, result="r", proof=["p"])
+    await trio.step("yihe", case_id, "resolve", WORKER, result="r", proof=[proof])
     await trio.step("yihe", case_id, "return_visit", CLERK, satisfied=True)
     url = f"{trio.urls['intake']}/v1/track/{accepted['tracking_code']}"
 
@@ -54,6 +66,12 @@ async def test_a_report_becomes_a_case_that_its_reporter_can_follow(trio: Trio) 
     assert [step["en"] for step in shown["steps"]] == [
         "First-asked registration", "Settle in the grid", "Settle", "Return visit",
     ]  # fmt: skip
+    assert (await trio.case("yihe", case_id))["attachments"] == [photo, proof]
+    for id_ in (photo, proof):
+        path = f"{trio.urls['intake']}/v1/attachments/{id_}"
+        for unit, status in (("g01", 200), ("v1", 200), ("town", 200), ("g02", 404)):
+            by = trio.headers("yihe", "grid_worker", unit)
+            assert (await trio.http.get(path, headers=by)).status_code == status, unit
 
 
 async def record_of(trio: Trio, case_id: UUID) -> list[Any]:

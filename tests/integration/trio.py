@@ -49,6 +49,11 @@ class Trio:
     before_topics: dict[str, Any] = field(default_factory=dict)
     before_towns: list[httpx.Response] = field(default_factory=list)
 
+    @property
+    def attachments(self) -> Path:
+        """Where all intakes of these tests keep attachments."""
+        return self.logs.absolute() / "attachments"
+
     # --- processes -----------------------------------------------------------------------------
 
     async def start(self, service: str, name: str = "", **more: str) -> None:
@@ -61,6 +66,7 @@ class Trio:
             "POSTGRES_DSN": self.dsns[service],
             "KEY_FILE": str(self.secrets.key_file),
             "TOKEN_KEY_FILE": str(self.secrets.token_public),
+            **({"ATTACHMENT_URL": self.attachments.as_uri()} if service == "intake" else {}),
             **more,
         }
         env = {f"{service.upper()}_{key}": value for key, value in settings.items()}

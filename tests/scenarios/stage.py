@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from deploy.cli.clock import ask_clock
+from deploy.cli.told import Town
 from deploy.local.quiet import Watch
 from deploy.local.seeding import post_set
 from deploy.local.state import StackState
@@ -157,9 +158,10 @@ class Stage:
     async def step(
         self, case: Mapping[str, Any], step: str, by: Person, **given: Any
     ) -> dict[str, Any]:
-        """Take a step of the case's flow as it stands; return the case."""
+        """Take a step of the case's flow as it stands; return the case. A proof is posted first."""
         seq = (await self.case(case))["seq"]
         path = f"/v1/cases/{case['case_id']}/steps"
+        given = await self._with_proof(given)
         return await self.post(path, by, step=step, expected_seq=seq, **given)
 
     async def step_refused(
@@ -167,7 +169,14 @@ class Stage:
     ) -> dict[str, Any]:
         seq = (await self.case(case))["seq"]
         path = f"/v1/cases/{case['case_id']}/steps"
+        given = await self._with_proof(given)
         return await self.refused(path, by, step=step, expected_seq=seq, **given)
+
+    async def _with_proof(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        town = Town(self.state, self.tenant)
+        named = given.get("proof", ())
+        posted = {"proof": [await town.attach(name) for name in named]} if named else {}
+        return {**given, **posted}
 
     async def whistle(
         self, case: Mapping[str, Any], departments: Sequence[str], by: Person = CLERK, **more: Any

@@ -71,6 +71,25 @@ async def said(
     return [dict(row) for row in reversed(rows)]
 
 
+ATTACHMENTS = """
+SELECT id, min(ARRAY[seq, nth]) AS place
+FROM case_fact
+CROSS JOIN jsonb_array_elements_text(
+    coalesce(body -> 'attachments', body -> 'proof', '[]')
+) WITH ORDINALITY AS attached(id, nth)
+WHERE tenant_id = $1 AND case_id = $2
+    AND type IN ('case.opened.v1', 'case.follow_up_kept.v1', 'case.step_taken.v1')
+GROUP BY id
+ORDER BY place
+LIMIT $3
+"""
+
+
+async def attachments(conn: Connection, tenant_id: str, case_id: UUID, limit: int) -> list[str]:
+    """Read the ids of what is attached to a case, in the order in which they came."""
+    return [row["id"] for row in await conn.fetch(ATTACHMENTS, tenant_id, case_id, limit)]
+
+
 @dataclass(frozen=True, slots=True)
 class FollowUp:
     """More from the reporter, kept beside the case."""

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -26,6 +27,7 @@ async def intake_dsn(postgres: Postgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def window(intake_dsn: str, intake_secrets: Secrets) -> AsyncIterator[Window]:
-    async with open_window(intake_dsn, intake_secrets) as opened:
+async def window(intake_dsn: str, intake_secrets: Secrets, tmp_path: Path) -> AsyncIterator[Window]:
+    place = (tmp_path / "attachments").as_uri()
+    async with open_window(intake_dsn, intake_secrets, attachment_url=place) as opened:
         yield opened

@@ -21,8 +21,11 @@ from services.chassis.http import make_app
 from services.chassis.inbox import Record
 from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
+from services.chassis.token import TokenCheck
+from services.intake import attachment_api
 from services.intake.accept import Acceptor
 from services.intake.api import add_hot_routes, make_router
+from services.intake.attachments import Attachments
 from services.intake.callers import Callers
 from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
@@ -116,6 +119,9 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
         callers = Callers(settings)
         app.include_router(make_router(pool, registry, callers, acceptor.gate))
         add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, ring, pool, callers))
+        attachments = Attachments(settings, acceptor, registry, ring, pool)
+        tokens = TokenCheck(settings.token_key_file)
+        app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
         routing = Subscription(settings, pool, "routing", parse, Tracking(ring).apply, lambda: None)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:

@@ -175,6 +175,11 @@ class Desk:
 
     # --- what people do ------------------------------------------------------------------------
 
+    @property
+    def proof(self) -> list[str]:
+        """Return the id of an attachment as intake gives them out in this town."""
+        return [factories.attachment(self.ring, tenant=self.tenant)]
+
     def headers(self, role: str, unit: str, staff: str = "dev") -> dict[str, str]:
         roles = (role,) if role else ()
         token = factories.token(self.secrets, *roles, tenant=self.tenant, units=[unit], staff=staff)

@@ -140,7 +140,7 @@ async def test_a_step_voids_the_clocks_it_has_met_and_keeps_the_others(timed: De
 async def test_a_closed_case_has_no_open_timer_and_a_reopened_one_has_new_ones(timed: Desk) -> None:
     case_id = await timed.urgent()
     clerk = ("center_clerk", "town", "s-cc-01")
-    result = {"result": "r", "proof": ["p"]}
+    result = {"result": "r", "proof": timed.proof}
     for step, by, given in (
         ("first_ask", WORKER, {}), ("grid_settle", WORKER, {}), ("resolve", WORKER, result),
         ("return_visit", clerk, {"satisfied": True}),

@@ -304,7 +304,7 @@ async def test_yh_s09_b_both_have_it_until_either_settles_it(desk: Desk) -> None
     case = await shown(desk, case_id)
     assert (case["owner"]["staff"], case["joint"][0]["staff"]) == (own[2], partner[2])
     assert [one["number"] for one in (await queue(desk, "g03"))["joint"]] == [case["number"]]
-    done = {"result": "谈妥", "proof": ["photo-1"]}
+    done = {"result": "谈妥", "proof": desk.proof}
     for step, given in (("first_ask", {}), ("grid_settle", {}), ("resolve", done)):
         seq = (await desk.case(case_id))["seq"]
         answer = await desk.step(case_id, step, partner, seq, **given)

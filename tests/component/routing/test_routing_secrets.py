@@ -66,11 +66,11 @@ async def test_words_lie_open_nowhere(desk: Desk, logged: LogCapture) -> None:
     await act("grid_settle", WORKER)
     await act("resolve", WORKER, result=CANARY)
     await act("resolve", WORKER, result=CANARY, proof=[CANARY])
-    await act("resolve", WORKER, result=f"{CANARY}\0", proof=["p"])
-    await act("resolve", WORKER, result=CANARY, proof=["p"], reason=CANARY, other={"a": CANARY})
+    await act("resolve", WORKER, result=f"{CANARY}\0", proof=desk.proof)
+    await act("resolve", WORKER, result=CANARY, proof=desk.proof, reason=CANARY, other=[CANARY])
     await act(CANARY, WORKER, result=CANARY)
-    await act("resolve", CLERK, result=CANARY, proof=["p"])
-    await act("resolve", WORKER, result=CANARY, proof=["p"])
+    await act("resolve", CLERK, result=CANARY, proof=desk.proof)
+    await act("resolve", WORKER, result=CANARY, proof=desk.proof)
     await act("reopen", CLERK, reason=CANARY)
     codes = [answer.status_code for answer in answers]
     assert codes == [200, 200, 422, 422, 422, 422, 422, 403, 200, 200]

@@ -102,7 +102,7 @@ async def test_the_case_is_held_until_the_leads_refusal_is_decided(desk: Desk) -
     worker = ("grid_worker", "g01", (await desk.case(case_id))["owner_staff"])
     for step in ("first_ask", "grid_settle"):
         await desk.step(case_id, step, worker, (await desk.case(case_id))["seq"])
-    done = {"result": "谈妥", "proof": ["photo-1"]}
+    done = {"result": "谈妥", "proof": desk.proof}
     answer = await desk.step(case_id, "resolve", worker, (await desk.case(case_id))["seq"], **done)
     assert code(answer) == (409, "whistle_open")
     path = f"whistles/{whistle_id}/rulings"

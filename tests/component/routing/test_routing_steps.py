@@ -4,8 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from contracts.facts import CaseStepTakenV1
+from contracts.facts import CaseOpenedV1, CaseStepTakenV1
 from services.chassis.seal import SealedFields
+from tests import factories
 from tests.component.routing.desk import Desk
 
 Person = tuple[str, str, str]
@@ -13,7 +14,7 @@ Taken = tuple[str, Person, dict[str, Any]]
 WORKER = ("grid_worker", "g01", "s-gw-01")
 CADRE = ("village_cadre", "v1", "s-vc-01")
 CLERK = ("center_clerk", "town", "s-cc-01")
-RESULT: dict[str, Any] = {"result": "灯已修好", "proof": ["photo-1"]}
+RESULT: dict[str, Any] = {"result": "灯已修好"}  # with a proof of the town
 
 
 @pytest.fixture
@@ -29,7 +30,8 @@ async def seq(desk: Desk, case_id: UUID) -> int:
 async def walk(desk: Desk, case_id: UUID, *steps: Taken) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for step, by, given in steps:
-        answer = await desk.step(case_id, step, by, await seq(desk, case_id), **given)
+        proof = {"proof": desk.proof} if step == "resolve" else {}
+        answer = await desk.step(case_id, step, by, await seq(desk, case_id), **given, **proof)
         assert answer.status_code == 200, answer.text
         body = answer.json()
     return body
@@ -101,7 +103,8 @@ async def test_neither_a_colleague_nor_the_one_who_settled_it_goes_on(
 ) -> None:
     await walk(desk, case_id, *TO_RESOLVED[:2])
     colleague = ("grid_worker", "g01", "somebody-else")
-    other = await desk.step(case_id, "resolve", colleague, await seq(desk, case_id), **RESULT)
+    done = {**RESULT, "proof": desk.proof}
+    other = await desk.step(case_id, "resolve", colleague, await seq(desk, case_id), **done)
     assert (other.status_code, other.json()["code"]) == (403, "not_the_handler")
     await walk(desk, case_id, TO_RESOLVED[2])
     same = ("village_cadre", "v1", "s-gw-01")
@@ -202,6 +205,32 @@ async def test_proof_is_a_short_list_of_attachments(
     given = {"result": "r", "proof": proof}
     answer = await desk.step(case_id, "resolve", WORKER, await seq(desk, case_id), **given)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "proof")
+
+
+async def test_proof_has_been_posted_in_this_town(
+    desk: Desk, neighbour: Desk, case_id: UUID
+) -> None:
+    await walk(desk, case_id, *TO_RESOLVED[:2])
+    for wrong in ("photo-1", *neighbour.proof):
+        given = {"result": "r", "proof": [*desk.proof, wrong]}
+        answer = await desk.step(case_id, "resolve", WORKER, await seq(desk, case_id), **given)
+        assert (answer.status_code, answer.json()["code"]) == (422, "attachment_unknown")
+        assert [one["field"] for one in answer.json()["errors"]] == ["proof.1"]
+    answer = await desk.step(case_id, "resolve", WORKER, await seq(desk, case_id), result="r")
+    assert (answer.json()["code"], answer.json()["names"]) == ("needs_missing", ["proof"])
+
+
+async def test_a_case_shows_what_came_with_it_and_with_its_steps(desk: Desk) -> None:
+    ids = [factories.attachment(desk.ring, name, desk.tenant) for name in ("a", "b", "c")]
+    case_id = await desk.report(location={"grid": "g01"}, attachments=(ids[2], ids[0]))
+    again = desk.event(location={"grid": "g01"}, attachments=(ids[1],))
+    await desk.hear(desk.record(again))
+    await walk(desk, case_id, *TO_RESOLVED)
+    shown = (await desk.get(f"/v1/cases/{case_id}")).json()["attachments"]
+    assert shown == [ids[2], ids[0], ids[1], *desk.proof]
+    opened = (await desk.announced(case_id))[0].data
+    assert isinstance(opened, CaseOpenedV1)
+    assert opened.attachments == (ids[2], ids[0])
 
 
 @pytest.mark.parametrize("satisfied", [None, "true", 1, []])

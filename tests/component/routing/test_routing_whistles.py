@@ -191,7 +191,7 @@ async def test_the_lead_holds_the_case_until_it_has_come(desk: Desk) -> None:
     for step in ("first_ask", "grid_settle"):
         answer = await desk.step(case_id, step, worker, (await desk.case(case_id))["seq"])
         assert answer.status_code == 200, answer.text
-    done = {"result": "谈妥", "proof": ["photo-1"]}
+    done = {"result": "谈妥", "proof": desk.proof}
     answer = await desk.step(case_id, "resolve", worker, (await desk.case(case_id))["seq"], **done)
     assert (answer.status_code, answer.json()["code"]) == (409, "whistle_open")
     assert answer.json()["names"] == ["police"]

@@ -19,8 +19,9 @@ import services
 from services.chassis.http import Problem, make_app
 from services.doors.route import BODY_BYTES_MAX, JsonRoute, json_route
 
-# These read their bodies themselves: one is NDJSON, the others a provider's own form.
+# These read their bodies themselves: a file, NDJSON, a provider's own form.
 RAW = {
+    "/v1/attachments",
     "/v1/registry/change-sets/{change_set_id}",
     "/v1/receipts/{provider}",
     "/v1/replies/{provider}",

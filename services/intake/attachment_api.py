@@ -1,0 +1,84 @@
+"""HTTP in: attachments, before the case that they belong to, and after."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from services.chassis.token import Identity, TokenCheck
+from services.doors.route import JsonRoute
+from services.doors.who import Authorization, identified
+from services.intake.accept import Acceptor
+from services.intake.attachments import KEPT_AS, Attachments, AttachmentView
+from services.intake.registry import Granted
+from services.intake.vetting import TAKEN
+
+ApiKey = Annotated[str | None, Header(alias="X-Api-Key", description="of the front end")]
+Town = Annotated[str | None, Query(description="needed where the key is for several towns")]
+Documented = dict[int | str, dict[str, Any]]
+
+
+def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck) -> APIRouter:
+    """Make the endpoints for attachments."""
+    router = APIRouter(prefix="/v1/attachments", tags=["attachments"], route_class=JsonRoute)
+
+    def reader(request: Request, authorization: str | None) -> Identity | Granted:
+        """Tell who reads: a front end by its key, else staff by a token."""
+        if "x-api-key" in request.headers:
+            return acceptor.who(request)
+        return identified(tokens, authorization)
+
+    # What the acceptor reads of a request itself stands in the signatures to be documented.
+    @router.post("", status_code=201, openapi_extra={"requestBody": _BODY}, responses=_POSTED)
+    async def post_attachment(
+        request: Request,
+        x_api_key: ApiKey = None,  # noqa: ARG001
+        tenant: Town = None,
+    ) -> Response:
+        return await attachments.post(request, tenant)
+
+    @router.get("/{attachment_id}", responses=_GOT, response_class=Response)
+    async def get_attachment(
+        attachment_id: str,
+        request: Request,
+        authorization: Authorization = None,
+        x_api_key: ApiKey = None,  # noqa: ARG001
+    ) -> Response:
+        return await attachments.get(attachment_id, reader(request, authorization))
+
+    @router.get("/{attachment_id}/record", responses=_TOLD)
+    async def get_attachment_record(
+        attachment_id: str,
+        request: Request,
+        authorization: Authorization = None,
+        x_api_key: ApiKey = None,  # noqa: ARG001
+    ) -> Response:
+        return await attachments.get_record(attachment_id, reader(request, authorization))
+
+    return router
+
+
+def _problem(what: str) -> dict[str, Any]:
+    return {"description": what, "content": {"application/problem+json": {}}}
+
+
+_BODY = {"required": True, "content": {name: {} for name in ("application/octet-stream", *TAKEN)}}
+_REFUSED: Documented = {
+    401: _problem("The API key or the token does not hold"),
+    404: _problem("Not here, or not yours to see"),
+    429: _problem("Too fast or too much: Retry-After"),
+    503: _problem("Not now: send again"),
+}
+_POSTED: Documented = {
+    200: {"model": AttachmentView, "description": "It was here already: the same id"},
+    201: {"model": AttachmentView, "description": "Kept"},
+    408: _problem("The body did not arrive whole"),
+    413: _problem("The body is too large"),
+    415: _problem("Not a type that is taken, by its content"),
+    422: _problem("It cannot be read, or is more than is taken"),
+    **_REFUSED,
+}
+_TOLD: Documented = {200: {"model": AttachmentView}, **_REFUSED}
+_GOT: Documented = {
+    200: {"description": "The file", "content": {name: {} for name in KEPT_AS}},
+    **_REFUSED,
+}
