@@ -589,11 +589,15 @@ class WhistleUnreleasedV1(Fact):
 
 
 class WhistleWithdrawnV1(Fact):
-    """Published by routing when the call of a department is taken back, or its case has closed."""
+    """Published by routing when the call of a department is taken back, or its case has closed.
+
+    `leads` is the department that leads from now on, where this one led.
+    """
 
     TYPE = "whistle.withdrawn.v1"
     whistle_id: UUID
     department: str
+    leads: str | None = None
     by: Actor
 
 

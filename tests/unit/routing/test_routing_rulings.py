@@ -216,8 +216,7 @@ def test_a_second_whistle_for_one_whose_refusal_is_undecided_merges() -> None:
 def test_an_undecided_refusal_can_be_taken_back_by_whoever_blows() -> None:
     told = called("police")
     refuses(told, "police", "court")
-    now = at("2025-03-03T11:00")
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go("2025-03-03T11:00", "police")
     assert told.outcomes() == {"police": "withdrawn"}
 
 
@@ -244,15 +243,15 @@ def test_a_department_that_was_not_called_or_was_let_go_calls_nobody() -> None:
     other = replace(OFFICER, department="court")
     told.comes("2025-03-03T09:30", "police")
     assert call_refused(told, "justice", by=other).code == "unit_not_allowed"
-    now = at(TEN)
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go(TEN, "police")
     assert call_refused(told, "justice", by=OFFICER).code == "unit_not_allowed"
 
 
 def test_a_department_lets_nobody_go() -> None:
     told = called("police", "court", setting=may_blow())
     told.comes("2025-03-03T09:30", "police")
-    given_ = ([told.slots["court"]], OFFICER, at(TEN), told.setting)
+    slots, going = [*told.slots.values()], [told.slots["court"]]
+    given_ = (slots, going, OFFICER, at(TEN), told.setting)
     assert refused(told, let_go, *given_).code == "unit_not_allowed"
 
 

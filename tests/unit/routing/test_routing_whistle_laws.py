@@ -47,10 +47,11 @@ class Whole(Story):
             self.take(done, now)
 
     def town_does(self, act: str, there: Slot, now: datetime) -> Settled | Refused:
+        slots = [*self.every.values()]
         if act == "let_go":
-            return let_go(self.case, [there], CLERK, now, self.setting)
-        wanted, slots = Ruling("accept" if act == "accept" else "reject", LEADER), self.every
-        return rulings.rule(self.case, [*slots.values()], there, wanted, now, self.setting)
+            return let_go(self.case, slots, [there], CLERK, now, self.setting)
+        wanted = Ruling("accept" if act == "accept" else "reject", LEADER)
+        return rulings.rule(self.case, slots, there, wanted, now, self.setting)
 
     def department_does(self, act: str, there: Slot, now: datetime) -> Settled | Refused:
         by = officer(there.department)
