@@ -191,7 +191,7 @@ def _for_departments(router: APIRouter, door: Door) -> None:
             slot, by = _mine(called, whistle_id, body.department, who)
             sealed = door.sealed_words(called.kept, {"basis": body.basis})
             case, setting = called.kept.case, called.setting
-            return whistle.refuse(case, slot, by, body.proposed, sealed, setting)
+            return whistle.refuse(case, slot, by, body.proposed, sealed, called.at, setting)
 
         return await act_on(door, who, whistle_id, refuse)
 

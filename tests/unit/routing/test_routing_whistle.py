@@ -55,6 +55,9 @@ def officer(department: str) -> Owner:
     return Owner(department, "department_officer", f"o-{department}")
 
 
+NOON = at("2025-03-03T12:00")
+
+
 @dataclass
 class Story:
     """One case with its departments and the moments that are kept; time goes forward."""
@@ -323,16 +326,16 @@ def test_one_who_was_called_already_leads_once_the_lead_has_been_let_go(
 def test_the_next_one_awaited_leads_once_the_lead_is_not_called_any_more() -> None:
     told = story()
     told.blow("2025-03-03T09:00", *THREE)
-    asked: Any = (told.slots["justice"], officer("justice"), "court", {}, told.setting)
-    told.does(whistle.refuse, *asked, now=at("2025-03-03T09:30"))
-    told.lets_go("2025-03-03T10:00", "police")
+    asked: Any = (told.slots["justice"], officer("justice"), "court", {}, NOON, told.setting)
+    told.does(whistle.refuse, *asked, now=NOON)
+    told.lets_go("2025-03-03T13:00", "police")
     assert [slot.lead for slot in told.slots.values()] == [True, False, True]
     assert [fact.data.get("leads") for _, fact in told.facts("whistle.withdrawn")] == ["court"]
     rules = replace(told.setting.rules.whistle, close_gate="lead")
     assert holding(told.slots.values(), rules) == ("court",)
-    told.lets_go("2025-03-03T11:00", "court")
+    told.lets_go("2025-03-03T14:00", "court")
     assert holding(told.slots.values(), rules) == ("justice",)
-    told.lets_go("2025-03-03T12:00", "justice")
+    told.lets_go("2025-03-03T15:00", "justice")
     assert "leads" not in told.told[-1][1].data
 
 
@@ -397,8 +400,8 @@ def test_a_refusal_goes_to_the_towns_leader_and_ends_the_clock() -> None:
     told = story()
     told.blow("2025-03-03T09:00", "police", "court")
     sealed: Mapping[str, object] = {}
-    given = (told.slots["court"], officer("court"), "justice", sealed, told.setting)
-    settled = told.does(whistle.refuse, *given, now=at("2025-03-03T10:00"))
+    given = (told.slots["court"], officer("court"), "justice", sealed, NOON, told.setting)
+    settled = told.does(whistle.refuse, *given, now=NOON)
     (fact,) = settled.facts
     assert fact.data["arbiter"] == {"unit": "town", "role": "town_leader", "staff": "tl"}
     told.until("2025-04-01T00:00")

@@ -58,7 +58,7 @@ class Whole(Story):
         if act == "arrive":
             return whistle.arrive(self.case, there, by, now, self.setting)
         if act == "refuse":
-            return whistle.refuse(self.case, there, by, "justice", {}, self.setting)
+            return whistle.refuse(self.case, there, by, "justice", {}, now, self.setting)
         means: Means = "app_ack" if act == "come" else "on_site"
         return whistle.report_in(self.case, there, means, by, now, self.setting)
 
