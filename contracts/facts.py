@@ -443,15 +443,33 @@ class WhistleArrivedV1(Fact):
 
 
 class WhistleRefusedV1(Fact):
-    """Published by routing when a department refuses. Sealed: basis. `arbiter` decides."""
+    """Published by routing when a department refuses. Sealed: basis. `arbiter` decides.
+
+    `ruling_due_at` is told where a clock for that runs.
+    """
 
     TYPE = "whistle.refused.v1"
     whistle_id: UUID
     department: str
     proposed: str
     arbiter: Owner
+    ruling_due_at: AwareDatetime | None = None
     by: Actor
     sealed: Sealed | None = None
+
+
+class WhistleUnruledV1(Fact):
+    """Published by routing once, when nobody has ruled on a refusal by `due_at`.
+
+    `superior` stands above the arbiter; without one, nobody does, and the arbiter is to hear again.
+    """
+
+    TYPE = "whistle.unruled.v1"
+    whistle_id: UUID
+    department: str
+    due_at: AwareDatetime
+    arbiter: Owner
+    superior: Owner | None = None
 
 
 class WhistleRuledV1(Fact):
@@ -589,11 +607,15 @@ class WhistleUnreleasedV1(Fact):
 
 
 class WhistleWithdrawnV1(Fact):
-    """Published by routing when the call of a department is taken back, or its case has closed."""
+    """Published by routing when the call of a department is taken back, or its case has closed.
+
+    `leads` is the department that leads from now on, where this one led.
+    """
 
     TYPE = "whistle.withdrawn.v1"
     whistle_id: UUID
     department: str
+    leads: str | None = None
     by: Actor
 
 
@@ -867,6 +889,7 @@ ROUTING_FACTS = _by_type(
     WhistleStageMovedV1,
     WhistleReleasedV1,
     WhistleUnreleasedV1,
+    WhistleUnruledV1,
     WhistleWithdrawnV1,
     WhistleCalledUpwardV1,
     WhistleAnsweredV1,

@@ -15,6 +15,7 @@ NOTICES: Mapping[str, str] = {
     "whistle_missed": "未报到",
     "whistle_escalated": "未报到上报",
     "whistle_refused": "拒绝报到",
+    "whistle_unruled": "退回未裁定",
     "whistle_called_upward": "呼叫上级",
     "whistle_unanswered": "上级未答复",
     "whistle_arrival_missed": "未到场",

@@ -62,6 +62,13 @@ class Release(Arrival):
     """By when a department on the spot is let go; its arrival starts the clock."""
 
 
+class Refusal(Part):
+    """What becomes of a department's refusal."""
+
+    ruling_within: Length | None = None
+    """How long a ruling may take, by calendar time; then the arbiter's superior hears."""
+
+
 class CallUpward(Part):
     """The town calls, the county answers (乡呼区应)."""
 
@@ -94,6 +101,7 @@ class Whistle(Part):
     """By case class: a miss climbs `on_miss` anew; a class without one has no such clock."""
     release: Mapping[ClassId, Release] = {}
     """By case class: whoever blew is told of a miss; a class without one has no such clock."""
+    refusal: Refusal = Refusal()
     lead: Literal["first_named", "blower_names", "center"] = "first_named"
     """Which department leads, whose report-in lets the case go on: the first named unless the
     blower names another; or, of several, whom he must name. `center` is as yet the former."""

@@ -52,7 +52,7 @@ def changed(case: BoardCase, event: Event) -> BoardCase:
             return turned(case, (fact.whistle_id, fact.department), "late", fact.at)
         case WhistleReportedInV1() | WhistleCorrectedV1():
             return turned(case, (fact.whistle_id, fact.department), "reported", fact.at)
-        case WhistleMissedV1() | WhistleStageMissedV1() | WhistleRefusedV1() | WhistleWithdrawnV1():
+        case WhistleMissedV1() | WhistleStageMissedV1() | WhistleRefusedV1():
             return turned(case, (fact.whistle_id, fact.department), _TURNS[type(fact)])
         case WhistleDeadlineMovedV1():
             return moved(
@@ -74,6 +74,9 @@ def _later(case: BoardCase, fact: Fact) -> BoardCase:
             return _not_absent(case, fact)
         case WhistleRuledV1():
             return _ruled(case, fact)
+        case WhistleWithdrawnV1():
+            gone = turned(case, (fact.whistle_id, fact.department), _TURNS[type(fact)])
+            return _led(gone, fact.leads)
         case _:
             return case
 

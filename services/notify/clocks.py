@@ -10,9 +10,12 @@ from contracts.facts import (
     WhistleAnsweredV1,
     WhistleAnswerMovedV1,
     WhistleReleasedV1,
+    WhistleRuledV1,
     WhistleStageMovedV1,
     WhistleUnansweredV1,
     WhistleUnreleasedV1,
+    WhistleUnruledV1,
+    WhistleWithdrawnV1,
 )
 from services.notify.store.moots import Moot
 from services.notify.whistles import WHISTLE_NOTICES
@@ -41,6 +44,12 @@ def clock_of(fact: Fact) -> str | None:
             | WhistleStageMovedV1(stage="release", department=department)
         ):
             return f"release/{department}"
+        case (
+            WhistleUnruledV1(department=department)
+            | WhistleRuledV1(department=department)
+            | WhistleWithdrawnV1(department=department)
+        ):
+            return f"rule/{department}"
         case _:
             return None
 
@@ -57,6 +66,8 @@ def moot_by(event: Event) -> tuple[Moot, ...]:
             notice = WHISTLE_NOTICES[WhistleUnansweredV1]
         case WhistleReleasedV1() | WhistleStageMovedV1(stage="release", miss_withdrawn=True):
             notice = WHISTLE_NOTICES[WhistleUnreleasedV1]
+        case WhistleRuledV1() | WhistleWithdrawnV1():
+            notice = WHISTLE_NOTICES[WhistleUnruledV1]
         case _:
             return ()
     return (Moot(*key, notice, clock_of(event.data) or ""),)

@@ -22,6 +22,7 @@ from contracts.facts import (
     WhistleStageMovedV1,
     WhistleUnansweredV1,
     WhistleUnreleasedV1,
+    WhistleUnruledV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -41,7 +42,7 @@ _Ending = (
     | WhistleReleasedV1
     | WhistleWithdrawnV1
 )
-_Staged = WhistleStageMissedV1 | WhistleStageMovedV1 | WhistleUnreleasedV1
+_Staged = WhistleStageMissedV1 | WhistleStageMovedV1 | WhistleUnreleasedV1 | WhistleUnruledV1
 _Moving = WhistleWarnedV1 | WhistleMissedV1 | WhistleDeadlineMovedV1 | CaseEscalatedV1 | _Staged
 _OfSlot = _Moving | WhistleRuledV1 | _Ending
 
@@ -59,6 +60,7 @@ FACTS: Mapping[str, type[Fact]] = {
         WhistleStageMovedV1,
         WhistleUnreleasedV1,
         WhistleRefusedV1,
+        WhistleUnruledV1,
         WhistleRuledV1,
         WhistleReleasedV1,
         WhistleWithdrawnV1,
@@ -77,6 +79,7 @@ WHISTLE_NOTICES: Mapping[type[Fact], str] = {
     WhistleCalledUpwardV1: "whistle_called_upward",
     WhistleUnansweredV1: "whistle_unanswered",
     WhistleUnreleasedV1: "whistle_unreleased",
+    WhistleUnruledV1: "whistle_unruled",
 }
 ARRIVAL_ESCALATED = "whistle_arrival_escalated"
 # What is told again by a rung that reminds, by the stage that was missed.
@@ -163,6 +166,9 @@ def parts_of(event: Event) -> tuple[Part, ...]:
         case WhistleRefusedV1(arbiter=arbiter, proposed=proposed):
             who = Owner(**arbiter.model_dump())
             return tuple(Part(one, arbiter=who, proposed=proposed) for one in named)
+        case WhistleUnruledV1(superior=superior, arbiter=arbiter):
+            who = Owner(**(superior or arbiter).model_dump())
+            return tuple(Part(one, arbiter=who) for one in named)
         case _:
             return tuple(map(Part, named))
 
@@ -195,7 +201,7 @@ def _after(slot: Slot, event: Event, department: str) -> Slot:  # noqa: PLR0911 
             return replace(slot, state="called" if waits else slot.state, due_at=due_at)
         case CaseEscalatedV1(do="remind"):
             return replace(slot, told_at=event.occurred_at)
-        case CaseEscalatedV1() | WhistleRuledV1() | WhistleUnreleasedV1():
+        case CaseEscalatedV1() | WhistleRuledV1() | WhistleUnreleasedV1() | WhistleUnruledV1():
             return slot
         case _:
             return _later(slot, event)

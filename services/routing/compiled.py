@@ -119,6 +119,7 @@ def _whistle(profile: Profile) -> WhistleRules:
     towns = {level.id for level in profile.levels if level.kind == "town"}
     over = [role for role in profile.roles if {"supervise", "sign_off"} <= can[role.id]]
     levels = {role.id: role.level for role in profile.roles}
+    ruling = whistle.refusal.ruling_within
     up = _clock_of_whistle("call_upward", upward.deadline) if upward.deadline else None
     return WhistleRules(
         enabled=whistle.enabled,
@@ -132,6 +133,7 @@ def _whistle(profile: Profile) -> WhistleRules:
         on_site_only=frozenset(whistle.on_site_only),
         arrival=_later_clocks("arrive", whistle.arrival),
         release=_later_clocks("release", whistle.release),
+        ruling=DeadlineRule("rule", _span(ruling), "calendar", "state") if ruling else None,
         on_miss=tuple(
             Rung(_span(one.after), one.do, one.to)
             for one in sorted(whistle.on_miss, key=lambda one: _about_s(one.after))

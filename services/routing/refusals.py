@@ -19,7 +19,11 @@ def forbidden() -> Problem:
 _REFUSALS = {
     "unknown_step": (422, "流程中没有这一步", "the flow has no such step"),
     "step_not_allowed": (409, "现在不能走这一步", "this step is not possible in this state"),
-    "role_not_allowed": (403, "您的角色不能走这一步", "your role may not take this step"),
+    "role_not_allowed": (
+        403,
+        "您的角色不能这样做，可以做的岗位",
+        "your role may not do this; these roles may",
+    ),
     "unit_not_allowed": (403, "这件事不归您的单位", "this case does not belong to your unit"),
     "not_the_handler": (403, "只有承办人能走这一步", "only the handler may take this step"),
     "same_person": (403, "这一步须由另一个人来做", "another person must take this step"),
@@ -99,8 +103,8 @@ _REFUSALS = {
     "sheet_received": (409, "这张移交单已经签收", "this sheet has been signed for"),
     "stale": (
         409,
-        "别人刚刚动过这件事，请看过现状再试",
-        "somebody has acted since: look, then retry",
+        "别人刚刚动过这件事，请看过现状再试，现在的序号是",
+        "somebody has acted since: look, then retry; the case has come as far as `seq` tells",
     ),
     "seq_ahead": (
         409,

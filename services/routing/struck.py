@@ -23,7 +23,7 @@ def is_whistles(clock: str) -> bool:
 
 
 class Struck:
-    """The open slots and calls of some cases, as the moments struck so far have left them."""
+    """The pending slots and open calls of some cases, as what struck so far has left them."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Struck:
             (key, slot.department): slot
             for key, of_case in slots_of.items()
             for slot in of_case
-            if slot.open
+            if slot.pending
         }
         self._calls = {
             key: call for key, of_case in calls_of.items() for call in of_case if call.open

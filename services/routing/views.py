@@ -42,7 +42,7 @@ class SlotView(BaseModel):
 
     `proposed` is whom it named when it refused, `ruling` what the arbiter made of that;
     `arrive_due_at` is told where a clock for arriving runs, `release_due_at` where one for its
-    release does.
+    release does, `ruling_due_at` where one for the ruling did.
     """
 
     whistle_id: UUID
@@ -57,6 +57,7 @@ class SlotView(BaseModel):
     arrived_at: datetime | None
     arrive_due_at: datetime | None
     release_due_at: datetime | None
+    ruling_due_at: datetime | None
     proposed: str | None
     ruling: str | None
 
@@ -271,6 +272,7 @@ def slot_view(slot: Slot) -> SlotView:
         arrived_at=slot.arrived_at,
         arrive_due_at=slot.arrive_due_at,
         release_due_at=slot.release_due_at,
+        ruling_due_at=slot.ruling_due_at,
         proposed=slot.proposed,
         ruling=slot.ruling,
     )

@@ -149,8 +149,8 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
                 slot.department for slot in called.slots if slot.whistle_id == whistle_id
             ]
             going = [called.slot(whistle_id, one) for one in named]
-            actor = actor_of(who)
-            return let_go(called.kept.case, going, actor, called.at, called.setting)
+            case, actor = called.kept.case, actor_of(who)
+            return let_go(case, called.slots, going, actor, called.at, called.setting)
 
         return await act_on(door, who, whistle_id, release)
 
@@ -191,7 +191,7 @@ def _for_departments(router: APIRouter, door: Door) -> None:
             slot, by = _mine(called, whistle_id, body.department, who)
             sealed = door.sealed_words(called.kept, {"basis": body.basis})
             case, setting = called.kept.case, called.setting
-            return whistle.refuse(case, slot, by, body.proposed, sealed, setting)
+            return whistle.refuse(case, slot, by, body.proposed, sealed, called.at, setting)
 
         return await act_on(door, who, whistle_id, refuse)
 

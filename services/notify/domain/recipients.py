@@ -39,7 +39,8 @@ class Case:
 class Part:
     """A department's part, of which a notice tells. A rung that climbs names its `level`.
 
-    Of a refusal, `arbiter` decides, and `proposed` is who should be called instead.
+    Of a refusal, `arbiter` decides, and `proposed` is who should be called instead. Of one that
+    nobody has ruled on, `arbiter` is who stands above.
     """
 
     department: str

@@ -16,11 +16,12 @@ _UNTIL_CLOSED = frozenset(
         "whistle_called_upward",
         "whistle_unanswered",
         "whistle_refused",
+        "whistle_unruled",
         "whistle_unreleased",
     }
 )
 # What is told because a department is not awaited any more.
-_OF_ITS_END = frozenset({"whistle_refused", "whistle_unreleased"})
+_OF_ITS_END = frozenset({"whistle_refused", "whistle_unreleased", "whistle_unruled"})
 _UNTIL_MISSED = frozenset({"whistle_warned"})
 # What is told of a miss, and of nothing else: a miss may be withdrawn.
 _ONCE_MISSED = frozenset({"whistle_missed", "whistle_escalated"})

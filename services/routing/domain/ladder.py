@@ -1,6 +1,6 @@
 """The ladder: what follows, rung by rung, when a department does not report in, or not arrive."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 
 from services.routing.domain.deadlines import add
@@ -9,7 +9,7 @@ from services.routing.domain.slot import Slot, Stage, about, rung_number, rung_o
 from services.routing.domain.town import Setting
 from services.routing.domain.upward import call_by_rule
 from services.routing.domain.values import Case, Fact, NewTimer, UpwardCall
-from services.routing.domain.whistle import Settled, settled, stage_rule
+from services.routing.domain.whistle import Settled, above, arbiter_of, settled, stage_rule
 
 
 def strike(
@@ -39,7 +39,7 @@ def strike(
     elif slot.outcome == "missed":
         return None
     else:
-        missed = [_missed(slot, stage, due_at)]
+        missed = [_missed(slot, stage, due_at, setting)]
     version = _calendar_version(case, slot, stage, setting.rules)
     rungs, timers = _climb(case, slot, stage, due_at, first, now, setting)
     timers = [replace(one, calendar_version=version) for one in timers]
@@ -56,17 +56,28 @@ def _due_at(slot: Slot, stage: Stage) -> datetime | None:
         return slot.due_at if slot.awaited else None
     if stage == "release":
         return slot.release_due_at if slot.open and slot.arrived_at is not None else None
+    if stage == "rule":
+        return slot.ruling_due_at if slot.undecided else None
     arriving = slot.open and slot.came and slot.arrived_at is None
     return slot.arrive_due_at if arriving else None
 
 
-def _missed(slot: Slot, stage: Stage, due_at: datetime) -> Fact:
+def _missed(slot: Slot, stage: Stage, due_at: datetime, setting: Setting) -> Fact:
     data = {**about(slot), "due_at": due_at}
     if stage == "report_in":
         return Fact("whistle.missed.v1", data)
+    if stage == "rule":
+        return _unruled(slot, due_at, setting)
     if stage == "release":
         return Fact("whistle.unreleased.v1", data)
     return Fact("whistle.stage_missed.v1", {**data, "stage": stage})
+
+
+def _unruled(slot: Slot, due_at: datetime, setting: Setting) -> Fact:
+    arbiter = arbiter_of(setting)
+    superior = above(arbiter, setting)
+    data = {**about(slot), "due_at": due_at, "arbiter": asdict(arbiter)}
+    return Fact("whistle.unruled.v1", data | ({"superior": asdict(superior)} if superior else {}))
 
 
 def _climb(
@@ -81,11 +92,11 @@ def _climb(
     """Take rungs from `first` on: those whose time has come, then keep the moment of the next.
 
     A rung without anybody on it is told of, and the next follows at once. Where a department has
-    not been let go, it is not the department that is late: nothing climbs.
+    not been let go, or its refusal not ruled on, it is not late itself: nothing climbs.
     """
     facts: list[Fact] = []
     hurried = False
-    ladder = setting.rules.whistle.on_miss[first:] if stage != "release" else ()
+    ladder = setting.rules.whistle.on_miss[first:] if stage in ("report_in", "arrive") else ()
     for n, rung in enumerate(ladder, first):
         at = add(due_at, rung.after, setting.rules)
         if at > now and not hurried:
@@ -98,6 +109,8 @@ def _climb(
 
 def _calendar_version(case: Case, slot: Slot, stage: Stage, rules: Rules) -> int | None:
     """Return by which table a stage was reckoned; for arriving that is the newest once it fires."""
+    if stage == "rule":
+        return None
     if stage == "report_in":
         return slot.calendar_version
     rule, calendar = stage_rule(case, slot.department, stage, rules), rules.work_calendar

@@ -1,6 +1,6 @@
 """Departments are let go from a case; and for which of them settling it must wait."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 
@@ -12,17 +12,42 @@ from services.routing.domain.whistle import Settled, blower_of, settled
 
 
 def let_go(
-    case: Case, slots: Iterable[Slot], actor: Actor, now: datetime, setting: Setting
+    case: Case,
+    slots: Sequence[Slot],
+    named: Iterable[Slot],
+    actor: Actor,
+    now: datetime,
+    setting: Setting,
 ) -> Settled | Refused:
-    """Release departments that have come, and withdraw the call of those that have not."""
+    """Release departments that have come, and withdraw the call of those that have not.
+
+    `slots` are all of the case. Where the lead had yet to come, the next one awaited leads.
+    """
     blower = blower_of(case, actor, setting)
     if isinstance(blower, Refused):
         return blower
-    going = [slot for slot in slots if slot.pending]
+    going = [slot for slot in named if slot.pending]
     absent = tuple(slot.department for slot in going if not slot.came)
     if absent and not setting.rules.whistle.withdrawable:
         return Refused("not_withdrawable", absent)
-    return release(case, going, blower, now, setting.rules, human=True)
+    done = release(case, going, blower, now, setting.rules, human=True)
+    return _inherited(done, going, [slot for slot in slots if slot not in going])
+
+
+def _inherited(done: Settled, gone: Iterable[Slot], left: Iterable[Slot]) -> Settled:
+    """Hand the lead over from one who will not come; one who has refused leads last of all."""
+    led = next((slot for slot in gone if slot.lead and not slot.came), None)
+    awaited = sorted((s for s in left if s.pending and not s.came), key=lambda s: s.undecided)
+    if led is None or not awaited:
+        return done
+    leads = awaited[0]
+    facts = tuple(
+        replace(fact, data={**fact.data, "leads": leads.department})
+        if fact.data["department"] == led.department
+        else fact
+        for fact in done.facts
+    )
+    return replace(done, slots=(*done.slots, replace(leads, lead=True)), facts=facts)
 
 
 def release(

@@ -107,6 +107,7 @@ class WhistleRules:
     on_site_only: frozenset[str] = frozenset()  # classes
     arrival: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
     release: Mapping[str, DeadlineRule] = field(default_factory=dict)  # by class
+    ruling: DeadlineRule | None = None  # on a refusal
     on_miss: tuple[Rung, ...] = ()
     names_lead: bool = False
     duplicate: Literal["merge", "reject"] = "merge"

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid5
 
-from services.routing.domain.slot import Slot, about
+from services.routing.domain.slot import Slot, about, clock_of
 from services.routing.domain.town import Setting
 from services.routing.domain.values import Actor, Case, Fact, Owner, Refused
 from services.routing.domain.whistle import Settled, arbiter_of, called_slot, settled
@@ -65,7 +65,8 @@ def _awaited_again(
     fresh, timers, dates = called_slot(slot.whistle_id, slot.department, case, now, setting)
     again = replace(fresh, lead=slot.lead, proposed=slot.proposed, ruling="reject")
     fact = _ruled(slot, ruling, by, **dates)
-    return settled(case, [again], [fact], timers, human=True)
+    ended = frozenset((clock_of(slot.department, "rule"),))
+    return settled(case, [again], [fact], timers, ended=ended, human=True)
 
 
 def _called_instead(
@@ -89,18 +90,19 @@ def _called_instead(
     leads = slot.lead and not any(
         one.pending and one.lead for one in slots if one.department != slot.department
     )
-    decided = replace(slot, ruling="accept")
+    decided, ended = replace(slot, ruling="accept"), frozenset((clock_of(slot.department, "rule"),))
     ruled = _ruled(slot, ruling, by, call=instead, lead=leads)
     there = next((one for one in slots if one.pending and one.department == instead), None)
     if there is not None:
         kept = replace(there, lead=there.lead or leads)
-        return settled(case, [decided, kept], [ruled], human=True)
+        return settled(case, [decided, kept], [ruled], ended=ended, human=True)
     whistle_id = uuid5(case.case_id, f"ruling/{case.seq}")
     new, timers, dates = called_slot(whistle_id, instead, case, now, setting)
     called = {"department": instead, "lead": leads, **dates}
     data = {"whistle_id": whistle_id, "departments": (called,), "merged": (), "by": asdict(by)}
     facts = [ruled, Fact("whistle.blown.v1", data)]
-    return settled(case, [decided, replace(new, lead=leads)], facts, timers, human=True)
+    both = [decided, replace(new, lead=leads)]
+    return settled(case, both, facts, timers, ended=ended, human=True)
 
 
 def _ruled(slot: Slot, ruling: Ruling, by: Owner, **more: object) -> Fact:

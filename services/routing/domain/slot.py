@@ -14,7 +14,7 @@ from services.routing.domain.rules import Rules
 
 Outcome = Literal["reported", "reported_late", "corrected", "missed", "refused", "withdrawn"]
 Means = Literal["app_ack", "on_site", "remote"]
-Stage = Literal["report_in", "arrive", "release"]
+Stage = Literal["report_in", "arrive", "release", "rule"]
 CAME: frozenset[Outcome] = frozenset(("reported", "reported_late", "corrected"))
 _ENDED: frozenset[Outcome] = frozenset(("refused", "withdrawn"))
 _STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -46,6 +46,7 @@ class Slot:
     calendar_version: int | None = None  # as a timer's
     provisional: bool = False
     release_due_at: datetime | None = None
+    ruling_due_at: datetime | None = None  # while it is undecided
 
     @property
     def came(self) -> bool:
@@ -103,6 +104,8 @@ def stage_of(clock: str) -> Stage:
     """Return which stage a department's clock is about."""
     if clock.startswith("release/"):
         return "release"
+    if clock.startswith("rule/"):
+        return "rule"
     return "arrive" if clock.startswith(("arrive/", _RUNGS["arrive"])) else "report_in"
 
 

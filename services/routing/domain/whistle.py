@@ -241,6 +241,7 @@ def refuse(
     by: Owner,
     proposed: str,
     sealed: Mapping[str, object],
+    at: datetime,
     setting: Setting,
 ) -> Settled | Refused:
     """Take a refusal with its basis and the owner it proposes; somebody above decides, once."""
@@ -249,10 +250,17 @@ def refuse(
     if slot.ruling is not None:
         return Refused("refusal_rejected", (slot.department,))
     arbiter = arbiter_of(setting)
-    data = {"proposed": proposed, "arbiter": asdict(arbiter), "by": asdict(by), "sealed": sealed}
-    fact = Fact("whistle.refused.v1", {**about(slot), **data})
+    data: dict[str, object] = {"proposed": proposed, "arbiter": asdict(arbiter), "by": asdict(by)}
+    data["sealed"] = sealed
     gone = replace(slot, outcome="refused", proposed=proposed)
-    return settled(case, [gone], [fact], ended=clocks(slot, setting.rules))
+    timers: tuple[NewTimer, ...] = ()
+    if (ruling := setting.rules.whistle.ruling) is not None:
+        rule = replace(ruling, id=clock_of(slot.department, "rule"))
+        _, timers = start_clock(rule, at, setting.rules)
+        gone = replace(gone, ruling_due_at=timers[-1].due_at)
+        data["ruling_due_at"] = gone.ruling_due_at
+    fact = Fact("whistle.refused.v1", {**about(slot), **data})
+    return settled(case, [gone], [fact], timers, ended=clocks(slot, setting.rules))
 
 
 def arbiter_of(setting: Setting) -> Owner:
@@ -262,6 +270,17 @@ def arbiter_of(setting: Setting) -> Owner:
     found = ((role, town.first_on_roster(unit, role)) for role in rules.whistle.supervisors)
     role, staff = next((one for one in found if one[1]), (rules.fallback_town, None))
     return Owner(unit, role, staff or town.first_on_roster(unit, role))
+
+
+def above(arbiter: Owner, setting: Setting) -> Owner | None:
+    """Return who stands above the arbiter: the first supervisor of the nearest level above."""
+    town, rules = setting.town, setting.rules
+    for unit in town.path(arbiter.unit)[1:]:
+        for role in rules.whistle.superiors:
+            staff = town.first_on_roster(unit, role)
+            if staff and rules.role_levels.get(role) == town.units[unit].level:
+                return Owner(unit, role, staff)
+    return None
 
 
 def settled(

@@ -9,7 +9,8 @@ from services.chassis.postgres import Connection
 # A clock that runs has an open timer, armed or (for want of a calendar) not. A department that is
 # awaited and has not been missed has one too, armed as soon as it is known by when it is due; and
 # so has a call that is awaited: to the level above, or to those who are to answer.
-# Whether an arrival or a release has been missed, no slot says: until it is due it has a timer.
+# Whether an arrival, a release or a ruling has been missed, no slot says: until it is due it has a
+# timer.
 # By real clocks alone are these two, and what is overdue: an advance lets hours pass at once.
 AUDIT = """
 SELECT
@@ -58,11 +59,15 @@ SELECT
         CROSS JOIN LATERAL (
             VALUES
                 ('arrive/', slot.arrive_due_at, slot.arrived_at),
-                ('release/', slot.release_due_at, slot.released_at)
+                ('release/', slot.release_due_at, slot.released_at),
+                ('rule/', slot.ruling_due_at, NULL)
         ) AS stage(clock, due_at, done_at)
         WHERE NOT cases.closed
             AND slot.released_at IS NULL
-            AND slot.outcome IN ('reported', 'reported_late', 'corrected')
+            AND CASE
+                WHEN stage.clock = 'rule/' THEN slot.outcome = 'refused' AND slot.ruling IS NULL
+                ELSE slot.outcome IN ('reported', 'reported_late', 'corrected')
+            END
             AND stage.done_at IS NULL
             AND stage.due_at > clock_timestamp()
             AND NOT EXISTS (

@@ -26,11 +26,12 @@ _COLUMNS = (
     "calendar_version",
     "provisional",
     "release_due_at",
+    "ruling_due_at",
 )
 SLOTS = """
 SELECT tenant_id, case_id, whistle_id, department, lead, blown_at, due_at, outcome, means,
     reported_in_at, arrived_at, released_at, arrive_due_at, proposed, ruling, calendar_version,
-    provisional, release_due_at
+    provisional, release_due_at, ruling_due_at
 FROM slot
 JOIN unnest($1::text[], $2::uuid[]) AS wanted(tenant_id, case_id) USING (tenant_id, case_id)
 ORDER BY tenant_id, case_id, blown_at, NOT lead, department
@@ -78,14 +79,14 @@ PUT = """
 INSERT INTO slot (
     tenant_id, case_id, whistle_id, department, lead, blown_at, due_at, outcome, means,
     reported_in_at, arrived_at, released_at, arrive_due_at, proposed, ruling, calendar_version,
-    provisional, release_due_at
+    provisional, release_due_at, ruling_due_at
 )
 SELECT *
 FROM unnest(
     $1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::timestamptz[],
     $7::timestamptz[], $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[],
     $12::timestamptz[], $13::timestamptz[], $14::text[], $15::text[], $16::integer[],
-    $17::boolean[], $18::timestamptz[]
+    $17::boolean[], $18::timestamptz[], $19::timestamptz[]
 )
 ON CONFLICT (tenant_id, whistle_id, department) DO UPDATE
 SET lead = excluded.lead, blown_at = excluded.blown_at, due_at = excluded.due_at,
@@ -93,7 +94,7 @@ SET lead = excluded.lead, blown_at = excluded.blown_at, due_at = excluded.due_at
     arrived_at = excluded.arrived_at, released_at = excluded.released_at,
     arrive_due_at = excluded.arrive_due_at, proposed = excluded.proposed, ruling = excluded.ruling,
     calendar_version = excluded.calendar_version, provisional = excluded.provisional,
-    release_due_at = excluded.release_due_at
+    release_due_at = excluded.release_due_at, ruling_due_at = excluded.ruling_due_at
 """
 
 

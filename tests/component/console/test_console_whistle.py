@@ -19,6 +19,7 @@ from contracts.facts import (
     WhistleStageMovedV1,
     WhistleUnansweredV1,
     WhistleWarnedV1,
+    WhistleWithdrawnV1,
 )
 from tests.component.console.test_console_look import seen
 from tests.component.console.test_console_pages import page, plain
@@ -219,6 +220,15 @@ async def test_who_was_called_before_takes_the_lead_over(world: World) -> None:
     await world.hear(story.turn(WhistleRuledV1, "police", **accepted), batch=1)
     assert await lamps(world, story) == {"police": ("refused", True), "court": ("waiting", True)}
     assert (await world.lines())[0] == f"义和镇 同意 公安 退回 {story.number} 人居环境"
+
+
+async def test_who_is_awaited_leads_once_the_lead_is_not_called_any_more(
+    world: World,
+) -> None:
+    world.town()
+    story = blown("police", "court").after(minutes=1)
+    await world.hear(story.turn(WhistleWithdrawnV1, "police", leads="court", by=CLERK), batch=1)
+    assert (await lamps(world, story))["court"] == ("waiting", True)
 
 
 async def test_who_was_called_before_leads_once_a_second_whistle_says_so(world: World) -> None:

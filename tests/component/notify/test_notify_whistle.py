@@ -16,6 +16,7 @@ from contracts.facts import (
     WhistleMissedV1,
     WhistleRefusedV1,
     WhistleRuledV1,
+    WhistleUnruledV1,
 )
 from services.notify.app import open_channels
 from services.notify.claims import Ending, Job
@@ -341,6 +342,27 @@ async def test_a_refusal_is_told_to_its_arbiter(world: World, gateway: Gateway) 
     assert (await intents(world))["whistle_refused", leader, "police"] == 1
     (text,) = await gateway.texts(phone=phone(leader))
     assert text == "【吹哨】公安拒绝报到：250303-0001号件（邻里纠纷），提议自然资源所承办，请裁定。"
+
+
+@pytest.mark.parametrize("ruled", [False, True])
+async def test_a_refusal_that_waits_too_long_is_told_to_who_stands_above_until_it_is_ruled_on(
+    world: World, gateway: Gateway, *, ruled: bool
+) -> None:
+    one, clerk = Blown(world, "police"), first("center_clerk")
+    gone: dict[str, Any] = {"department": "police", "due_at": one.opened.occurred_at}
+    arbiter = {"unit": "town", "role": "town_leader"}
+    above = {"unit": "town", "role": "center_clerk", "staff": clerk}
+    await world.hear(one.opened, one.blown, one.ending("refused", "police"))
+    unruled = one.fact(WhistleUnruledV1, **gone, arbiter=arbiter, superior=above)
+    await world.hear(unruled)
+    assert (await intents(world))["whistle_unruled", clerk, "police"] == 1
+    if ruled:
+        more = {"department": "police", "ruling": "accept", "call": "land", "by": BY}
+        await world.hear(one.fact(WhistleRuledV1, **more))
+    async with world.sending():
+        await world.until("accepted", 1 if ruled else 2)
+    told = await gateway.texts(phone=phone(clerk))
+    assert ["未裁定" in text for text in told] == ([] if ruled else [True])
 
 
 async def test_a_town_that_has_a_rule_of_its_own_for_refusals_is_obeyed(world: World) -> None:

@@ -52,6 +52,7 @@ async def test_what_an_open_case_lacks_is_counted(
 LATER = [
     ("stage_without_timer", "arrive/police"),
     ("stage_without_timer", "release/court"),
+    ("stage_without_timer", "rule/justice"),
     ("call_without_timer", "call_upward/county"),
 ]
 
@@ -60,7 +61,9 @@ LATER = [
 async def test_a_later_clock_without_a_timer_is_counted(timed: Desk, what: str, clock: str) -> None:
     await timed.pool.execute("UPDATE cases SET closed = true")
     await other_rules(timed, arrival={"urgent": HOUR}, release={"urgent": HOUR})
-    _, whistle_id = await called(timed, "police", "court")
+    _, whistle_id = await called(timed, "police", "court", "justice")
+    words = {"department": "justice", "basis": "不属本所", "proposed": "land"}
+    await act(timed, whistle_id, "refusals", "justice", **words)
     await act(timed, whistle_id, "report-ins", department="police", means="remote")
     await act(timed, whistle_id, "report-ins", "court", department="court", means="on_site")
     await upward(timed)

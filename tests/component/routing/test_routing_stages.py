@@ -194,6 +194,20 @@ async def test_where_it_is_open_elsewhere_a_rejection_is_refused(desk: Desk) -> 
     assert code(answer) == (409, "already_called")
 
 
+async def test_a_refusal_that_nobody_rules_on_is_told_of_once(timed: Desk) -> None:
+    case_id, whistle_id = await refused(timed, "police", "court")
+    assert [row["deadline"] for row in await timed.rows("timer", case_id)].count("rule/police") == 1
+    due_at = (await slot(timed, case_id, "police"))["ruling_due_at"]
+    await later(timed, hours=7)
+    (told,) = await data_of(timed, case_id, "whistle.unruled")
+    assert told["due_at"] == due_at
+    (refusal,) = await data_of(timed, case_id, "whistle.refused")
+    assert (told["arbiter"], told["due_at"]) == (refusal["arbiter"], refusal["ruling_due_at"])
+    path = f"whistles/{whistle_id}/rulings"
+    answer = await post(timed, path, LEADER, **POLICE, ruling="reject")
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_case_that_closes_leaves_no_refusal_undecided(desk: Desk) -> None:
     case_id, whistle_id = await refused(desk, "police")
     seq = (await desk.case(case_id))["seq"]

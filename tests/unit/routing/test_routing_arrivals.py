@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.routing.domain import whistle
-from services.routing.domain.release import let_go
 from services.routing.domain.rules import DeadlineRule, Span
 from services.routing.domain.whistle import Settled
-from tests.unit.routing.made_up import CLERK
 from tests.unit.routing.test_routing_rulings import NINE, called, under
 from tests.unit.routing.test_routing_whistle import (
     Story,
@@ -125,8 +123,7 @@ def test_the_clock_for_arriving_never_begins_before_the_whistle() -> None:
 def test_one_who_is_let_go_need_not_arrive() -> None:
     told = arriving()
     told.comes("2025-03-03T09:20", "police")
-    now = at("2025-03-03T09:30")
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go("2025-03-03T09:30", "police")
     told.until("2025-03-04T00:00")
     assert not told.facts("whistle.stage_missed")
 
@@ -179,11 +176,6 @@ def staying(**more: Any) -> Story:
     return called("police", "court", case_class="urgent", setting=rules, **more)
 
 
-def lets_go(told: Story, department: str, now: str) -> None:
-    given_ = ([told.slots[department]], CLERK, at(now), told.setting)
-    told.does(let_go, *given_, now=at(now))
-
-
 def test_one_who_arrived_and_is_not_let_go_is_told_of_once_and_nothing_climbs() -> None:
     told = staying()
     told.comes("2025-03-03T09:20", "police")
@@ -209,7 +201,7 @@ def test_letting_go_ends_the_clock_for_it(now: str) -> None:
     told.comes("2025-03-03T09:20", "police", "on_site")
     told.until(now)
     before = len(told.facts("whistle.unreleased"))
-    lets_go(told, "police", now)
+    told.lets_go(now, "police")
     assert "release/police" not in {one.deadline for one in told.timers}
     told.until("2025-03-04T00:00")
     assert len(told.facts("whistle.unreleased")) == before

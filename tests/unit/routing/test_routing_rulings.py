@@ -48,7 +48,7 @@ def refused_code(answer: Settled | Refused) -> str:
 
 def refuses(told: Story, department: str, proposed: str, now: str = TEN) -> None:
     slot = told.slots[department]
-    given_ = (slot, officer(department), proposed, WORDS, told.setting)
+    given_ = (slot, officer(department), proposed, WORDS, at(now), told.setting)
     told.does(whistle.refuse, *given_, now=at(now))
 
 
@@ -112,6 +112,54 @@ def test_an_accepted_refusal_calls_the_one_proposed_by_a_clock_of_its_own() -> N
     assert told.outcomes() == {"police": "refused", "court": "missed", "justice": "missed"}
 
 
+def test_a_refusal_that_nobody_rules_on_in_time_is_told_once_and_still_holds_the_case() -> None:
+    told = called("police", "court")
+    refuses(told, "police", "justice")
+    assert told.slots["police"].ruling_due_at == at("2025-03-03T14:00")
+    told.until("2025-03-03T14:00").until("2025-03-05T08:00")
+    ((now, fact),) = told.facts("whistle.unruled")
+    assert now == fact.data["due_at"] == at("2025-03-03T14:00")
+    assert fact.data["arbiter"] == {"unit": "town", "role": "town_leader", "staff": "tl"}
+    assert "superior" not in fact.data, "nobody is above him on the rosters"
+    assert not told.facts("case.escalated", "police")
+    assert holding(told.slots.values(), told.setting.rules.whistle) == ("police",)
+    assert isinstance(ruled(told, "police", "accept", now="2025-03-05T08:00"), Settled)
+
+
+@pytest.mark.parametrize("how", ["accept", "reject", "let_go"])
+def test_a_ruling_in_time_or_a_call_taken_back_ends_the_arbiters_clock(how: str) -> None:
+    told = called("police", "court")
+    refuses(told, "police", "justice")
+    if how == "let_go":
+        told.lets_go("2025-03-03T13:59", "police")
+    else:
+        ruled(told, "police", how, now="2025-03-03T13:59")
+    assert "rule/police" not in {one.deadline for one in told.timers}
+    told.until("2025-06-01T00:00")
+    assert not told.facts("whistle.unruled")
+
+
+def test_whoever_stands_above_the_arbiter_is_named_when_he_does_not_rule() -> None:
+    where = setting()
+    town, rules = where.town, where.rules
+    over = replace(town.units["town"], id="county", level="county", parent=None)
+    units = {**town.units, "town": replace(town.units["town"], parent="county"), "county": over}
+    posts = {**town.posts, ("county", "county_leader"): ("cl",)}
+    above = replace(rules.whistle, superiors=(*rules.whistle.superiors, "county_leader"))
+    levels = {**rules.role_levels, "county_leader": "county"}
+    told = called(
+        "police",
+        setting=Setting(
+            replace(town, units=units, posts=posts),
+            replace(rules, whistle=above, role_levels=levels),
+        ),
+    )
+    refuses(told, "police", "justice")
+    told.until("2025-03-03T15:00")
+    ((_, fact),) = told.facts("whistle.unruled")
+    assert fact.data["superior"] == {"unit": "county", "role": "county_leader", "staff": "cl"}
+
+
 def test_the_arbiter_may_call_another_than_the_one_proposed() -> None:
     told = called("police", "court")
     refuses(told, "court", "nobody_known")
@@ -151,7 +199,7 @@ def test_a_rejected_refusal_cannot_be_made_again_and_is_missed_like_any_other() 
     told = called("police")
     refuses(told, "police", "court")
     ruled(told, "police", "reject")
-    given_ = (told.slots["police"], officer("police"), "court", WORDS, told.setting)
+    given_ = (told.slots["police"], officer("police"), "court", WORDS, at(TEN), told.setting)
     assert refused(told, whistle.refuse, *given_).code == "refusal_rejected"
     told.until("2025-06-01T00:00")
     assert told.outcomes() == {"police": "missed"}
@@ -216,8 +264,7 @@ def test_a_second_whistle_for_one_whose_refusal_is_undecided_merges() -> None:
 def test_an_undecided_refusal_can_be_taken_back_by_whoever_blows() -> None:
     told = called("police")
     refuses(told, "police", "court")
-    now = at("2025-03-03T11:00")
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go("2025-03-03T11:00", "police")
     assert told.outcomes() == {"police": "withdrawn"}
 
 
@@ -244,15 +291,15 @@ def test_a_department_that_was_not_called_or_was_let_go_calls_nobody() -> None:
     other = replace(OFFICER, department="court")
     told.comes("2025-03-03T09:30", "police")
     assert call_refused(told, "justice", by=other).code == "unit_not_allowed"
-    now = at(TEN)
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go(TEN, "police")
     assert call_refused(told, "justice", by=OFFICER).code == "unit_not_allowed"
 
 
 def test_a_department_lets_nobody_go() -> None:
     told = called("police", "court", setting=may_blow())
     told.comes("2025-03-03T09:30", "police")
-    given_ = ([told.slots["court"]], OFFICER, at(TEN), told.setting)
+    slots, going = [*told.slots.values()], [told.slots["court"]]
+    given_ = (slots, going, OFFICER, at(TEN), told.setting)
     assert refused(told, let_go, *given_).code == "unit_not_allowed"
 
 

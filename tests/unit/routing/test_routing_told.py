@@ -11,6 +11,7 @@ NOT_TOLD = {
     "whistle.answered.v1": "a level answers, and no department",
     "whistle.unanswered.v1": "a level has not answered",
     "whistle.unreleased.v1": "whoever blew has yet to let it go",
+    "whistle.unruled.v1": "the arbiter has yet to rule",
     "whistle.answer_moved.v1": "a level answers, and no department",
     "case.consulted.v1": "its departments sat together, and the result is words",
     "case.escalated.v1": "whom the town turns to after a miss is the town's business",

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from services.routing.domain import consultation, upward
-from services.routing.domain.release import let_go
 from services.routing.domain.rules import Rung, Span
 from services.routing.domain.values import Actor, Refused
 from services.routing.domain.whistle import Settled
@@ -142,8 +141,7 @@ def test_one_who_was_let_go_has_still_come() -> None:
     told = called("police", "court")
     told.comes(TEN, "police")
     told.comes(TEN, "court")
-    now = at(TEN)
-    told.does(let_go, [told.slots["court"]], CLERK, now, told.setting, now=now)
+    told.lets_go(TEN, "court")
     assert isinstance(consults(told, "police", "court"), Settled)
 
 

@@ -55,6 +55,9 @@ def officer(department: str) -> Owner:
     return Owner(department, "department_officer", f"o-{department}")
 
 
+NOON = at("2025-03-03T12:00")
+
+
 @dataclass
 class Story:
     """One case with its departments and the moments that are kept; time goes forward."""
@@ -91,6 +94,10 @@ class Story:
         moment = at(handed_in)
         given = (slot, means, by, moment, self.setting)
         return self.does(whistle.report_in, *given, now=moment)
+
+    def lets_go(self, now: str, department: str) -> Settled:
+        slots, going = [*self.slots.values()], [self.slots[department]]
+        return self.does(let_go, slots, going, CLERK, at(now), self.setting, now=at(now))
 
     def until(self, moment: str) -> "Story":
         """Let every moment come that is kept before this one."""
@@ -303,8 +310,7 @@ def test_one_who_was_called_already_leads_once_the_lead_has_been_let_go(
     told = story()
     told.blow("2025-03-03T09:00", "police", "court")
     told.comes("2025-03-03T10:00", "police")
-    now = at("2025-03-03T11:00")
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go("2025-03-03T11:00", "police")
     due_at = told.slots["court"].due_at
     told.blow("2025-03-03T12:00", *named, lead=lead)
     assert {name: slot.lead for name, slot in told.slots.items() if slot.pending} == {
@@ -315,6 +321,32 @@ def test_one_who_was_called_already_leads_once_the_lead_has_been_let_go(
     assert told.told[-1][1].data["leads"] == "court"
     rules = replace(told.setting.rules.whistle, close_gate="lead")
     assert holding(told.slots.values(), rules) == ("court",)
+
+
+def test_the_next_one_awaited_leads_once_the_lead_is_not_called_any_more() -> None:
+    told = story()
+    told.blow("2025-03-03T09:00", *THREE)
+    asked: Any = (told.slots["justice"], officer("justice"), "court", {}, NOON, told.setting)
+    told.does(whistle.refuse, *asked, now=NOON)
+    told.lets_go("2025-03-03T13:00", "police")
+    assert [slot.lead for slot in told.slots.values()] == [True, False, True]
+    assert [fact.data.get("leads") for _, fact in told.facts("whistle.withdrawn")] == ["court"]
+    rules = replace(told.setting.rules.whistle, close_gate="lead")
+    assert holding(told.slots.values(), rules) == ("court",)
+    told.lets_go("2025-03-03T14:00", "court")
+    assert holding(told.slots.values(), rules) == ("justice",)
+    told.lets_go("2025-03-03T15:00", "justice")
+    assert "leads" not in told.told[-1][1].data
+
+
+@pytest.mark.parametrize(("came", "gone"), [("police", "police"), ("court", "justice")])
+def test_nobody_takes_the_lead_over_from_one_who_came_or_did_not_lead(came: str, gone: str) -> None:
+    told = story()
+    told.blow("2025-03-03T09:00", *THREE)
+    told.comes("2025-03-03T09:30", came)
+    told.lets_go("2025-03-03T10:00", gone)
+    assert [slot.lead for slot in told.slots.values()] == [True, False, False]
+    assert "leads" not in told.told[-1][1].data
 
 
 def test_where_the_blower_names_the_lead_he_must_of_several() -> None:
@@ -347,15 +379,7 @@ def test_who_was_released_can_be_called_again() -> None:
     told = story()
     told.blow("2025-03-03T09:00", "police")
     told.comes("2025-03-03T10:00", "police")
-    slots = [told.slots["police"]]
-    told.does(
-        let_go,
-        slots,
-        CLERK,
-        at("2025-03-03T11:00"),
-        told.setting,
-        now=at("2025-03-03T11:00"),
-    )
+    told.lets_go("2025-03-03T11:00", "police")
     assert told.slots["police"].released_at == at("2025-03-03T11:00")
     told.blow("2025-03-04T09:00", "police")
     assert told.slots["police"].due_at == at("2025-03-06T09:00")
@@ -364,10 +388,10 @@ def test_who_was_released_can_be_called_again() -> None:
 def test_what_is_taken_back_climbs_no_further_and_takes_no_report_in() -> None:
     told = story("urgent")
     told.blow("2025-03-03T09:00", "police", "court")
-    now = at("2025-03-03T09:10")
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go("2025-03-03T09:10", "police")
     told.until("2025-03-04T00:00")
     assert told.outcomes() == {"police": "withdrawn", "court": "missed"}
+    now = at("2025-03-04T09:10")
     given = (told.slots["police"], "app_ack", officer("police"), now, told.setting)
     assert refused(told, whistle.report_in, *given).code == "slot_ended"
 
@@ -376,8 +400,8 @@ def test_a_refusal_goes_to_the_towns_leader_and_ends_the_clock() -> None:
     told = story()
     told.blow("2025-03-03T09:00", "police", "court")
     sealed: Mapping[str, object] = {}
-    given = (told.slots["court"], officer("court"), "justice", sealed, told.setting)
-    settled = told.does(whistle.refuse, *given, now=at("2025-03-03T10:00"))
+    given = (told.slots["court"], officer("court"), "justice", sealed, NOON, told.setting)
+    settled = told.does(whistle.refuse, *given, now=NOON)
     (fact,) = settled.facts
     assert fact.data["arbiter"] == {"unit": "town", "role": "town_leader", "staff": "tl"}
     told.until("2025-04-01T00:00")
@@ -457,8 +481,7 @@ def test_who_came_and_was_let_go_counts_towards_the_quorum() -> None:
     told = story(state="in_progress")
     told.blow("2025-03-03T09:00", *THREE)
     told.comes("2025-03-03T10:00", "police")
-    now = at("2025-03-03T11:00")
-    told.does(let_go, [told.slots["police"]], CLERK, now, told.setting, now=now)
+    told.lets_go("2025-03-03T11:00", "police")
     rules = replace(told.setting.rules.whistle, close_gate="quorum", quorum=2)
     assert holding(told.slots.values(), rules) == ("justice", "court")
     told.comes("2025-03-03T12:00", "justice")

@@ -47,17 +47,18 @@ class Whole(Story):
             self.take(done, now)
 
     def town_does(self, act: str, there: Slot, now: datetime) -> Settled | Refused:
+        slots = [*self.every.values()]
         if act == "let_go":
-            return let_go(self.case, [there], CLERK, now, self.setting)
-        wanted, slots = Ruling("accept" if act == "accept" else "reject", LEADER), self.every
-        return rulings.rule(self.case, [*slots.values()], there, wanted, now, self.setting)
+            return let_go(self.case, slots, [there], CLERK, now, self.setting)
+        wanted = Ruling("accept" if act == "accept" else "reject", LEADER)
+        return rulings.rule(self.case, slots, there, wanted, now, self.setting)
 
     def department_does(self, act: str, there: Slot, now: datetime) -> Settled | Refused:
         by = officer(there.department)
         if act == "arrive":
             return whistle.arrive(self.case, there, by, now, self.setting)
         if act == "refuse":
-            return whistle.refuse(self.case, there, by, "justice", {}, self.setting)
+            return whistle.refuse(self.case, there, by, "justice", {}, now, self.setting)
         means: Means = "app_ack" if act == "come" else "on_site"
         return whistle.report_in(self.case, there, means, by, now, self.setting)
 
