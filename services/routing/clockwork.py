@@ -15,6 +15,7 @@ from typing import Literal
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from contracts.events import effect_id
 from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS
@@ -109,7 +110,8 @@ class Clockwork:
                 await self._tell_waiting()
                 await self._give_up_early()
             except Exception as error:
-                if not is_passing(error):
+                # The silence of a broker that stands still is none that aiokafka calls retriable.
+                if not is_passing(error) and not isinstance(error, KafkaTimeoutError):
                     raise
                 self._fired(0)
                 log.warning("timers_waited", error=repr(error))

@@ -1,9 +1,13 @@
 """Timers: behind the gate, in order, once; each tenant by its own time."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
+
+from aiokafka.errors import KafkaTimeoutError
 
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.kafka import partition_of
@@ -11,8 +15,9 @@ from services.routing.clockwork import Clockwork
 from services.routing.settings import RoutingSettings
 from services.routing.towns import Towns
 from tests import factories
-from tests.component.routing.desk import Desk
+from tests.component.routing.desk import Consumer, Desk
 from tests.factories import START
+from tests.waiting import until
 
 WORKER = ("grid_worker", "g01", "s-gw-01")
 
@@ -258,3 +263,23 @@ async def test_a_miss_counts_from_what_a_slow_step_had_handed_in(timed: Desk) ->
     assert (await acting).status_code == 200
     step = next(e for e in await timed.announced(case_id) if "step_taken" in e.data.TYPE)
     assert before - timedelta(milliseconds=50) <= step.occurred_at <= waited
+
+
+async def test_clocks_outlast_a_broker_that_stands_still(timed: Desk) -> None:
+    """Its silence ends as this error, after which they must go on by themselves."""
+    case_id = await timed.urgent()
+
+    class Silent(Consumer):
+        silent = 2
+
+        async def end_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
+            if self.silent:
+                self.silent -= 1
+                raise KafkaTimeoutError
+            return await timed.consumer.end_offsets(places)
+
+    stopping = asyncio.Event()
+    running = asyncio.create_task(timed.clockwork(consumer=Silent()).run(stopping))
+    await until(lambda: timed.missed(case_id), "the clocks go on")
+    stopping.set()
+    await running
