@@ -1,7 +1,7 @@
 """HTTP in: the whistle. Who blows it, who reports in, who is let go."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -92,13 +92,17 @@ class Called:
     at: datetime
 
     def slot(self, whistle_id: UUID, department: str) -> Slot:
-        """Return a department's part in a whistle.
+        """Return a department's part in a whistle, or in the one into which this call was merged.
 
         Raises:
-            Problem: 403, it was not called by it.
+            Problem: 403, it was not called.
         """
-        for slot in self.slots:
-            if (slot.whistle_id, slot.department) == (whistle_id, department):
+        mine = [slot for slot in self.slots if slot.department == department]
+        for slot in mine:
+            if slot.whistle_id == whistle_id:
+                return slot
+        for slot in mine:
+            if slot.pending:
                 return slot
         raise refusals.refusal(Refused("not_called", (department,)), self.kept)
 
@@ -136,7 +140,8 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
             )
             return whistle.blow(case, called.slots, call, called.at, called.setting)
 
-        return await act(door, who, case_id, blow, lambda: whistle_id)
+        answer = await act(door, who, case_id, blow, lambda: whistle_id)
+        return _merged(answer, body.departments)
 
     @router.post("/whistles/{whistle_id}/release")
     async def post_release(
@@ -224,6 +229,14 @@ async def act_on(door: Door, who: Identity, whistle_id: UUID, decide: Act) -> Wh
     if case_id is None:
         raise whistle_not_found()
     return await act(door, who, case_id, decide, lambda: whistle_id, arrived)
+
+
+def _merged(answer: WhistleAnswer, named: Sequence[str]) -> WhistleAnswer:
+    """Name the whistle that all are called by where they had been called already."""
+    if any(slot.whistle_id == answer.whistle_id for slot in answer.slots):
+        return answer
+    there = [slot for slot in answer.slots if slot.department in named and slot.stage != "released"]
+    return answer.model_copy(update={"whistle_id": there[0].whistle_id}) if there else answer
 
 
 def whistle_not_found() -> Problem:

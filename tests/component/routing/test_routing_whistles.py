@@ -331,6 +331,20 @@ async def test_a_second_whistle_merges(desk: Desk) -> None:
     assert rows["court"] == UUID(answer.json()["whistle_id"])
 
 
+async def test_who_was_merged_reports_in_by_the_second_whistles_id_too(desk: Desk) -> None:
+    case_id, _ = await called(desk, "police")
+    second = UUID((await blow(desk, case_id, "police", "court")).json()["whistle_id"])
+    answer = await act(desk, second, "report-ins", "police", department="police", means="remote")
+    assert answer.status_code == 200, answer.text
+    assert await outcomes(desk, case_id) == {"police": "reported", "court": None}
+
+
+async def test_a_whistle_that_is_merged_whole_answers_with_the_one_that_called(desk: Desk) -> None:
+    case_id, first = await called(desk, "police")
+    answer = await blow(desk, case_id, "police")
+    assert (answer.status_code, UUID(answer.json()["whistle_id"])) == (201, first)
+
+
 async def test_yh_s01_duty_hours_are_counted_once_the_official_calendar_is_there(
     desk: Desk,
 ) -> None:
