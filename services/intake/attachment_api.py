@@ -1,5 +1,7 @@
 """HTTP in: attachments, before the case that they belong to, and after."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -21,11 +23,14 @@ def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck
     """Make the endpoints for attachments."""
     router = APIRouter(prefix="/v1/attachments", tags=["attachments"], route_class=JsonRoute)
 
-    def reader(request: Request, authorization: str | None) -> Identity | Granted:
-        """Tell who reads: a front end by its key, else staff by a token."""
-        if "x-api-key" in request.headers:
-            return acceptor.who(request)
-        return identified(tokens, authorization)
+    @contextmanager
+    def reader(request: Request, authorization: str | None) -> Iterator[Identity | Granted]:
+        """Tell who reads: a front end by its key, at its place inside, else staff by a token."""
+        if "x-api-key" not in request.headers:
+            yield identified(tokens, authorization)
+            return
+        with acceptor.gate.visit(request):
+            yield acceptor.who(request)
 
     # What the acceptor reads of a request itself stands in the signatures to be documented.
     @router.post("", status_code=201, openapi_extra={"requestBody": _BODY}, responses=_POSTED)
@@ -34,7 +39,8 @@ def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck
         x_api_key: ApiKey = None,  # noqa: ARG001
         tenant: Town = None,
     ) -> Response:
-        return await attachments.post(request, tenant)
+        with acceptor.gate.visit(request):
+            return await attachments.post(request, tenant)
 
     @router.get("/{attachment_id}", responses=_GOT, response_class=Response)
     async def get_attachment(
@@ -43,7 +49,8 @@ def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck
         authorization: Authorization = None,
         x_api_key: ApiKey = None,  # noqa: ARG001
     ) -> Response:
-        return await attachments.get(attachment_id, reader(request, authorization))
+        with reader(request, authorization) as who:
+            return await attachments.get(attachment_id, who)
 
     @router.get("/{attachment_id}/record", responses=_TOLD)
     async def get_attachment_record(
@@ -52,7 +59,8 @@ def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck
         authorization: Authorization = None,
         x_api_key: ApiKey = None,  # noqa: ARG001
     ) -> Response:
-        return await attachments.get_record(attachment_id, reader(request, authorization))
+        with reader(request, authorization) as who:
+            return await attachments.get_record(attachment_id, who)
 
     return router
 

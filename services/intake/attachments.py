@@ -26,6 +26,7 @@ from services.intake.checks import named_tenant, not_ready
 from services.intake.contents import Contents, Damaged, Record, StoreDown
 from services.intake.domain.evidence import Evidence
 from services.intake.domain.reach import may_read
+from services.intake.gate import overloaded
 from services.intake.registry import Granted, Registry
 from services.intake.settings import IntakeSettings
 from services.intake.vetting import Vetting, kind_of
@@ -84,6 +85,8 @@ class Attachments:
     async def post(self, request: Request, tenant: str | None) -> Response:
         """Keep what is posted; the same content is the same id."""
         granted = self._acceptor.who(request)
+        if self._acceptor.strained(request, granted):
+            raise overloaded()
         tenant_id, front_end, _ = self._acceptor.town(named_tenant(tenant, granted), granted)
         async with self._room(tenant_id):
             content = await self._acceptor.body(

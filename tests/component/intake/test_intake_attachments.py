@@ -176,6 +176,17 @@ async def test_only_so_many_are_on_their_way_at_once(
         assert (await post(window, files.PDF)).status_code == 200
 
 
+async def test_who_posts_and_reads_files_holds_a_place_no_longer_than_that(
+    intake_dsn: str, intake_secrets: Secrets, tmp_path: Path
+) -> None:
+    more = {"attachment_url": tmp_path.as_uri(), "in_flight_max": 4}
+    async with open_window(intake_dsn, intake_secrets, **more) as window:
+        for _ in range(8):
+            id_ = (await post(window, files.PDF)).json()["attachment_id"]
+            assert (await got(window, id_)).status_code == 200
+        assert told(await window.post()) == RIGHT
+
+
 @pytest.mark.parametrize(
     "gps",
     [
