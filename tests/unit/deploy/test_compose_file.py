@@ -13,6 +13,7 @@ from deploy.local.layout import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+RECIPE = (ROOT / "deploy" / "docker" / "Dockerfile").read_text(encoding="utf-8")
 PAGE = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 PARTS: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE)["services"]
@@ -68,6 +69,12 @@ def test_every_value_that_may_be_set_is_told() -> None:
 
 def _settings(part: dict[str, Any]) -> dict[str, Any]:
     return dict(part.get("environment", {}))
+
+
+def test_images_hold_every_package_that_services_share() -> None:
+    packages = {path.parent.name for path in (ROOT / "services").glob("*/__init__.py")}
+    copied = set(re.findall(r"^COPY services/(\w+) services/\1$", RECIPE, re.MULTILINE))
+    assert copied == packages - set(SERVICES)
 
 
 def test_images_hold_what_the_lock_pins_and_every_dependency() -> None:
