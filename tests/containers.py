@@ -22,6 +22,7 @@ from deploy.local.postgres import THROWAWAY
 from tests.waiting import until
 
 POSTGRES, KAFKA = "postgres:18", "apache/kafka:4.1.1"
+DEFAULT_UNIX_SOCKET = "unix:///var/run/docker.sock"
 PASSWORD = "of-a-throw-away-server"
 START_TIMEOUT_S = 90.0
 KAFKA_SETTINGS = {
@@ -47,6 +48,9 @@ KAFKA_SETTINGS = {
 def available() -> bool:
     """Whether Docker answers and has every image; `CHUISHAO_TEST_CONTAINERS=false` says no."""
     if os.environ.get("CHUISHAO_TEST_CONTAINERS", "").lower() == "false":
+        return False
+    where = os.environ.get("DOCKER_HOST", DEFAULT_UNIX_SOCKET)
+    if where.startswith("unix:") and not Path(f"/{where.partition(':')[2].lstrip('/')}").exists():
         return False
     try:
         client = docker.from_env(timeout=5)
