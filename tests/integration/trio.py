@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from contracts.topics import LEDGER_REGISTRY, TOPICS, registry_partition
+from deploy.local.kafka import KafkaServer
 from deploy.local.migrate import ROOT, migrate
 from deploy.local.ports import unused_ports
 from deploy.local.process import Command, Supervisor
@@ -26,7 +27,7 @@ from deploy.local.secrets import Secrets
 from deploy.local.topics import apply_topics, registered_topics
 from services.chassis.seal import KeyRing
 from tests import factories
-from tests.servers import Postgres, own_kafka
+from tests.servers import Postgres
 from tests.waiting import until
 
 SERVICES = ("intake", "routing", "ledger")
@@ -192,14 +193,14 @@ async def open_trio(place: Path, postgres: Postgres) -> AsyncIterator[Trio]:
     for service in SERVICES:
         await admin.execute(f"CREATE DATABASE trio_{service}")
         dsns[service] = postgres.dsn(f"trio_{service}")
+    port, controller_port = unused_ports(2)
+    kafka = KafkaServer(place / "kafka", port, controller_port=controller_port)  # it is frozen
     try:
-        async with (
-            own_kafka(place) as kafka,
-            Supervisor() as supervisor,
-            httpx.AsyncClient(timeout=30) as http,
-        ):
+        async with Supervisor() as supervisor, httpx.AsyncClient(timeout=30) as http:
+            kafka.prepare(lambda _: None)
+            await supervisor.start(kafka.command(), kafka.ready, START_S)
             await asyncio.gather(*(migrate(service, dsns[service]) for service in SERVICES))
-            trio = Trio(supervisor, kafka, dsns, secrets, place / "logs", http)
+            trio = Trio(supervisor, kafka.bootstrap, dsns, secrets, place / "logs", http)
             await _begin(trio)
             for tenant in TOWNS:
                 await trio.post_set(tenant, "seed", [tenant_line(tenant), *town(ring)])
@@ -207,6 +208,7 @@ async def open_trio(place: Path, postgres: Postgres) -> AsyncIterator[Trio]:
             yield trio
             await supervisor.stop_all(grace_s=0)  # nothing of it is kept
     finally:
+        kafka.erase()
         for service in SERVICES:
             await admin.execute(f"DROP DATABASE trio_{service} WITH (FORCE)")
         await admin.close()

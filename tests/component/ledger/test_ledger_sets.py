@@ -34,7 +34,7 @@ PROFILE = next(dict(one) for one in factories.town_lines() if one["kind"] == "pr
 
 async def test_a_set_is_recorded_and_announced_in_its_order_and_ends_once(office: Office) -> None:
     answer = await office.post_set("s1", units("g1", "g2", "g3"))
-    assert answer.json() == {"change_set": "s1", "entries": 3, "known": False}
+    assert answer.json() == {"change_set": "s1", "entries": 3, "known": False, "warnings": []}
     changes = await office.published()
     assert [(one.record_id, one.last) for one in changes] == [
         ("g1", False), ("g2", False), ("g3", True),
@@ -224,7 +224,7 @@ async def test_a_change_keeps_from_when_it_holds_and_who_recorded_it(office: Off
 async def test_twenty_thousand_records_stay_one_set(office: Office) -> None:
     lines = [line("household", f"h{n:05d}", grid="g1") for n in range(19_999)]
     answer = await office.post_set("big", [*lines, *units("g1")])
-    assert answer.json() == {"change_set": "big", "entries": 20_000, "known": False}
+    assert answer.json() == {"change_set": "big", "entries": 20_000, "known": False, "warnings": []}
     rows = await office.outbox()
     assert [row["record_key"] for row in rows] == sorted(row["record_key"] for row in rows)
     assert {row["headers"]["ce_changeset"] for row in rows} == {"big"}

@@ -46,5 +46,5 @@ async def test_a_batch_of_reports_and_acts_waits_for_the_clock_and_not_the_clock
 def test_each_kind_of_advisory_lock_has_a_number_of_its_own() -> None:
     root = Path(services.__path__[0])
     files = [path for name in ("chassis", "routing") for path in (root / name).rglob("*.py")]
-    numbers = [n for path in files for n in re.findall(r"(?m)^_LOCK = (\d+)", path.read_text())]
+    numbers = [n for path in files for n in re.findall(r"(?m)^_?LOCK = (\d+)", path.read_text())]
     assert len(numbers) == len(set(numbers)) == 4
