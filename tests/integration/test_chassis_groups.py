@@ -23,6 +23,7 @@ from services.chassis.settings import ServiceSettings
 from tests import factories
 from tests.component.chassis import notes, real
 from tests.conftest import Database as Databases
+from tests.waiting import PATIENCE_S
 
 SUBJECTS = [f"s{n}" for n in range(7)]
 
@@ -277,7 +278,7 @@ async def test_a_topic_is_followed_from_its_beginning_and_what_cannot_be_read_is
             await to.send_and_wait(ground.topic, value, b"k", n % 4)
         async with real.started(ground.settings) as broker:
             caught_up = await chassis_kafka.follow(broker, ground.settings, ground.topic, 4, take)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await caught_up.wait()
             assert len(taken) == 198
             await to.send_and_wait(ground.topic, b"later", b"k", 0)
@@ -350,7 +351,7 @@ async def test_a_missing_topic_is_named_until_it_is_there(
     await real.until(named)
     assert ground.topic not in (await work.check() or "")
     await real.make_topic(ground.bootstrap, missing)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await starting
     await broker.stop()
 

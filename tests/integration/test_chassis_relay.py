@@ -19,6 +19,7 @@ from services.chassis.settings import ServiceSettings
 from tests import factories
 from tests.component.chassis import real
 from tests.conftest import Database as Databases
+from tests.waiting import PATIENCE_S
 
 # Rows as a service would have written them, numbered within their subject.
 FILL = """
@@ -206,7 +207,7 @@ async def test_a_row_that_its_topic_alone_finds_too_large_costs_one_producer_and
     lives = 0
     while not await ground.empty():
         lives += 1
-        async with real.started(ground.settings) as broker, asyncio.timeout(30):
+        async with real.started(ground.settings) as broker, asyncio.timeout(PATIENCE_S):
             relay = Relay(ground.settings, ground.pool, broker)
             with suppress(OutOfOrderSequenceNumber):
                 while not await ground.empty():

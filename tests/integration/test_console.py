@@ -26,6 +26,7 @@ from services.chassis.seal import KeyRing
 from tests import factories, servers
 from tests.component.console.world import Story, news_of, real_now
 from tests.servers import Postgres
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 ENDED = (0, -signal.SIGTERM)  # uvicorn ends by the signal that ended it
@@ -52,7 +53,7 @@ class Stage:
         finally:
             if process.returncode is None:
                 process.terminate()
-                assert await asyncio.wait_for(process.wait(), 25) in ENDED
+                assert await asyncio.wait_for(process.wait(), PATIENCE_S) in ENDED
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -68,7 +69,7 @@ class Stage:
                 return "to listen"
 
     async def until_ready(self) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_S):
             while await self.waiting():
                 await asyncio.sleep(0.05)
 
@@ -82,7 +83,7 @@ class Stage:
             for line in factories.town_lines(tenant=tenant)
         ]
         await self._publish(factories.registry_changes(self.ring, lines, tenant=tenant))
-        async with self.reader() as http, asyncio.timeout(30):
+        async with self.reader() as http, asyncio.timeout(PATIENCE_S):
             while not await self._shows(http, tenant):
                 await asyncio.sleep(0.05)
         return tenant
@@ -118,7 +119,7 @@ class Stage:
 
     async def page_with(self, tenant: str, text: str, **params: str) -> str:
         """Wait until the board shows something; return the page."""
-        async with self.reader() as http, asyncio.timeout(30):
+        async with self.reader() as http, asyncio.timeout(PATIENCE_S):
             while text not in (html := (await http.get(f"/board/{tenant}", params=params)).text):
                 await asyncio.sleep(0.05)
         return html
@@ -145,7 +146,7 @@ class Watcher:
         self.position = ""
 
     async def message(self) -> dict[str, Any]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while "\n\n" not in self._rest:
                 self._rest += await anext(self._chunks)
         first, self._rest = self._rest.split("\n\n", 1)
@@ -155,7 +156,7 @@ class Watcher:
 
     async def to_the_end(self) -> None:
         """Read until the stream ends by itself; one that the server cuts off raises."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             async for _ in self._chunks:
                 pass
 
@@ -201,10 +202,10 @@ async def stage(
 async def test_before_it_knows_a_town_it_is_not_ready_and_says_so(stage: Stage) -> None:
     """The first one here: the others leave towns behind."""
     async with stage.running():
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_S):
             while "registry" not in await stage.waiting():
                 await asyncio.sleep(0.05)
-        async with stage.reader() as http, asyncio.timeout(30):
+        async with stage.reader() as http, asyncio.timeout(PATIENCE_S):
             while "还没有镇" not in (await http.get("/")).text:
                 await asyncio.sleep(0.05)
             assert (await http.get("/live")).is_success
@@ -301,4 +302,4 @@ async def test_open_streams_do_not_hold_up_the_end(stage: Stage) -> None:
             await watcher.message()
             process.terminate()
             await watcher.to_the_end()
-            assert await asyncio.wait_for(process.wait(), 25) in ENDED
+            assert await asyncio.wait_for(process.wait(), PATIENCE_S) in ENDED

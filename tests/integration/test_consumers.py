@@ -17,21 +17,18 @@ from uuid import UUID
 import pytest
 
 from deploy.local.jars import locked_jars
-from tests import factories
-from tests.integration import test_departments as offices
-from tests.integration.test_departments import CONSUMER, KEY, TENANT, TOPIC, Reader, called
+from tests.integration.offices import CONSUMER, Office, Reader
 from tests.integration.trio import Trio
 from tests.waiting import until
 
-police = offices.police
-pytestmark = pytest.mark.usefixtures("police")
 Told = dict[str, Any]
 
 
-class Patient(Reader):
-    """Waits for a compiler too, on a machine that has other things to do."""
-
-    wait_s = 90
+@pytest.fixture(scope="module")
+async def police(trio: Trio) -> Office:
+    office = Office(trio, "readers")
+    await office.furnish()
+    return office
 
 
 def without_compiler() -> str:
@@ -53,7 +50,7 @@ async def running(*argv: str, **env: str) -> AsyncIterator[Reader]:
         start_new_session=True,
     )
     try:
-        yield Patient(process)
+        yield Reader(process)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
@@ -72,13 +69,13 @@ def holds(file: Path, text: str) -> bool:
     return file.is_file() and file.read_text() == text
 
 
-async def come(trio: Trio, key: str) -> UUID:
+async def come(police: Office, key: str) -> UUID:
     """Call the police to a case, and let them report in; both stand on their topic then."""
-    case_id, whistle_id = await called(trio, key)
-    assert (await offices.post_act(trio, case_id, whistle_id, key)).status_code == 202
+    case_id, whistle_id = await police.called(key)
+    assert (await police.post_act(case_id, whistle_id, key)).status_code == 202
 
     async def told() -> bool:
-        about = [dict(one.headers)["ce_subject"] for one in await trio.records(TOPIC.name)]
+        about = [dict(one.headers)["ce_subject"] for one in await police.records()]
         return about.count(str(case_id).encode()) == 2
 
     await until(told, "the call and the report-in are told")
@@ -86,7 +83,7 @@ async def come(trio: Trio, key: str) -> UUID:
 
 
 async def test_java_reads_each_record_once_in_order_and_from_a_time(
-    trio: Trio, tmp_path: Path
+    police: Office, tmp_path: Path
 ) -> None:
     if reason := without_compiler():
         pytest.skip(reason)
@@ -94,27 +91,28 @@ async def test_java_reads_each_record_once_in_order_and_from_a_time(
         str(one.path) for one in locked_jars() if one.artifact in {"kafka-clients", "slf4j-api"}
     ]
     source = str(CONSUMER.with_name("Department.java"))
-    java = ("java", "-cp", os.pathsep.join(jars), source, trio.kafka, TOPIC.name)
-    await come(trio, "java-1")
-    lying = await trio.records(TOPIC.name)
+    java = ("java", "-cp", os.pathsep.join(jars), source)
+    await come(police, "java-1")
+    lying = await police.records()
     for record in lying:
-        await offices.send_again(trio, record)
+        await police.send_again(record)
     between = datetime.now(UTC)
-    async with running(*java, str(tmp_path / "known")) as reader:
+    async with running(*java, *police.reads(tmp_path / "known")) as reader:
         told = await reader.next(len({dict(one.headers)["ce_id"] for one in lying}))
-        later = await come(trio, "java-2")
+        later = await come(police, "java-2")
         told += await reader.next(2)
     assert in_order(told)
     assert [one["task_seq"] for one in told if one["case"] == str(later)] == [1, 2]
-    async with running(*java, str(tmp_path / "fresh"), between.isoformat()) as reader:
+    async with running(*java, *police.reads(tmp_path / "fresh"), between.isoformat()) as reader:
         assert [one["case"] for one in await reader.next(2)] == [str(later)] * 2
 
 
-async def test_curl_takes_gives_back_and_listens_without_a_gap(trio: Trio, tmp_path: Path) -> None:
+async def test_curl_takes_gives_back_and_listens_without_a_gap(
+    trio: Trio, police: Office, tmp_path: Path
+) -> None:
     if missing := [name for name in ("curl", "jq") if shutil.which(name) is None]:
         pytest.skip(f"not on PATH: {', '.join(missing)}")
-    token = factories.token(trio.secrets, "department_officer", tenant=TENANT, department="police")
-    env = {"TOKEN": token, "KEY": KEY, "DEPARTMENT": "police"}
+    env = {"TOKEN": police.token(), "KEY": police.key, "DEPARTMENT": police.department}
     env |= {"ROUTING": trio.urls["routing"], "INTAKE": trio.urls["intake"]}
     script = ("sh", str(CONSUMER.with_name("department.sh")))
 
@@ -128,7 +126,7 @@ async def test_curl_takes_gives_back_and_listens_without_a_gap(trio: Trio, tmp_p
 
     while await ask("take"):
         pass  # what other tests left in the queue
-    case_id, whistle_id = await called(trio, "curl")
+    case_id, whistle_id = await police.called("curl")
     place = tmp_path / "place"
     async with running(*script, "listen", str(place), **env) as reader:
         told = await reader.next(1)

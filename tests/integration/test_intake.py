@@ -18,7 +18,7 @@ from services.chassis.seal import KeyRing
 from services.intake.settings import IntakeSettings
 from tests import factories
 from tests.integration.trio import API_KEY, Trio, local
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 WORKER = ("grid_worker", "g01", "s-gw-01")
 CLERK = ("center_clerk", "town", "s-cc-01")
@@ -152,10 +152,10 @@ async def test_a_revoked_key_ends_within_seconds(trio: Trio) -> None:
         answer = await trio.report("second", "revoked", api_key="short-lived")
         return answer.status_code == status
 
-    await until(lambda: answers(202), "the key holds", timeout_s=30)
+    await until(lambda: answers(202), "the key holds")
     revoked = {**line, "body": {**line["body"], "revoked_at": datetime.now(UTC).isoformat()}}
     await trio.post_set("second", "revoked", [revoked])
-    await until(lambda: answers(401), "the key is refused", timeout_s=30)
+    await until(lambda: answers(401), "the key is refused")
     answer = await trio.report("second", "revoked", api_key="short-lived")
     assert answer.json()["code"] == "api_key_revoked"
     assert (await trio.report("second", "others-go-on")).status_code == 202
@@ -188,7 +188,7 @@ async def test_a_body_in_chunks_without_a_length_is_taken(trio: Trio, wire: Wire
         writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         await writer.drain()
     writer.write(b"0\r\n\r\n")
-    assert b" 202 " in await asyncio.wait_for(reader.readline(), 30)
+    assert b" 202 " in await asyncio.wait_for(reader.readline(), PATIENCE_S)
     assert trio.urls
 
 
@@ -197,7 +197,7 @@ async def test_a_body_that_drips_is_given_up_in_time(trio: Trio, wire: Wire) -> 
     writer.write(head("slow", "Content-Length: 1000") + b"{")
     await writer.drain()
     began = time.monotonic()
-    assert b" 408 " in await asyncio.wait_for(reader.readline(), 30)
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), PATIENCE_S)
     assert time.monotonic() - began > 0.9
     assert (await trio.report("yihe", "after-slow")).status_code == 202
 
@@ -212,7 +212,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(trio: Trio) -> None
     async def free() -> bool:
         return (await trio.report("yihe", "after-gone")).status_code == 202
 
-    await until(free, "intake has places again", timeout_s=30)
+    await until(free, "intake has places again")
     assert await trio.answers(f"{trio.urls['intake']}/ready")
 
 
@@ -269,7 +269,7 @@ async def test_a_broker_that_stands_still_is_answered_in_time_and_loses_nothing(
     async def taken() -> bool:
         return (await trio.report("yihe", "frozen-0", location={"grid": "g01"})).status_code == 202
 
-    await until(taken, "intake takes reports again by itself", timeout_s=40)
+    await until(taken, "intake takes reports again by itself")
     ids = [await trio.accepted("yihe", f"frozen-{n}", location={"grid": "g01"}) for n in range(5)]
     for case_id in ids:
         await trio.case("yihe", case_id)

@@ -17,7 +17,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from contracts.topics import INTAKE_EVENTS, ROUTING_EVENTS
 from tests.integration.trio import API_KEY, Trio
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 REPORT = {"tenant": "yihe", "summary": "路灯不亮", "location": {"grid": "g01"}}
 NPM_SDK = "cloudevents@10.0.0"
@@ -100,9 +100,22 @@ def told(records: Sequence[ConsumerRecord]) -> list[dict[str, Any]]:
 
 
 async def read_back(trio: Trio) -> list[dict[str, Any]]:
-    """Return what stands on both topics of a case's way."""
-    await trio.case("yihe", await trio.accepted("yihe", "read-back"))
-    return [one for topic in (INTAKE_EVENTS, ROUTING_EVENTS) for one in told(await trio.records(topic.name))]  # fmt: skip  # noqa: E501
+    """Return what stands about one case on both topics of its way, once its deadline is there."""
+    case_id = await trio.accepted("yihe", "read-back", location={"grid": "g01"})
+
+    async def there() -> list[dict[str, Any]]:
+        topics = [told(await trio.records(one.name)) for one in (INTAKE_EVENTS, ROUTING_EVENTS)]
+        about = [
+            one
+            for records in topics
+            for one in records
+            if one["headers"].get("ce_subject") == str(case_id)
+        ]
+        kinds = {one["headers"]["ce_type"] for one in about}
+        return about if "case.deadline_set.v1" in kinds else []
+
+    found: list[dict[str, Any]] = await until(there, "a deadline is told")
+    return found
 
 
 async def test_the_python_sdk_reads_what_stands_on_the_topics(trio: Trio) -> None:
@@ -121,7 +134,7 @@ async def run(*argv: str, given: bytes = b"", cwd: Path | None = None) -> bytes:
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=cwd
     )
-    async with asyncio.timeout(110):
+    async with asyncio.timeout(PATIENCE_S):
         out, _ = await process.communicate(given)
     assert process.returncode == 0
     return out

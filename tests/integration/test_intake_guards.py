@@ -52,7 +52,7 @@ async def test_a_key_is_throttled_switched_off_and_on_by_its_record(trio: Trio) 
             answer = await trio.report("calm", "kiosk", api_key="kiosk-key")
             return (answer.status_code, answer.json().get("code", "")) == expected
 
-        await until(so, f"the key is answered with {expected}", timeout_s=5)
+        await until(so, f"the key is answered with {expected}")
 
     await change("kiosk-on", quota_per_s=50, burst=100)
     await answered((202, ""))

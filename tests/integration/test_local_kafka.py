@@ -14,6 +14,7 @@ from deploy.local.kafka import KafkaServer
 from deploy.local.ports import unused_ports
 from deploy.local.process import Supervisor
 from deploy.local.stack import Servers, servers
+from tests.waiting import PATIENCE_S
 
 
 @asynccontextmanager
@@ -29,7 +30,7 @@ async def is_back(server: KafkaServer, supervisor: Supervisor, old_pid: int) -> 
 
 
 async def back(server: KafkaServer, supervisor: Supervisor, old_pid: int) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_S):
         while not await is_back(server, supervisor, old_pid):
             await asyncio.sleep(0.05)
 
@@ -71,7 +72,7 @@ async def read_one(server: KafkaServer, topic: str) -> bytes:
     )
     await consumer.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             record = await consumer.getone()
     finally:
         await consumer.stop()

@@ -19,6 +19,7 @@ from deploy.local.ports import unused_ports
 from deploy.local.postgres import PostgresServer
 from deploy.local.postgres_home import Home, find_home
 from deploy.local.process import Supervisor
+from tests.waiting import PATIENCE_S
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root steps down to another user")
 
@@ -59,7 +60,7 @@ async def is_back(server: PostgresServer, supervisor: Supervisor, old_pid: int) 
 
 
 async def back(server: PostgresServer, supervisor: Supervisor, old_pid: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not await is_back(server, supervisor, old_pid):
             await asyncio.sleep(0.05)
 

@@ -10,6 +10,7 @@ from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, TOPICS, Topic
 from deploy.local.errors import LocalStackError
 from deploy.local.ports import unused_ports
 from deploy.local.topics import apply_topics
+from tests.waiting import PATIENCE_S
 
 
 def named(prefix: str, *topics: Topic) -> list[Topic]:
@@ -36,7 +37,7 @@ async def make(kafka: str, topic: Topic, partitions: int, given: dict[str, str])
     await admin.start()
     try:
         await admin.create_topics([NewTopic(topic.name, partitions, 1, topic_configs=given)])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while topic.name not in await admin.list_topics():
                 await asyncio.sleep(0.05)
     finally:
@@ -60,7 +61,8 @@ async def test_what_differs_is_set_and_what_an_operator_gave_stays(
     given = {"cleanup.policy": "delete", "segment.ms": "3600000", "min.insync.replicas": "2"}
     await make(kafka, topic, topic.partitions, given)
     assert [one.done for one in await apply_topics(kafka, [topic])] == ["changed"]
-    async with asyncio.timeout(30):  # the controller answers before the broker has heard of it
+    # The controller answers before the broker has heard of it.
+    async with asyncio.timeout(PATIENCE_S):
         while (now := await configs(kafka, topic.name))["cleanup.policy"] != "compact":
             await asyncio.sleep(0.05)
     assert now["segment.ms"] == "3600000"

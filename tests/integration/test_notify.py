@@ -26,6 +26,7 @@ from tests import factories, servers
 from tests.component.notify import world as worlds
 from tests.component.notify.world import CALLBACK, Gateway, assigned
 from tests.servers import Postgres
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
@@ -82,7 +83,7 @@ class Stage:
         finally:
             if process.returncode is None:
                 process.terminate()
-                assert await asyncio.wait_for(process.wait(), 25) == 0
+                assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
     async def ready(self) -> tuple[int, str]:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
@@ -93,7 +94,7 @@ class Stage:
         return answer.status_code, answer.text
 
     async def until_ready(self) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_S):
             while (await self.ready())[0] != httpx.codes.OK:
                 await asyncio.sleep(0.05)
 
@@ -132,7 +133,7 @@ class Stage:
         found: dict[bytes, str] = {}
         try:
             while True:
-                wait_s = quiet_s if len(found) >= count else 40
+                wait_s = quiet_s if len(found) >= count else PATIENCE_S
                 try:
                     record = await asyncio.wait_for(consumer.getone(), wait_s)
                 except TimeoutError:
@@ -186,7 +187,7 @@ def a_case(stage: Stage) -> tuple[Event, Event]:
 async def test_it_is_not_ready_before_it_knows_a_town(stage: Stage) -> None:
     """The first one here: the others leave a town behind."""
     async with stage.running():
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_S):
             while "registry" not in (await stage.ready())[1]:
                 await asyncio.sleep(0.05)
         await stage.publish_registry()
@@ -207,11 +208,11 @@ async def test_a_service_told_to_stop_lets_its_work_end(stage: Stage) -> None:
     await stage.publish_registry()
     await stage.publish(*a_case(stage))
     async with stage.running() as process:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_S):
             while not await stage.gateway.texts():
                 await asyncio.sleep(0.01)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 25) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
     conn = await asyncpg.connect(stage.dsn)
     query = "SELECT state FROM attempt WHERE tenant_id = $1 AND channel = 'sms'"
     assert await conn.fetchval(query, stage.tenant) in ("accepted", "delivered")
@@ -234,7 +235,7 @@ async def test_a_killed_process_leaves_one_message(stage: Stage, point: str) -> 
     await stage.publish_registry()
     await stage.publish(*a_case(stage))
     async with stage.running(CHUISHAO_CRASH_AT=point) as process:
-        assert await asyncio.wait_for(process.wait(), 40) == KILLED
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == KILLED
     async with stage.running():
         await stage.until_ready()  # both facts may have been announced before the kill
         kinds = await stage.announced(2)

@@ -15,6 +15,7 @@ from tests import factories
 from tests.component.chassis import notes, real
 from tests.component.chassis.real import Process
 from tests.conftest import Database as Databases
+from tests.waiting import PATIENCE_S
 
 # The notes' own kind of fact is in no contract, so it is corrected here without being checked.
 CORRECT = """
@@ -95,7 +96,7 @@ async def test_what_is_replayed_through_kills_takes_effect_once_and_in_order(
     assert await ground.looked.count("quarantine") == 20
     await ground.send(notes.note("a", 60), notes.note("b", 60))  # go on while they are replayed
     await ground.process.start()
-    await let_go.until_taken({"notes": ground.dsn}, kept, real.PATIENCE_S)
+    await let_go.until_taken({"notes": ground.dsn}, kept, PATIENCE_S)
 
     async def all_told() -> bool:
         return await ground.looked.count() == 61 and await ground.looked.count("outbox") == 0

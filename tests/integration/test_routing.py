@@ -14,7 +14,7 @@ from services.chassis.seal import KeyRing
 from tests import factories
 from tests.component.chassis import real
 from tests.integration.trio import Trio, registry_place
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 REPORTS = 300
 FOUND = """
@@ -65,7 +65,7 @@ async def opened(trio: Trio, tenant: str) -> dict[int, tuple[object, ...]]:
     async def all_there() -> bool:
         return len(await trio.rows("routing", FOUND, tenant, list(wanted))) == REPORTS
 
-    await until(all_there, f"all cases of {tenant} are open", timeout_s=60)
+    await until(all_there, f"all cases of {tenant} are open")
     rows = await trio.rows("routing", FOUND, tenant, list(wanted))
     return {wanted[row["case_id"]]: tuple(row)[1:] for row in rows}
 
@@ -185,7 +185,7 @@ async def test_a_service_that_is_told_to_stop_stops_soon_and_leaves_nothing_undo
     name = f"{service}-leaving"
     await trio.start(service, name)
     await trio.ready(name)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await trio.stop(name)
     log = (trio.logs / f"{name}.log").read_text()
     assert "Traceback" not in log

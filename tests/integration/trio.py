@@ -31,7 +31,18 @@ from tests.servers import Postgres
 from tests.waiting import until
 
 SERVICES = ("intake", "routing", "ledger")
-TOWNS = ("yihe", "second", "third", "virtual", "crowd", "calm", "counted", "offices", "letters")
+TOWNS = (
+    "yihe",
+    "second",
+    "third",
+    "virtual",
+    "crowd",
+    "calm",
+    "counted",
+    "offices",
+    "readers",
+    "letters",
+)
 API_KEY = "demo-key"
 START_S = 60.0
 

@@ -17,12 +17,11 @@ from deploy.local.state import StackState
 from deploy.local.whole import OPERATOR, Running
 from deploy.seed.town import Entry
 from tests.faults.ground import state_of
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 ZONE = ZoneInfo("Asia/Shanghai")
 # The scenario's own time goes on while it is told; nothing in it takes longer than this.
 TELLING_MAX = timedelta(minutes=4)
-PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ class Stage:
             answer = await self._call("GET", "routing", path, CLERK)
             return answer.json() if answer.is_success else None
 
-        return {**await until(opened, "the case is opened", PATIENCE_S), "accepted": accepted}
+        return {**await until(opened, "the case is opened"), "accepted": accepted}
 
     async def case(self, case: Mapping[str, Any], by: Person = CLERK) -> dict[str, Any]:
         found: dict[str, Any] = await self.get("routing", f"/v1/cases/{case['case_id']}", by)
@@ -216,7 +215,7 @@ class Stage:
             under_way = any(one["state"] in ("open", "accepted") for one in found)
             return None if under_way else found
 
-        found = await until(ended, f"{notice} is told", PATIENCE_S)
+        found = await until(ended, f"{notice} is told")
         by_person = {one["recipient"]: one for one in found}
         assert len(by_person) == len(found), "somebody was told twice"
         return by_person

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.scenarios.stage import PATIENCE_S, Person, Stage, is_about
+from tests.scenarios.stage import Person, Stage, is_about
 from tests.scenarios.told import scenario
 from tests.scenarios.yihe import SETTLED
 from tests.waiting import until
@@ -38,7 +38,7 @@ async def let_it_ring(stage: Stage, case: Mapping[str, Any], person: Person) -> 
     async def rings() -> bool:
         return any(one["call"] for one in await rung_up(stage, case, person))
 
-    await until(rings, f"a call to {person.staff}", PATIENCE_S)
+    await until(rings, f"a call to {person.staff}")
 
 
 async def end(stage: Stage, rung: Iterable[Mapping[str, Any]], key: str) -> None:
@@ -56,7 +56,7 @@ async def press_the_key(stage: Stage, case: Mapping[str, Any], person: Person) -
         await end(stage, await rung_up(stage, case, person), "1")
         return (await stage.case(case))["call"] is None
 
-    await until(answered, f"the answer of {person.staff}", PATIENCE_S)
+    await until(answered, f"the answer of {person.staff}")
 
 
 async def hang_up_on(stage: Stage, case: Mapping[str, Any], person: Person) -> None:
@@ -67,7 +67,7 @@ async def hang_up_on(stage: Stage, case: Mapping[str, Any], person: Person) -> N
         await end(stage, got, "")
         return any(not one["call"] for one in got)
 
-    await until(texted, f"a text to {person.staff}", PATIENCE_S)
+    await until(texted, f"a text to {person.staff}")
 
 
 @scenario("YH-S07", "yihe", "2025-03-03T20:15")

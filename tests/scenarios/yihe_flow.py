@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tests.scenarios.stage import PATIENCE_S, Person, Stage, is_about
+from tests.scenarios.stage import Person, Stage, is_about
 from tests.scenarios.told import scenario
 from tests.scenarios.yihe import SETTLED, in_progress
 from tests.waiting import until
@@ -141,7 +141,7 @@ async def followed(stage: Stage, case: Mapping[str, Any], steps: int) -> dict[st
             answer = await client.get(f"/v1/track/{code}")
         return answer.json() if answer.is_success and len(answer.json()["steps"]) >= steps else None
 
-    found: dict[str, Any] = await until(shown, f"{steps} steps are shown", PATIENCE_S)
+    found: dict[str, Any] = await until(shown, f"{steps} steps are shown")
     return found
 
 

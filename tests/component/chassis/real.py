@@ -26,9 +26,9 @@ from services.chassis.batch import Subscription
 from services.chassis.settings import ServiceSettings
 from tests.component.chassis import notes
 from tests.component.chassis.service import SUBJECT_TABLE
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_S = 40.0
 
 
 async def until(condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE_S) -> float:

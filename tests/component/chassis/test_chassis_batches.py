@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from services.chassis.batch import NotHere
 from services.chassis.inbox import Record, processed
 from tests.component.chassis.notes import TOPIC, Consumer, Ground, Handler, key, note, record
+from tests.waiting import PATIENCE_S
 
 Broken = Callable[[Record], Record]
 
@@ -28,7 +29,7 @@ def counted(end: str) -> float:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -325,7 +326,7 @@ async def test_a_handler_that_exceeds_its_deadline_is_cut_and_its_batch_given_ba
             await conn.execute("SELECT pg_sleep(60)")
 
     consumer = Consumer()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await ground.reader(Slow(), handler_deadline_s=0.2).on_batch(consumer, [record(note(), 0)])
     assert await ground.untouched()
     assert consumer.sought == [(0, 0)]

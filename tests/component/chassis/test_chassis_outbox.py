@@ -24,6 +24,7 @@ from aiokafka.errors import (
 from services.chassis import outbox
 from services.chassis.outbox import LANES, Outgoing, Relay
 from tests.component.chassis.notes import Ground
+from tests.waiting import PATIENCE_S
 
 Fate = Callable[[bytes], BaseException | None]
 PARKED = "SELECT record_key, topic, body FROM outbox_parked ORDER BY id"
@@ -122,7 +123,7 @@ async def test_a_subjects_rows_go_out_in_order_while_many_write_and_two_relay(
     relays = [relay(ground, broker) for _ in range(2)]
     running = [asyncio.create_task(one.run(stopping)) for one in relays]
     await asyncio.gather(*(writer(n) for n in range(6)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while await waiting(ground):
             await asyncio.sleep(0.02)
     stopping.set()
@@ -238,7 +239,7 @@ async def test_topics_that_are_missing_hold_up_no_other_and_heal(
     )
     stopping = asyncio.Event()
     running = asyncio.create_task(one.run(stopping))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while len(broker.bodies()) < 21:
             await asyncio.sleep(0.02)
         assert len(await waiting(ground)) == 200
@@ -278,7 +279,7 @@ async def test_a_relay_survives_an_outage_and_goes_on(ground: Ground) -> None:
     stopping, broker = asyncio.Event(), Broker()
     running = asyncio.create_task(relay(ground, broker).run(stopping))
     await write(ground, row("a", "1"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not broker.sent:
             await asyncio.sleep(0.01)
         ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%outbox%'"
@@ -296,7 +297,7 @@ async def test_a_round_that_is_cut_leaves_its_rows_and_its_lanes_to_others(groun
     await write(ground, row("a", "1"))
     cut = asyncio.create_task(relay(ground, Broker(unanswered={b"1"})).round())
     broker = Broker()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not await ground.pool.fetchval("SELECT count(*) FROM pg_locks WHERE classid = 4711"):
             await asyncio.sleep(0.01)
         assert await relay(ground, broker).round() == 0

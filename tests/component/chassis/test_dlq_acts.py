@@ -23,6 +23,7 @@ from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.quarantine.replay import replay_next
 from tests.component.chassis.notes import EFFECT, START, TENANT, TOPIC, Consumer, Ground, subject
+from tests.waiting import PATIENCE_S
 
 BY = Actor(staff="s-1", role="center_clerk", unit="town")
 HELD = Place("notes", TOPIC, 0, 0)
@@ -212,7 +213,7 @@ async def test_two_operators_and_the_service_at_once_make_one_effect_each(ground
         while await listed(ground):
             await replay_next(ground.pool, {TOPIC: reader(ground)})
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
         for work in (operate, operate, serve, serve):
             tasks.create_task(work())
     assert await ground.texts() == [f"a-{n}" for n in range(41)]

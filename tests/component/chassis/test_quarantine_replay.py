@@ -10,6 +10,7 @@ from services.chassis.batch import Heard, NotHere
 from services.chassis.postgres import Connection
 from services.quarantine.replay import replay_next
 from tests.component.chassis.notes import TOPIC, Consumer, Ground, Handler, key, note, record
+from tests.waiting import PATIENCE_S
 
 RELEASE = """
 INSERT INTO quarantine_release (record_key, released_by)
@@ -202,7 +203,7 @@ async def test_many_replayers_and_consumers_at_once_keep_each_subject_in_order(
             await reader.on_batch(consumer, batch)
 
     done = asyncio.Event()
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
         for _ in range(3):
             tasks.create_task(take_up(ground, done))
         consuming = tasks.create_task(consume())

@@ -9,6 +9,7 @@ from typing import Any
 from services.console.domain.words import Language
 from tests.component.console.world import Story, World, news_of, real_now
 from tests.factories import START, TENANT
+from tests.waiting import PATIENCE_S
 
 
 class Browser:
@@ -21,7 +22,7 @@ class Browser:
         self.parts: dict[str, str] = {}
 
     async def message(self) -> dict[str, Any]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             return news_of(await anext(self._messages))
 
     async def news(self) -> dict[str, Any]:
@@ -163,7 +164,7 @@ async def test_time_alone_moves_a_case_to_the_overdue(world: World) -> None:
         assert "快到时限" not in (await browser.news())["head"]
         for minutes, word in ((32, "快到时限"), (62, "超时")):
             world.run_ahead(real_now(), real_now() + timedelta(minutes=minutes))
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 while word not in browser.parts["head"]:
                     await browser.news()
 
@@ -191,7 +192,7 @@ async def test_a_stream_is_not_compressed_so_that_nothing_in_it_waits(world: Wor
     }  # fmt: skip
     sent: asyncio.Queue[Any] = asyncio.Queue()
     silent: asyncio.Queue[Any] = asyncio.Queue()
-    async with looking(world), asyncio.timeout(10):
+    async with looking(world), asyncio.timeout(PATIENCE_S):
         serving = asyncio.create_task(world.app()(scope, silent.get, sent.put))
         headers = dict((await sent.get())["headers"])
         first = await sent.get()

@@ -51,6 +51,7 @@ from services.notify.settings import NotifySettings
 from services.notify.towns import Towns
 from tests import factories
 from tests.factories import TENANT
+from tests.waiting import PATIENCE_S
 
 KEY_ID, SECRET, SIGN, RECEIPTS_TOKEN = "chuishao", "gateway-secret", "吹哨", "receipts-token"
 SHOW_NUMBER = "057100000000"
@@ -197,7 +198,7 @@ class World:
 
     async def eventually(self, query: str) -> None:
         """Wait until a query finds something."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not await self.pool.fetchval(query):
                 await asyncio.sleep(0.01)
 
@@ -314,7 +315,7 @@ class Gateway:
 
     async def calls(self, count: int) -> list[dict[str, Any]]:
         """Return the calls that have rung, once there are so many."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while len(rung := [m for m in await self.messages() if m["call"]]) < count:
                 await asyncio.sleep(0.01)
         return rung

@@ -17,7 +17,7 @@ from services.routing.towns import Towns
 from tests import factories
 from tests.component.routing.desk import Consumer, Desk
 from tests.factories import START
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 WORKER = ("grid_worker", "g01", "s-gw-01")
 
@@ -173,7 +173,7 @@ async def test_whoever_meets_it_while_the_clock_waits_for_the_case_has_met_it(ti
         await acting.start()
         await conn.execute("SELECT FROM cases WHERE case_id = $1 FOR UPDATE", case_id)
         ticking = asyncio.create_task(timed.clockwork().tick())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await blocked(timed)
         await conn.execute("UPDATE timer SET outcome = 'void', decided_at = now()")
         await acting.commit()
@@ -194,7 +194,7 @@ async def test_a_held_subject_waits_and_goes_on_once_it_is_free(timed: Desk) -> 
 
 
 async def ticks_until(clockwork: Clockwork, fired: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while fired > 0:
             fired -= await clockwork.tick()
             await asyncio.sleep(0.02)
@@ -256,7 +256,7 @@ async def test_a_miss_counts_from_what_a_slow_step_had_handed_in(timed: Desk) ->
         await conn.execute("SELECT FROM cases WHERE case_id = $1 FOR UPDATE", case_id)
         before = await timed.now()
         acting = asyncio.create_task(timed.step(case_id, "first_ask", WORKER, 5))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await blocked(timed)
         waited = await timed.now()
         await holding.commit()

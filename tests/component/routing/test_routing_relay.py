@@ -13,6 +13,7 @@ from services.routing.relay import GivingWay
 from services.routing.settings import RoutingSettings
 from tests import factories
 from tests.conftest import Database
+from tests.waiting import PATIENCE_S
 
 FULL = 5
 
@@ -59,8 +60,8 @@ async def test_a_batch_that_hangs_after_a_full_one_holds_no_round_for_longer(
 ) -> None:
     giving_way.fired(FULL)
     monkeypatch.setattr(relay, "_HELD_S_MAX", 0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await giving_way.round() == 0
     monkeypatch.setattr(relay, "_HELD_S_MAX", 60.0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         assert await giving_way.round() == 0

@@ -24,6 +24,7 @@ from services.routing.store import calendars, cases, queue, stream, tasks, timer
 from tests.conftest import Database
 from tests.factories import START
 from tests.servers import Postgres
+from tests.waiting import PATIENCE_S
 
 SERVICES = ("intake", "routing", "notify", "ledger", "console")
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s")
@@ -216,7 +217,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def plan_of(conn: Connection, query: str, *given: Any) -> list[dict[str, Any]]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         row = await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}", *given)
     return list(nodes(json.loads(row)[0]["Plan"]))
 

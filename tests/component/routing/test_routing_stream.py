@@ -15,6 +15,7 @@ from services.routing.store import stream as store
 from services.routing.stream import Streams
 from tests.component.routing.desk import Desk
 from tests.component.routing.test_routing_whistles import POLICE, act, called
+from tests.waiting import PATIENCE_S
 
 Event = tuple[int, str, dict[str, Any]]
 
@@ -56,7 +57,7 @@ async def some(desk: Desk, count: int, since: int | None) -> list[Event]:
     """Return the next events behind a place, and go."""
     found: list[Event] = []
     one, _ = streams(desk)
-    async with asyncio.timeout(30), aclosing(follow(desk, one, since)) as messages:
+    async with asyncio.timeout(PATIENCE_S), aclosing(follow(desk, one, since)) as messages:
         async for message in messages:
             event = read(message)
             found += [event] if event else []
@@ -91,7 +92,7 @@ async def test_who_comes_back_misses_nothing_and_gets_nothing_twice(desk: Desk) 
 async def test_a_stream_without_a_place_begins_now_and_says_where(desk: Desk) -> None:
     await called(desk, "police")
     one, _ = streams(desk)
-    async with asyncio.timeout(30), aclosing(follow(desk, one)) as messages:
+    async with asyncio.timeout(PATIENCE_S), aclosing(follow(desk, one)) as messages:
         assert await anext(messages) == b"id: 1\n\n"
         await called(desk, "police", key="k2")
         (event,) = [read(message) async for message in _until_told(messages)]
@@ -146,14 +147,14 @@ async def test_a_place_that_was_given_stays_whatever_becomes_visible_later(desk:
 
 async def test_a_stream_beats_and_ends_with_its_token(desk: Desk) -> None:
     one, _ = streams(desk)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         messages = [message async for message in follow(desk, one, life_s=2)]
     assert b": beat\n\n" in messages
 
 
 async def test_a_stream_ends_with_its_service(desk: Desk) -> None:
     one, closing = streams(desk, stream_wait_s=30)
-    async with asyncio.timeout(30), aclosing(follow(desk, one)) as messages:
+    async with asyncio.timeout(PATIENCE_S), aclosing(follow(desk, one)) as messages:
         await anext(messages)
         rest = asyncio.ensure_future(anext(messages, None))
         closing.set()

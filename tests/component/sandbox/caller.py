@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 
 from deploy.sandbox.provider import Provider
+from tests.waiting import PATIENCE_S
 
 KEY, SECRET = "LTAIsandbox", "sandbox-secret"
 MORNING = datetime(2026, 3, 3, 1, 30, tzinfo=UTC)  # 09:30 in China
@@ -125,14 +126,14 @@ class Caller:
     async def until_reported(self, count: int) -> None:
         """Wait until the operator has had its say on so many messages."""
         messages = self.provider.messages
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while sum(1 for message in messages.every() if message.receipt) < count:
                 await messages.wait()
 
     async def until_confirmed(self, count: int) -> None:
         """Wait until the callback has taken so many receipts."""
         messages = self.provider.messages
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while sum(1 for message in messages.every() if message.receipt_taken_at) < count:
                 await messages.wait()
 
@@ -169,7 +170,7 @@ class Callback:
 
     async def until(self, count: int) -> list[dict[str, Any]]:
         """Wait until so many receipts have arrived, taken or not."""
-        async with asyncio.timeout(30), self._arrived:
+        async with asyncio.timeout(PATIENCE_S), self._arrived:
             await self._arrived.wait_for(lambda: len(self.receipts()) >= count)
         return self.receipts()
 

@@ -9,6 +9,7 @@ import pytest
 from deploy.sandbox.faults import FaultBoard, Faults
 from tests.component.sandbox.caller import LI, WANG, Caller
 from tests.component.sandbox.conftest import Start
+from tests.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(("when", "reached"), [("before", 0), ("after", 1)])
@@ -70,7 +71,7 @@ async def test_whoever_hangs_up_on_a_hanging_answer_has_sent_all_the_same(sandbo
 async def test_a_hanging_send_goes_out_later_though_nobody_waits(sandbox: Caller) -> None:
     await sandbox.fault(kind="hang", seconds=0.6, next=1)
     with pytest.raises(httpx.ReadTimeout):
-        await asyncio.wait_for(give_up_soon(sandbox), 30)
+        await asyncio.wait_for(give_up_soon(sandbox), PATIENCE_S)
     assert await sandbox.reached() == []
     await sandbox.until_reported(1)
     assert len(await sandbox.reached()) == 1

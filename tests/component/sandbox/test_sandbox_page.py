@@ -15,6 +15,7 @@ from deploy.sandbox.truth import Receipt
 from deploy.sandbox.words import WORDS, ago, clock_time, exact_time
 from tests.component.sandbox.caller import LI, WANG, Caller, Clock
 from tests.component.sandbox.conftest import Start
+from tests.waiting import PATIENCE_S
 
 HOSTILE = "<script>alert(1)</script> \"'&{{7*7}} 𠮷 \u202etfel\u202c שלום\n第二行"
 
@@ -183,7 +184,7 @@ class Events:
 
     async def next(self) -> tuple[str, dict[str, Any]]:
         name, data = "", "{}"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             async for line in self._lines:
                 key, _, value = line.partition(": ")
                 if key == "event":
@@ -289,7 +290,7 @@ async def test_open_pages_have_a_bound_and_a_closed_one_makes_room(start: Start)
             await events.next()
             answer = await caller.http.get("/phones/events", params={"since": since})
             assert answer.status_code == 503
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while await status_of_stream(caller, since) != 200:
                 continue
 

@@ -16,6 +16,7 @@ import pytest
 from deploy.sandbox.__main__ import main
 from tests.component.sandbox.caller import KEY, SECRET, How, encode, notice, signed_headers
 from tests.component.sandbox.conftest import TEMPLATES
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,7 +51,7 @@ async def running(
         sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             # Another process sets no event of ours, so its door must be tried.
             while not await is_ready(http):
                 await asyncio.sleep(0.02)
@@ -99,7 +100,7 @@ async def test_a_killed_gateway_loses_no_evidence_and_a_stopped_one_ends_well(
             async with http.stream("GET", path) as stream:
                 assert await anext(stream.aiter_lines()) == "event: news"
                 process.send_signal(signal.SIGTERM)
-                assert await asyncio.wait_for(process.wait(), 30) == 0
+                assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deploy.local.ports import answers, unused_ports
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 PROGRAM = Path(__file__).resolve().parents[3] / "deploy" / "docker" / "gate.py"
 
@@ -20,14 +20,14 @@ async def gate(port: int, inner: int) -> AsyncIterator[None]:
     await until(lambda: answers(port), "the gate listens")
     yield
     process.terminate()
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
 
 
 async def said_at(port: int, words: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(words)
     writer.write_eof()
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), PATIENCE_S)
     writer.close()
     return said
 

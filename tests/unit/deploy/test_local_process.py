@@ -13,6 +13,7 @@ import pytest
 
 from deploy.local.errors import LocalStackError
 from deploy.local.process import Command, Restart, Supervisor
+from tests.waiting import PATIENCE_S
 
 LONG = "import time; time.sleep(600)"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {LONG}"
@@ -45,7 +46,7 @@ async def never() -> bool:
     return False
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.01)
