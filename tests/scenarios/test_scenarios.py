@@ -16,12 +16,17 @@ MODULES = (common, own, yidukou, yihe, yihe_duty, yihe_flow)  # each enters its 
 AT_A_TIME = 4
 SIZE = Size(villages=2, grids=6, household_groups=6, people=24)
 # As shipped, where a local stack lets its phones show everything; but by the real clock, for which
-# no scenario waits, there are no pauses between tries and between calls.
+# no scenario waits, there are no pauses between tries and between calls, a slow machine's provider
+# is waited for, and a page may be opened as often as it takes.
 ENV = {
+    "intake": {"INTAKE_TRACK_PER_MINUTE": "6000", "INTAKE_TRACK_BURST": "6000"},
     "notify": {
         "NOTIFY_QUIET_HOURS": "true",
         "NOTIFY_APP_INBOX": "true",
         "NOTIFY_RETRY_WAIT_S_MAX": "0.5",
+        "NOTIFY_GATEWAY_CONNECT_S": "25",
+        "NOTIFY_GATEWAY_DEADLINE_S": "30",
+        "NOTIFY_SEND_LEASE_S": "60",
     },
     "sandbox": {"SANDBOX_CALLS__PER_MINUTE_MAX": "60"},
 }

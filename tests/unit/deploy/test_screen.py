@@ -13,7 +13,7 @@ import typer
 from aiokafka.errors import KafkaConnectionError
 
 from deploy.cli import screen
-from deploy.cli.main import main
+from deploy.cli.main import app, main
 from deploy.cli.up import SIGNALS, stop_when_told
 
 
@@ -101,3 +101,16 @@ def test_a_command_without_words_shows_its_usage(
     with pytest.raises(SystemExit):
         main()
     assert "Usage: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+def test_every_command_explains_itself(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["chuishao", name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    said = capsys.readouterr().out
+    assert f"Usage: chuishao {name}" in said
+    assert re.search("[一-鿿]", said)
