@@ -46,6 +46,7 @@ def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
     """Make the broker: every write is acknowledged by all replicas and never doubled by a retry."""
     library = logging.getLogger("faststream")
     library.setLevel(logging.ERROR)  # a consumer that fails before its handler is told of there
+    library.addFilter(_no_stop)
     return KafkaBroker(
         settings.kafka_bootstrap,
         client_id=f"chuishao-{service}",
@@ -58,6 +59,11 @@ def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
         apply_types=False,
         logger=library,
     )
+
+
+def _no_stop(said: logging.LogRecord) -> bool:
+    """Let pass all but a handler that ends because its subscriber is stopped: that is no error."""
+    return not said.exc_info or not isinstance(said.exc_info[1], asyncio.CancelledError)
 
 
 async def start_broker(
