@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from services.chassis.postgres import is_outage
 from services.chassis.settings import ServiceSettings
@@ -176,7 +177,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    settings: ServiceSettings, app: FastAPI, work: Work, run: Callable[[], Awaitable[None]]
+    settings: ServiceSettings, app: ASGIApp, work: Work, run: Callable[[], Awaitable[None]]
 ) -> None:
     """Serve HTTP beside `run` until SIGTERM, then let `run` end; if it fails, all ends."""
     config = uvicorn.Config(watched(app), settings.host, settings.port, **_LIMITS, **_QUIET)

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
+from starlette.types import ASGIApp
 
 from contracts.profile import Profile
 from services.chassis.postgres import DOOR_WAIT_S, Pool
@@ -15,6 +16,7 @@ from services.intake.acts import Act, ActAccepted, Acts
 from services.intake.callers import Callers
 from services.intake.domain.tracking import normal_code, shown_code
 from services.intake.follow_ups import FollowUps, code_unknown
+from services.intake.front import with_hot_doors
 from services.intake.gate import Gate
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Accepted, Report
@@ -122,15 +124,15 @@ def _words(named: Any, fallback: str) -> WordsView:  # noqa: ANN401 - whatever h
     return WordsView(zh=zh, en=getattr(named, "en", None) or zh)
 
 
-def add_hot_routes(
+def with_front_ends(
     app: FastAPI, acceptor: Acceptor, settings: IntakeSettings, follow_ups: FollowUps
-) -> None:
-    """Add the doors of front ends as plain routes, and document them from the same models."""
+) -> ASGIApp:
+    """Return the app with the doors of front ends, documented from the models that they read."""
     more = hot_doors(acceptor, settings, follow_ups, _POST_CASE)
-    for path, door in more.items():
-        app.router.add_route(path, door.handle, methods=["POST"])
-    app.router.add_route("/v1/cases", acceptor.post_case, methods=["POST"])
-    app.router.add_route("/v1/acts", Acts(acceptor).post_act, methods=["POST"])
+    doors = {path: door.handle for path, door in more.items()}
+    doors |= {"/v1/cases": acceptor.post_case, "/v1/acts": Acts(acceptor).post_act}
+    for path, handle in doors.items():
+        app.router.add_route(path, handle, methods=["POST"])
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -148,6 +150,7 @@ def add_hot_routes(
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    return with_hot_doors(app, doors)
 
 
 _MODELS: tuple[type[BaseModel], ...] = (Report, Accepted, Act, ActAccepted, *MODELS)

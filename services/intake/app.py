@@ -12,7 +12,7 @@ from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
 from services.intake import attachment_api
 from services.intake.accept import Acceptor
-from services.intake.api import add_hot_routes, make_router
+from services.intake.api import make_router, with_front_ends
 from services.intake.attachments import Attachments
 from services.intake.callers import Callers
 from services.intake.follow_ups import FollowUps
@@ -74,11 +74,12 @@ async def main() -> None:
         acceptor = Acceptor(settings, broker, registry, keys, on_fatal)
         callers = Callers(settings)
         app.include_router(make_router(pool, registry, callers, acceptor.gate))
-        add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, keys, pool, callers))
         attachments = Attachments(settings, acceptor, registry, keys, pool)
         tokens = TokenCheck(settings.token_key_file)
         app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
-        await serve(settings, app, work, run)
+        follow_ups = FollowUps(acceptor, registry, keys, pool, callers)
+        doors = with_front_ends(app, acceptor, settings, follow_ups)
+        await serve(settings, doors, work, run)
 
 
 async def _raise_when(lost: "asyncio.Future[None]") -> None:

@@ -24,7 +24,7 @@ from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
 from services.intake import attachment_api
 from services.intake.accept import Acceptor
-from services.intake.api import add_hot_routes, make_router
+from services.intake.api import make_router, with_front_ends
 from services.intake.attachments import Attachments
 from services.intake.callers import Callers
 from services.intake.follow_ups import FollowUps
@@ -118,12 +118,13 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
         app = make_app("intake", {})
         callers = Callers(settings)
         app.include_router(make_router(pool, registry, callers, acceptor.gate))
-        add_hot_routes(app, acceptor, settings, FollowUps(acceptor, registry, ring, pool, callers))
+        follow_ups = FollowUps(acceptor, registry, ring, pool, callers)
+        doors = with_front_ends(app, acceptor, settings, follow_ups)
         attachments = Attachments(settings, acceptor, registry, ring, pool)
         tokens = TokenCheck(settings.token_key_file)
         app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
         routing = Subscription(settings, pool, "routing", parse, Tracking(ring).apply, lambda: None)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(doors, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:
             window = Window(app, http, pool, ring, secrets, registry, routing, callers)
             window.know(*small_town(), change_set="seed")

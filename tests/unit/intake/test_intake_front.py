@@ -1,0 +1,51 @@
+"""Doors before the framework answer as the framework would."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from services.chassis.http import make_app
+from services.intake.front import with_hot_doors
+
+
+async def tells(request: Request) -> Response:
+    return PlainTextResponse(await request.body())
+
+
+async def breaks(_: Request) -> Response:
+    raise KeyError("secret")
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    app = make_app("doors", {})
+    doors = {"/v1/tells": tells, "/v1/breaks": breaks}
+    for path, handle in doors.items():
+        app.router.add_route(path, handle, methods=["POST"])
+    transport = httpx.ASGITransport(with_hot_doors(app, doors), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://doors") as client:
+        yield client
+
+
+async def test_a_door_answers_by_itself(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/tells", content="路灯")
+    assert (answer.status_code, answer.text) == (200, "路灯")
+
+
+async def test_a_fault_of_ours_is_a_problem_that_tells_no_word_of_it(
+    http: httpx.AsyncClient,
+) -> None:
+    answer = await http.post("/v1/breaks")
+    assert (answer.status_code, answer.json()["code"]) == (500, "http_500")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+
+
+async def test_all_else_is_left_to_the_app(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/live")).json() == {"status": "live"}
+    answer = await http.get("/v1/tells")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert (await http.post("/v1/nowhere")).status_code == 404
