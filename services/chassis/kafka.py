@@ -57,6 +57,7 @@ def make_broker(settings: ServiceSettings, service: str) -> KafkaBroker:
         max_request_size=1_000_000,  # as the topics': a broker's refusal costs the producer
         graceful_timeout=settings.shutdown_grace_s / 2,
         apply_types=False,
+        id_generator=str,  # no correlation id beside the event's own
         logger=library,
     )
 

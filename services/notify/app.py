@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import httpx
 import structlog
 
 from contracts.topics import LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
@@ -20,10 +19,10 @@ from services.chassis.token import TokenCheck
 from services.notify import inbox
 from services.notify.api import Door, make_router
 from services.notify.channels.acs3 import AccessKey
+from services.notify.channels.aliyun_rpc import lines
 from services.notify.channels.aliyun_sms import Account, AliyunSms
 from services.notify.channels.aliyun_voice import AliyunVoice, CallAccount
 from services.notify.channels.app_inbox import AppInbox
-from services.notify.channels.lines import Lines
 from services.notify.channels.port import Channel
 from services.notify.claims import Claims
 from services.notify.compiled import all_templates
@@ -132,12 +131,10 @@ async def open_channels(settings: NotifySettings, pool: Pool) -> AsyncIterator[d
         settings.gateway_sign_name,
         settings.template_codes,
     )
-    timeout = httpx.Timeout(settings.gateway_deadline_s, connect=settings.gateway_connect_s)
-    async with Lines.open(settings.send_concurrency, timeout) as lines:
-        given: dict[str, Channel] = {
-            **own,
-            "sms": AliyunSms(account, lines, settings.gateway_deadline_s),
-        }
+    async with lines(
+        settings.send_concurrency, settings.gateway_connect_s, settings.gateway_deadline_s
+    ) as http:
+        given: dict[str, Channel] = {**own, "sms": AliyunSms(account, http)}
         if settings.voice_url and settings.voice_show_number:
             calls = CallAccount(
                 str(settings.voice_url),
@@ -145,7 +142,7 @@ async def open_channels(settings: NotifySettings, pool: Pool) -> AsyncIterator[d
                 settings.voice_show_number,
                 settings.template_codes,
             )
-            given["voice"] = AliyunVoice(calls, lines, settings.gateway_deadline_s)
+            given["voice"] = AliyunVoice(calls, http)
         yield given
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -250,7 +250,10 @@ def _new_case(one: _Opening, number: str) -> NewCase:
         front_end=one.reported.front_end,
         location=one.reported.location.model_dump(exclude_none=True),
         sealed=one.reported.sealed.model_dump(),
-        why=[asdict(tried) for tried in one.decision.why],
+        why=[
+            {"rule": tried.rule, "held": tried.held, "because": tried.because}
+            for tried in one.decision.why
+        ],
     )
 
 

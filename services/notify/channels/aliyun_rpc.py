@@ -1,21 +1,20 @@
 """Calls of Aliyun's gateways (RPC style, ACS3 signature), and what their answers mean."""
 
-import asyncio
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import aiohttp
 import structlog
+from yarl import URL
 
 from services.notify.channels.acs3 import AccessKey, Call, signed_headers
 from services.notify.channels.aliyun_codes import meaning_of, refusal
-from services.notify.channels.lines import Lines
 from services.notify.domain.progress import Outcome, RetryLater, Unknown
 from services.telemetry import traces
 
@@ -25,8 +24,8 @@ VERSION = "2017-05-25"  # of texts and of calls alike
 GARBAGE = Unknown("garbage")
 _WAIT_S_MAX = 600.0
 _CODE = re.compile(r"[A-Za-z0-9_.]{1,100}")
-# Both would write the number, which stands in the query string.
-_TALKATIVE = ("httpx", "httpcore")
+# An idle connection is let go before the far end cuts it: a cut one looks like a lost call.
+_KEEP_ALIVE_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,58 +39,63 @@ class Answer:
 
     @property
     def fine(self) -> bool:
-        return self.status == httpx.codes.OK and self.code == "OK"
+        return self.status == HTTPStatus.OK and self.code == "OK"
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def lines(count: int, connect_s: float, deadline_s: float) -> aiohttp.ClientSession:
+    """Open a client for so many calls at a time, each of which has to be done by the deadline."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=count, keepalive_timeout=_KEEP_ALIVE_S),
+        timeout=aiohttp.ClientTimeout(total=deadline_s, sock_connect=connect_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Content-Type",),
+    )
+
+
 class Rpc:
-    """One gateway and one account. The time-outs of single steps are those of the lines."""
+    """One gateway and one account."""
 
     def __init__(
         self,
         url: str,
         key: AccessKey,
-        lines: Lines,
-        deadline_s: float,
+        http: aiohttp.ClientSession,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._key, self._lines, self._deadline_s, self._now = key, lines, deadline_s, now
-        self._url = httpx.URL(url)
-        self._host = self._url.netloc.decode()
-        for name in _TALKATIVE:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        self._key, self._http, self._now = key, http, now
+        self._url = URL(url).origin()
 
     async def call(self, action: str, fields: Mapping[str, str]) -> Answer | RetryLater | Unknown:
         """Call the gateway. No text of an error or an answer is kept: it may hold the number."""
         date = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        call = Call(self._host, action, VERSION, fields, date, uuid4().hex)
+        host = self._url.host_port_subcomponent or ""
+        call = Call(host, action, VERSION, fields, date, uuid4().hex)
         headers = {**signed_headers(call, self._key), **traces.current()}
-        # Sent as signed: the client need not parse and write the query anew.
-        target = {"target": f"/?{call.query}".encode()}
+        sent_as_signed = URL(f"{self._url}/?{call.query}", encoded=True)
         try:
-            async with asyncio.timeout(self._deadline_s), self._lines.one() as http:
-                response = await http.post(
-                    self._url, headers=headers, content=b"", extensions=target
-                )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            async with self._http.post(
+                sent_as_signed, headers=headers, data=b"", allow_redirects=False
+            ) as response:
+                return _read(response.status, response.headers, await response.read())
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return RetryLater("not_connected")
-        except (httpx.HTTPError, TimeoutError):
+        except (aiohttp.ClientError, TimeoutError):
             return Unknown("no_answer")
-        return _read(response)
 
 
-def _read(response: httpx.Response) -> Answer | Unknown:
+def _read(status: int, headers: Mapping[str, str], content: bytes) -> Answer | Unknown:
     try:
-        body = json.loads(response.content)
+        body = json.loads(content)
         code = body["Code"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return GARBAGE
     if not isinstance(body, dict) or not isinstance(code, str) or not _CODE.fullmatch(code):
         return GARBAGE
-    return Answer(response.status_code, code, body, _wait_s(response.headers))
+    return Answer(status, code, body, _wait_s(headers))
 
 
 def _wait_s(headers: Mapping[str, str]) -> float | None:

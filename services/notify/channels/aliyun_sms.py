@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import aiohttp
+
 from services.notify.channels.acs3 import AccessKey
 from services.notify.channels.aliyun_rpc import GARBAGE, Answer, Rpc, refused, utc_now
-from services.notify.channels.lines import Lines
 from services.notify.channels.port import OutMessage, Question
 from services.notify.domain import contacts
 from services.notify.domain.progress import Accepted, Missing, Outcome, Unknown
@@ -42,12 +43,11 @@ class AliyunSms:
     def __init__(
         self,
         account: Account,
-        lines: Lines,
-        deadline_s: float,
+        http: aiohttp.ClientSession,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._account, self._now = account, now
-        self._rpc = Rpc(account.url, account.key, lines, deadline_s, now)
+        self._rpc = Rpc(account.url, account.key, http, now)
 
     def address(self, contact: str) -> str | None:
         return contacts.mobile(contact)

@@ -9,9 +9,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from services.notify.channels.acs3 import AccessKey
 from services.notify.channels.aliyun_rpc import GARBAGE, Answer, Rpc, refused
-from services.notify.channels.lines import Lines
 from services.notify.channels.port import OutMessage, Question
 from services.notify.domain import contacts
 from services.notify.domain.progress import Accepted, Missing, Outcome
@@ -37,9 +38,9 @@ class AliyunVoice:
 
     needs = "phone"
 
-    def __init__(self, account: CallAccount, lines: Lines, deadline_s: float) -> None:
+    def __init__(self, account: CallAccount, http: aiohttp.ClientSession) -> None:
         self._account = account
-        self._rpc = Rpc(account.url, account.key, lines, deadline_s)
+        self._rpc = Rpc(account.url, account.key, http)
 
     def address(self, contact: str) -> str | None:
         return contacts.mobile(contact)

@@ -3,13 +3,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from services.notify.channels.acs3 import AccessKey
-from services.notify.channels.aliyun_rpc import utc_now
+from services.notify.channels.aliyun_rpc import lines, utc_now
 from services.notify.channels.aliyun_sms import Account, AliyunSms
-from services.notify.channels.lines import Lines
 from services.notify.channels.port import OutMessage, Question
 from services.notify.compiled import templates_from
 from services.notify.domain.progress import (
@@ -38,8 +36,8 @@ async def channel(
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[AliyunSms]:
     account = Account(gateway.url, AccessKey(KEY_ID, secret), sign, codes or {})
-    async with Lines.open(2, httpx.Timeout(5)) as lines:
-        yield AliyunSms(account, lines, 5, now)
+    async with lines(2, 5, 5) as http:
+        yield AliyunSms(account, http, now)
 
 
 def message(reference: UUID, **values: str) -> OutMessage:
