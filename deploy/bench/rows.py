@@ -39,8 +39,8 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 def table_of(rows: Sequence[Row]) -> Table:
     """Lay the rows out, a part under the other."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("", no_wrap=True)
-    for name in ("实测 · measured", "下限 · floor", "比 · ratio", "须 · must", "望 · aim"):
+    table.add_column("", overflow="fold")
+    for name in ("实测\nmeasured", "下限\nfloor", "比\nratio", "须\nmust", "望\naim"):
         table.add_column(name, justify="right", no_wrap=True)
     part = ""
     for row in rows:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from deploy.bench.accepting import FLOOR_TOPIC, TURNS, accepting
 from deploy.bench.opening import opening
@@ -114,6 +115,6 @@ def bench(
             )
             return
         out.print(*(f"{name}：{value}" for name, value in facts.items()), sep="\n")
-        out.print(table_of(rows), width=max(out.width, WIDTH))
+        Console(width=max(out.width, WIDTH), highlight=False).print(table_of(rows))
 
     run(work)
