@@ -150,7 +150,7 @@ def with_front_ends(
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    return with_hot_doors(app, doors)
+    return with_hot_doors(app, doors, acceptor.gate)
 
 
 _MODELS: tuple[type[BaseModel], ...] = (Report, Accepted, Act, ActAccepted, *MODELS)

@@ -4,6 +4,7 @@ To pass through all of it costs a report a quarter of its time, and a refusal in
 """
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 from fastapi import FastAPI
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -11,22 +12,34 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.intake.accept import Handle
+from services.intake.domain.shedding import Rank
+from services.intake.gate import Gate, overloaded
+
+_LOOKS = "/v1/track/"
+_LOOK = SimpleNamespace(path=f"{_LOOKS}{{code}}")  # as the framework tells a route
 
 
-def with_hot_doors(app: FastAPI, doors: Mapping[str, Handle]) -> ASGIApp:
+def with_hot_doors(app: FastAPI, doors: Mapping[str, Handle], gate: Gate) -> ASGIApp:
     """Return an app that answers a POST at one of these paths by itself, and leaves all else.
 
-    The doors tell each of their refusals themselves; a fault is answered as `app` answers one.
+    Who finds no place, even to look where his report is, is told so before anything is read. The
+    doors tell each of their other refusals themselves; a fault is answered as `app` answers one.
     """
+    too_busy = overloaded().response()  # made once: a crowd is told nothing else
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        door = doors.get(scope["path"]) if scope.get("method") == "POST" else None
-        if door is None:
+        path, method = scope.get("path", ""), scope.get("method")
+        door = doors.get(path) if method == "POST" else None
+        if door is not None:
+            # Starlette's router leaves the same, by which metrics and traces know the door.
+            scope["endpoint"], scope["path_params"] = door, {}
+            full = gate.full()
+            response = too_busy if full else await door(Request(scope, receive, send))
+            await response(scope, receive, send)
+        elif method == "GET" and path.startswith(_LOOKS) and gate.full(Rank.LOOK):
+            scope["route"] = _LOOK
+            await too_busy(scope, receive, send)
+        else:
             await app(scope, receive, send)
-            return
-        # Starlette's router leaves the same, by which metrics and traces know the door.
-        scope["endpoint"], scope["path_params"] = door, {}
-        response = await door(Request(scope, receive, send))
-        await response(scope, receive, send)
 
     return ServerErrorMiddleware(answer, handler=app.exception_handlers[500])

@@ -38,6 +38,10 @@ class Gate:
         """Note how long the broker took: the slower it is, the fewer are let in."""
         self._adjusted = places_after(self._adjusted, seconds, self._most)
 
+    def full(self, rank: Rank = Rank.EMERGENCY) -> bool:
+        """Tell whether one more of this rank would find no place."""
+        return self._inside >= places_for(rank, self.places)
+
     @contextmanager
     def visit(self, request: Request) -> Iterator[None]:
         """Hold a place while the block lasts.
@@ -45,7 +49,7 @@ class Gate:
         Raises:
             Problem: 429, there is none.
         """
-        if self._inside >= self.places:
+        if self.full():
             raise overloaded()
         self._inside += 1
         try:
@@ -63,7 +67,7 @@ class Gate:
         Raises:
             Problem: 429, too crowded for that.
         """
-        if self._inside >= places_for(Rank.LOOK, self.places):
+        if self.full(Rank.LOOK):
             raise overloaded()
         self._inside += 1
         try:

@@ -20,7 +20,7 @@ class Rank(Enum):
 _SOFTWARE = frozenset({"camera", "video_link", "platform", "big_screen"})
 _KEY_LEAST = 2
 _SLOW_S = 0.5  # above it what waits is too much for the broker, or for us
-_LEAST = 16
+_LEAST = 32  # in a flood each turn of the loop takes long: fewer would leave it without work
 _FEWER, _MORE = 0.98, 0.25  # at each answer: a crowd is cut fast, and let grow slowly
 
 
