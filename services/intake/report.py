@@ -9,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StrictBool,
     ValidationInfo,
     field_validator,
@@ -67,8 +68,17 @@ class Reporter(Part):
     anonymous: StrictBool = False
 
 
+_NO_POINT: JsonValue = {"properties": {"lat": {"type": "null"}, "lon": {"type": "null"}}}
+_POINT: JsonValue = {
+    "required": ["lat", "lon", "crs"],
+    "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}, "crs": {"type": "string"}},
+}
+
+
 class Place(Part):
     """Where it is: any clue helps. A point says in which system it is given."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_NO_POINT, _POINT]})
 
     lat: Annotated[Degrees, Field(ge=-90, le=90)] | None = None
     lon: Annotated[Degrees, Field(ge=-180, le=180)] | None = None
