@@ -57,7 +57,7 @@ def _tell(schema: dict[str, Any]) -> None:
     body = {"schema": {"$ref": _SCHEMAS + ProblemView.__name__}}
     for operations in schema["paths"].values():
         for method, operation in operations.items():
-            if "operations" in operation["tags"]:
+            if "operations" in operation.get("tags", ()):
                 continue
             known = {int(status): said for status, said in operation["responses"].items()}
             said = {**dict(_refusals(method, operation)), **known}
