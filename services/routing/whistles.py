@@ -151,7 +151,7 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
         who = door.who(authorization)
 
         def release(called: Called) -> Settled | Refused:
-            named = list(body.departments) or [
+            named = list(dict.fromkeys(body.departments)) or [
                 slot.department for slot in called.slots if slot.whistle_id == whistle_id
             ]
             going = [called.slot(whistle_id, one) for one in named]
