@@ -60,8 +60,8 @@ class ReportEvent(BaseModel):
     model_config = ConfigDict(json_schema_extra={"oneOf": _DATA})
 
     specversion: Annotated[str, Field(pattern=f"^{re.escape(SPECVERSION)}$")]
-    id: Annotated[str, Field(min_length=1, max_length=256)]
-    source: Annotated[str, Field(min_length=1, max_length=512)]
+    id: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    source: Annotated[str, Field(min_length=1, max_length=512, pattern="^[!-~]+$")]
     type: Annotated[str, Field(pattern=f"^({'|'.join(map(re.escape, KNOWN))})$")]
     time: datetime | None = None
     datacontenttype: str | None = None
