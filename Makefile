@@ -8,7 +8,7 @@ WORKERS := $(if $(CHUISHAO_TEST_POSTGRES)$(CHUISHAO_TEST_KAFKA),0,2)
 CODE := contracts services deploy tests
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo up test test-faults test-compose test-all faults bench lint fix schemas lock clean
+.PHONY: help setup demo up test test-faults test-compose surface test-all faults bench lint fix schemas lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,7 +22,7 @@ up: setup ## Start everything, seeded, until Ctrl-C
 	@$(BIN)/chuishao up
 
 test: setup ## Every layer of tests but the faults and the long forms
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" --ignore tests/faults --ignore tests/compose
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not long" --ignore tests/faults --ignore tests/compose --ignore tests/surface
 
 test-faults: setup ## The short forms of the faults: kills, a frozen broker, a jump of the clock
 	@$(BIN)/pytest -m "not long" tests/faults
@@ -30,6 +30,9 @@ test-faults: setup ## The short forms of the faults: kills, a frozen broker, a j
 test-compose: setup ## All of it in containers: the story, scaling, restarts (needs Docker)
 	@docker compose --profile jobs --profile development build --quiet
 	@$(BIN)/pytest tests/compose
+
+surface: setup ## Schemathesis at every service's OpenAPI document, half a minute each
+	@$(BIN)/pytest -s -m "not long" tests/surface
 
 test-all: setup ## Every test, long forms too
 	@$(BIN)/pytest

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 import asyncpg
 import uvicorn
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -135,14 +135,14 @@ def make_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
-    @app.get("/ready", tags=["operations"])
+    @app.get("/ready", tags=["operations"], responses={503: {"description": "Waiting"}})
     async def ready() -> Response:
         answers = await asyncio.gather(*(answer(name) for name in checks))
         waiting = {name: text for name, text in answers if text}
         status = "waiting" if waiting else "ready"
         return JSONResponse({"status": status, "waiting": waiting}, 503 if waiting else 200)
 
-    @app.get("/metrics", tags=["operations"])
+    @app.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         await look()
         for name, text in await asyncio.gather(*(answer(name) for name in checks)):

@@ -14,6 +14,7 @@ from services.console.render import Pages
 from services.console.settings import ConsoleSettings
 from services.console.stream import Streams
 from services.console.towns import Towns
+from services.doors.document import document
 from services.quarantine.replay import replay_until_stopped
 from services.telemetry import traces
 
@@ -66,6 +67,7 @@ async def main() -> None:
         pages = Pages(settings)
         streams = Streams(boards, pages, hearing, settings.beat_s)
         add_pages(app, Hall(settings, pool, towns, boards, pages, streams))
+        document(app)
         await serve(settings, app, work, run)
 
 

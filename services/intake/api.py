@@ -139,7 +139,7 @@ def with_front_ends(
         if app.openapi_schema is None:
             schema = plain()
             components = schema.setdefault("components", {})
-            components["securitySchemes"] = {"api_key": _API_KEY}
+            components.setdefault("securitySchemes", {})["api_key"] = _API_KEY
             parts = components.setdefault("schemas", {})
             for model in _MODELS:
                 made = model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -157,7 +157,7 @@ _MODELS: tuple[type[BaseModel], ...] = (Report, Accepted, Act, ActAccepted, *MOD
 
 
 def _problem(what: str) -> dict[str, Any]:
-    return {"description": what, "content": {"application/problem+json": {}}}
+    return {"description": what}
 
 
 _API_KEY = {"type": "apiKey", "in": "header", "name": "X-Api-Key"}

@@ -10,6 +10,7 @@ from services.chassis.http import Work, make_app, serve
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.doors.document import document
 from services.intake import attachment_api
 from services.intake.accept import Acceptor
 from services.intake.api import make_router, with_front_ends
@@ -79,6 +80,7 @@ async def main() -> None:
         app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
         follow_ups = FollowUps(acceptor, registry, keys, pool, callers)
         doors = with_front_ends(app, acceptor, settings, follow_ups)
+        document(app)
         await serve(settings, doors, work, run)
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi.security import APIKeyHeader
 
 from services.chassis.token import Identity, TokenCheck
 from services.doors.route import JsonRoute
@@ -14,7 +15,9 @@ from services.intake.attachments import KEPT_AS, Attachments, AttachmentView
 from services.intake.registry import Granted
 from services.intake.vetting import TAKEN
 
-ApiKey = Annotated[str | None, Header(alias="X-Api-Key", description="of the front end")]
+ApiKey = Annotated[
+    str | None, Security(APIKeyHeader(name="X-Api-Key", scheme_name="api_key", auto_error=False))
+]
 Town = Annotated[str | None, Query(description="needed where the key is for several towns")]
 Documented = dict[int | str, dict[str, Any]]
 
@@ -66,7 +69,7 @@ def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck
 
 
 def _problem(what: str) -> dict[str, Any]:
-    return {"description": what, "content": {"application/problem+json": {}}}
+    return {"description": what}
 
 
 _BODY = {"required": True, "content": {name: {} for name in ("application/octet-stream", *TAKEN)}}

@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StrictBool,
     ValidationInfo,
     field_validator,
@@ -19,14 +18,15 @@ from pydantic import (
 
 from contracts.crs import CRS
 from contracts.facts import Location
-from contracts.text import NOT_KEPT, is_blank
+from contracts.text import NOT_KEPT, WRITTEN, is_blank
+from services.doors.fields import Checked, Moment
 from services.intake.place import check_point, given_crs, located
 
 _MOBILE = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
 _OTHER_PHONE = re.compile(r"\+?[0-9]{5,15}")
-_EXPECTED_TIME = (
-    "应为带时区的时间，如 2025-03-03T10:00:00+08:00。 Expected a time with its offset, so written."
-)
+# Some mark of a number in any of its forms, and separators anywhere.
+_APART = r"[\s()（）\-－–—]*"
+_PHONE = {"pattern": rf"^{_APART}([+＋]{_APART})?([0-9０-９]{_APART}){{5,15}}$"}
 _CLUES = {"village", "grid", "household_id"}
 _AS_TYPED = str.maketrans("０１２３４５６７８９＋－—–（）", "0123456789+---()")
 
@@ -37,13 +37,6 @@ def _kept(text: str) -> str:
     if is_blank(text):
         raise ValueError("不能空白，请填写。 This must not be blank: say something.")
     return text
-
-
-def _written(moment: object) -> object:
-    """Let only text be a time: a number would be taken for seconds since 1970."""
-    if not isinstance(moment, str):
-        raise ValueError(_EXPECTED_TIME)  # noqa: TRY004 - pydantic lists a ValueError among the faults
-    return moment
 
 
 def _phone(text: str) -> str:
@@ -57,7 +50,7 @@ def _phone(text: str) -> str:
     raise ValueError("应为电话号码，如 13800000000 或 0546-1234567。 Expected a phone number.")
 
 
-Kept = AfterValidator(_kept)
+Kept = Checked(_kept, {"pattern": WRITTEN})
 Degrees = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
 
@@ -70,13 +63,22 @@ class Reporter(Part):
     """Who reports. All of it is optional, and all of it is sealed."""
 
     name: Annotated[str, Field(max_length=50), Kept] | None = None
-    phone: Annotated[str, Field(max_length=30), AfterValidator(_phone)] | None = None
+    phone: Annotated[str, Field(max_length=30), Checked(_phone, _PHONE)] | None = None
     openid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     anonymous: StrictBool = False
 
 
+_NO_POINT: JsonValue = {"properties": {"lat": {"type": "null"}, "lon": {"type": "null"}}}
+_POINT: JsonValue = {
+    "required": ["lat", "lon", "crs"],
+    "properties": {"lat": {"type": "number"}, "lon": {"type": "number"}, "crs": {"type": "string"}},
+}
+
+
 class Place(Part):
     """Where it is: any clue helps. A point says in which system it is given."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_NO_POINT, _POINT]})
 
     lat: Annotated[Degrees, Field(ge=-90, le=90)] | None = None
     lon: Annotated[Degrees, Field(ge=-180, le=180)] | None = None
@@ -119,7 +121,7 @@ class Report(Part):
     category: Slug | None = None
     severity: Slug | None = None
     case_class: Annotated[Slug | None, Field(alias="class")] = None
-    occurred_at: Annotated[AwareDatetime, BeforeValidator(_written)] | None = None
+    occurred_at: Moment | None = None
     reporter: Reporter = Reporter()
     location: Place = Place()
     attachments: Annotated[tuple[Slug, ...], Field(max_length=20)] = ()

@@ -1,11 +1,12 @@
 """The doors of front ends beside `POST /v1/cases`, with their part of the OpenAPI document."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from services.chassis.http import Json
 from services.intake.accept import Acceptor, Handle
@@ -50,13 +51,18 @@ class BatchResult(BaseModel):
     retry_after_s: int | None = None
 
 
+_DATA: list[JsonValue] = [{"required": ["data"]}, {"required": ["data_base64"]}]
+
+
 class ReportEvent(BaseModel):
     """A report as a CloudEvent; extension attributes are passed over."""
 
-    specversion: Annotated[str, Field(pattern=f"^{SPECVERSION}$")]
-    id: Annotated[str, Field(min_length=1, max_length=256)]
-    source: Annotated[str, Field(min_length=1, max_length=512)]
-    type: Annotated[str, Field(pattern=f"^({'|'.join(KNOWN)})$")]
+    model_config = ConfigDict(json_schema_extra={"oneOf": _DATA})
+
+    specversion: Annotated[str, Field(pattern=f"^{re.escape(SPECVERSION)}$")]
+    id: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+    source: Annotated[str, Field(min_length=1, max_length=512, pattern="^[!-~]+$")]
+    type: Annotated[str, Field(pattern=f"^({'|'.join(map(re.escape, KNOWN))})$")]
     time: datetime | None = None
     datacontenttype: str | None = None
     data: Report | None = None

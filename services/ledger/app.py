@@ -9,6 +9,7 @@ from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.doors.document import document
 from services.ledger.api.cases import make_case_router
 from services.ledger.api.door import Door
 from services.ledger.api.registry import make_clock_router, make_registry_router
@@ -57,4 +58,5 @@ async def main() -> None:
         app.include_router(make_sheet_router(door))
         if settings.mode == "development":
             app.include_router(make_clock_router(door))
+        document(app)
         await serve(settings, app, work, run)

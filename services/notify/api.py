@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Security
+from fastapi.security import APIKeyQuery
 from starlette.requests import ClientDisconnect
 
 from services.chassis.clock import database_now
@@ -18,7 +19,7 @@ from services.chassis.token import Identity, TokenCheck
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization, identified
 from services.notify import views
-from services.notify.receipts import ALIYUN, ALIYUN_VOICE, read_receipts, take_receipts
+from services.notify.receipts import ALIYUN, ALIYUN_VOICE, PUSHED_MAX, read_receipts, take_receipts
 from services.notify.record import Recorder
 from services.notify.replies import Replies, read_replies
 from services.notify.settings import NotifySettings
@@ -29,6 +30,12 @@ _PAGE_MAX = 200
 _BODY_WAIT_S = 10.0
 # Word for word: only this tells the provider that it need not come again.
 TAKEN: dict[str, int | str] = {"code": 0, "msg": "接收成功"}
+# Whatever the elements are: one that is unreadable is left out, or all would come again.
+_BATCH = {"type": "array", "maxItems": PUSHED_MAX}
+_PUSHED = {"requestBody": {"required": True, "content": {"application/json": {"schema": _BATCH}}}}
+_BY_TOKEN = APIKeyQuery(name="token", scheme_name="receipts_token", auto_error=False)
+Token = Annotated[str | None, Security(_BY_TOKEN)]
+Provider = Annotated[str, Path(json_schema_extra={"enum": [ALIYUN, ALIYUN_VOICE]})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +69,11 @@ class Door:
             raise Problem(403, "unit_not_allowed", zh, en)
 
     def check_provider(
-        self, provider: str, token: str, known_providers: Sequence[str] = (ALIYUN,)
+        self, provider: str, token: str | None, known_providers: Sequence[str] = (ALIYUN,)
     ) -> None:
         """Compare in constant time: a push carries no other proof of who sends it."""
         known = self.receipts_token
-        if known is None or not hmac.compare_digest(token.encode(), known.encode()):
+        if known is None or not hmac.compare_digest((token or "").encode(), known.encode()):
             raise Problem(401, "token_invalid", "回执地址的口令不对。", "Wrong receipts token.")
         if provider not in known_providers:
             named = ", ".join(known_providers)
@@ -96,9 +103,9 @@ def make_router(door: Door) -> APIRouter:
         ]
         return views.Messages(case_id=case_id, messages=shown, more=len(kept) > limit)
 
-    @router.post("/receipts/{provider}", tags=["receipts"])
+    @router.post("/receipts/{provider}", tags=["receipts"], openapi_extra=_PUSHED)
     async def post_receipts(
-        provider: str, request: Request, token: Annotated[str, Query(max_length=256)] = ""
+        provider: Provider, request: Request, token: Token = None
     ) -> dict[str, int | str]:
         door.check_provider(provider, token, (ALIYUN, ALIYUN_VOICE))
         body = await _body(request, door.settings.receipts_bytes_max)
@@ -108,9 +115,9 @@ def make_router(door: Door) -> APIRouter:
         door.recorded()
         return TAKEN
 
-    @router.post("/replies/{provider}", tags=["receipts"])
+    @router.post("/replies/{provider}", tags=["receipts"], openapi_extra=_PUSHED)
     async def post_replies(
-        provider: str, request: Request, token: Annotated[str, Query(max_length=256)] = ""
+        provider: Provider, request: Request, token: Token = None
     ) -> dict[str, int | str]:
         door.check_provider(provider, token)
         said = read_replies(await _body(request, door.settings.receipts_bytes_max), door.keys)

@@ -16,6 +16,7 @@ from services.chassis.outbox import Relay
 from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.doors.document import document
 from services.notify import inbox
 from services.notify.api import Door, make_router
 from services.notify.channels.acs3 import AccessKey
@@ -113,6 +114,7 @@ async def main() -> None:
         )
         app.include_router(make_router(door))
         app.include_router(inbox.make_router(door))
+        document(app)
         await serve(settings, app, work, run)
 
 

@@ -47,7 +47,7 @@ def make_router(door: Door) -> APIRouter:
     """Make the endpoints of the inbox."""
     router = APIRouter(prefix="/v1", tags=["inbox"], route_class=JsonRoute)
 
-    @router.get("/inbox")
+    @router.get("/inbox", responses={400: {"description": "The cursor is none of ours"}})
     async def get_inbox(
         authorization: Authorization = None,
         cursor: Annotated[str | None, Query(max_length=100)] = None,

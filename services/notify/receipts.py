@@ -23,7 +23,7 @@ from services.telemetry.metrics import count
 log = structlog.get_logger()
 
 ALIYUN, ALIYUN_VOICE = "aliyun", "aliyun_voice"
-_BATCH_MAX = 1_000
+PUSHED_MAX = 1_000
 _ANSWERED = frozenset({"200000", "200001", "200008"})  # heard; hung up; no key in time
 _NO_KEY = "call.no_key"
 _SHORT = re.compile(f"[0-9a-f]{{{SHORT}}}")
@@ -69,8 +69,8 @@ def read_receipts(provider: str, body: bytes, keys: KeyRing) -> list[Receipt]:
         Problem: it is not a list, or too long a one.
     """
     given = read_json(body)
-    if not isinstance(given, list) or len(given) > _BATCH_MAX:
-        zh, en = f"应为至多 {_BATCH_MAX} 条回执的列表。", f"Expected a list of up to {_BATCH_MAX}."
+    if not isinstance(given, list) or len(given) > PUSHED_MAX:
+        zh, en = f"应为至多 {PUSHED_MAX} 条回执的列表。", f"Expected a list of up to {PUSHED_MAX}."
         raise Problem(400, "receipts_malformed", zh, en)
     found = []
     for one in given:

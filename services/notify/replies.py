@@ -29,6 +29,7 @@ from services.notify.domain.town import Rules
 from services.notify.domain.turns import Plan
 from services.notify.domain.wording import REPLY_NONE, REPLY_UNCLEAR
 from services.notify.phones import digest
+from services.notify.receipts import PUSHED_MAX
 from services.notify.record import SOURCE
 from services.notify.store import cases, intents, replies, slots
 from services.notify.store.intents import Intent, SlotKey
@@ -39,7 +40,6 @@ from services.telemetry.metrics import count
 log = structlog.get_logger()
 
 ALIYUN = "aliyun"
-_BATCH_MAX = 1_000
 _CHINA = timezone(timedelta(hours=8))
 
 
@@ -69,8 +69,8 @@ def read_replies(body: bytes, keys: KeyRing) -> list[Said]:
         Problem: it is not a list, or too long a one.
     """
     given = read_json(body)
-    if not isinstance(given, list) or len(given) > _BATCH_MAX:
-        zh, en = f"应为至多 {_BATCH_MAX} 条回复的列表。", f"Expected a list of up to {_BATCH_MAX}."
+    if not isinstance(given, list) or len(given) > PUSHED_MAX:
+        zh, en = f"应为至多 {PUSHED_MAX} 条回复的列表。", f"Expected a list of up to {PUSHED_MAX}."
         raise Problem(400, "replies_malformed", zh, en)
     found = []
     for one in given:

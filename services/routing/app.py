@@ -11,6 +11,7 @@ from services.chassis.http import Work, make_app, serve
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
+from services.doors.document import document
 from services.quarantine.replay import replay_until_stopped
 from services.routing import handing, pull, stages, stream, whistles
 from services.routing.api import make_router
@@ -113,5 +114,6 @@ async def main() -> None:
         app.include_router(pull.make_router(door))
         app.include_router(stream.make_router(door, Streams(settings, door, work.closing)))
         app.include_router(handing.make_router(door))
+        document(app)
         gc.freeze()  # what stays for good need not be looked through with every large batch
         await serve(settings, app, work, run)

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.text import NOT_KEPT, is_blank
+from contracts.text import NOT_KEPT, WRITTEN, is_blank
 from services.chassis.http import Problem
+from services.doors.fields import Checked
 
 _OPAQUE = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _TEXT_MAX = 2_000
@@ -73,7 +74,10 @@ def plain_text(value: str) -> str:
 
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
-Text = Annotated[str, AfterValidator(plain_text)]
+Text = Annotated[
+    str,
+    Checked(plain_text, {"minLength": 1, "maxLength": _TEXT_MAX, "pattern": WRITTEN}),
+]
 ExpectedSeq = Annotated[int, Field(ge=0, description="the `seq` you last saw")]
 
 

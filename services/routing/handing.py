@@ -8,7 +8,7 @@ from typing import Self, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import model_validator
+from pydantic import ConfigDict, JsonValue, model_validator
 
 from contracts.events import effect_id
 from services.chassis.crash import crash_point
@@ -28,9 +28,20 @@ from services.routing.record import Announced, numbered, record_act
 from services.routing.store import handing
 from services.routing.store.cases import Kept
 
+_TEXT: JsonValue = {"type": "string"}
+_NONE: JsonValue = {"type": "null"}
+_BY_NAME: JsonValue = {"staff": _TEXT, "unit": _NONE, "role": _NONE}
+_BY_PLACE: JsonValue = {"staff": _NONE, "unit": _TEXT, "role": _TEXT}
+_EITHER: list[JsonValue] = [
+    {"required": ["staff"], "properties": _BY_NAME},
+    {"required": ["unit", "role"], "properties": _BY_PLACE},
+]
+
 
 class Receiver(Body):
     """To whom: a person by `staff`, or whoever holds `role` at `unit`."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _EITHER})
 
     staff: Id | None = None
     unit: Id | None = None

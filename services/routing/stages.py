@@ -16,6 +16,7 @@ from services.routing.door import Door, actor_of
 from services.routing.given import Body, ExpectedSeq, Id, Text
 from services.routing.whistles import (
     DEPARTMENTS_MAX,
+    SOME,
     Called,
     WhistleAnswer,
     act,
@@ -49,7 +50,7 @@ class AnswerBody(Body):
 class ConsultationBody(Body):
     """Which departments agree, and on what."""
 
-    departments: Annotated[list[Id], Field(max_length=DEPARTMENTS_MAX)]
+    departments: Annotated[list[Id], Field(max_length=DEPARTMENTS_MAX, json_schema_extra=SOME)]
     result: Text
     expected_seq: ExpectedSeq
 

@@ -22,6 +22,7 @@ from services.routing.store import stream as store
 
 _PAGE_MAX = 200
 _LAST_ID_MAX = 2**63 - 1
+_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 Position = Annotated[int | None, Query(ge=0, le=_LAST_ID_MAX)]
 
 
@@ -99,7 +100,7 @@ def make_router(door: Door, streams: Streams) -> APIRouter:
     """Make the endpoint of departments' streams."""
     router = APIRouter(prefix="/v1/departments", tags=["departments"], route_class=JsonRoute)
 
-    @router.get("/{department}/stream", response_class=StreamingResponse)
+    @router.get("/{department}/stream", response_class=StreamingResponse, responses=_STREAM)
     async def get_stream(
         department: str,
         authorization: Authorization = None,

@@ -32,12 +32,13 @@ from services.routing.store import slots, upward
 from services.routing.store.cases import Kept
 
 DEPARTMENTS_MAX = 100
+SOME = {"minItems": 1}  # shown; the rules say it, and name those whom one can call
 
 
 class WhistleBody(Body):
     """Whom to call and why. The first department leads unless `lead` names another."""
 
-    departments: Annotated[list[Id], Field(max_length=DEPARTMENTS_MAX)]
+    departments: Annotated[list[Id], Field(max_length=DEPARTMENTS_MAX, json_schema_extra=SOME)]
     lead: Id | None = None
     kind: Id | None = None
     reason: Text
@@ -150,7 +151,7 @@ def _for_blowers(router: APIRouter, door: Door) -> None:
         who = door.who(authorization)
 
         def release(called: Called) -> Settled | Refused:
-            named = list(body.departments) or [
+            named = list(dict.fromkeys(body.departments)) or [
                 slot.department for slot in called.slots if slot.whistle_id == whistle_id
             ]
             going = [called.slot(whistle_id, one) for one in named]

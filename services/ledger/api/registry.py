@@ -5,8 +5,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
 from contracts.registry import ClockOffset, TenantClock
@@ -14,6 +14,7 @@ from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
+from services.doors.fields import Moment
 from services.doors.route import JsonRoute, json_route
 from services.doors.who import Authorization
 from services.ledger.aliases import alias_warnings
@@ -35,6 +36,9 @@ from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
 
 _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+SetId = Annotated[str, Path(json_schema_extra={"pattern": f"^{_SET_ID.pattern}$"})]
+# What a record holds, its kind decides.
+_SET = {"required": True, "content": {"application/x-ndjson": {"schema": {"type": "object"}}}}
 
 
 class SetView(BaseModel):
@@ -53,7 +57,7 @@ class ClockBody(BaseModel):
     """Either `advance_s`, seconds forward, or `set_to`, a moment. Development alone."""
 
     advance_s: Annotated[float, Field(ge=0, le=AHEAD_MAX.total_seconds())] | None = None
-    set_to: AwareDatetime | None = None
+    set_to: Moment | None = None
 
 
 class ClockView(BaseModel):
@@ -66,12 +70,12 @@ def make_registry_router(door: Door) -> APIRouter:
     """Make the endpoints that change and count the registry."""
     router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
 
-    @router.post("/change-sets/{change_set_id}")
+    @router.post("/change-sets/{change_set_id}", openapi_extra={"requestBody": _SET})
     async def post_change_set(
-        change_set_id: str,
+        change_set_id: SetId,
         request: Request,
         authorization: Authorization = None,
-        valid_from: Annotated[AwareDatetime | None, Query()] = None,
+        valid_from: Moment | None = None,
     ) -> SetView:
         """Record a change set: NDJSON, a record per line, all or nothing. Repeatable by its id."""
         who = door.operator(authorization)

@@ -5,11 +5,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.token import Identity
+from services.doors.fields import Moment
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger.api.door import OPERATOR, Door
@@ -19,8 +20,8 @@ from services.ledger.store.slots import Outcome, Period
 _PAGE_MAX = 200
 
 Department = Annotated[str, Path(max_length=64, pattern=r"^[^\x00]+$")]
-From = Annotated[AwareDatetime | None, Query(alias="from", description="called at or after")]
-To = Annotated[AwareDatetime | None, Query(description="called before")]
+From = Annotated[Moment | None, Query(alias="from", description="called at or after")]
+To = Annotated[Moment | None, Query(description="called before")]
 
 
 class Sums(BaseModel):

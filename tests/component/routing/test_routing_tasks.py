@@ -225,3 +225,14 @@ async def test_an_act_on_a_case_that_is_not_here_is_dropped_and_nobody_is_held(d
         "SELECT FROM quarantine WHERE convert_from(record_key, 'UTF8') LIKE $1", f"{desk.tenant}|%"
     )
     assert held == []
+
+
+async def test_who_is_named_twice_is_let_go_once(desk: Desk) -> None:
+    case_id, whistle_id = await called(desk, "police")
+    answer = await desk.http.post(
+        f"/v1/whistles/{whistle_id}/release",
+        json={"departments": ["police", "police"]},
+        headers=desk.headers(*CLERK),
+    )
+    assert answer.status_code == 200, answer.text
+    assert len(await desk.rows("slot", case_id)) == 1

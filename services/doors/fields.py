@@ -1,0 +1,41 @@
+"""Fields that many doors take, with checks that their OpenAPI documents tell of."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import CoreSchema
+
+_DATED = re.compile(r"[0-9]{4}-")
+_EXPECTED = (
+    "应为带时区的时间，如 2025-03-03T10:00:00+08:00。 Expected a time with its offset, so written."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked(AfterValidator):
+    """A check, and what JSON Schema can tell of it."""
+
+    shown: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(core), **self.shown}
+
+
+def _written(moment: object) -> object:
+    """Let only a date be a moment: a number, also as text, would be seconds since 1970."""
+    if not isinstance(moment, str) or not _DATED.match(moment):
+        raise ValueError(_EXPECTED)
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
