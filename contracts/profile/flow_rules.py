@@ -169,6 +169,13 @@ def whistle(profile: Profile) -> Iterator[Problem]:
                 "这一紧急程度没有报到时限，请补上",
                 "this class has no report-in deadline — add one",
             )
+    for class_id, deadline in whistle.report_in.items():
+        if deadline.counts_from != "blown":
+            yield Problem(
+                f"whistle.report_in.{class_id}.counts_from",
+                "报到时限从吹哨时算起，请写 blown",
+                "a report-in deadline counts from the call — write `blown`",
+            )
     for role_id in whistle.blowers:
         role = profile.roles_by_id.get(role_id)
         if role and "whistle" not in role.can:

@@ -36,6 +36,11 @@ class ProblemView(BaseModel):
     errors: list[FaultView] = []
 
 
+def refusal(why: str) -> dict[str, Any]:
+    """Describe a refusal that a door alone gives; its body is that of all."""
+    return {"description": why}
+
+
 def document(app: FastAPI) -> None:
     """Let an app's document tell of refusals; call it once every router is in."""
     plain = app.openapi

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from contracts.profile import Profile
 from services.chassis.postgres import DOOR_WAIT_S, Pool
+from services.doors.document import refusal
 from services.doors.route import JsonRoute
 from services.intake import store
 from services.intake.accept import Acceptor
@@ -66,7 +67,7 @@ def make_router(pool: Pool, registry: Registry, callers: Callers, gate: Gate) ->
     """Make the endpoints for those who follow a report; in a crowd they are the first to wait."""
     router = APIRouter(prefix="/v1", tags=["track"], route_class=JsonRoute)
 
-    @router.get("/track/{code}", responses={429: _problem("Too many looks: Retry-After")})
+    @router.get("/track/{code}", responses={429: refusal("Too many looks: Retry-After")})
     async def get_track(code: str, request: Request) -> TrackView:
         who = callers.check(request)
         wanted = normal_code(code)
@@ -156,10 +157,6 @@ def with_front_ends(
 _MODELS: tuple[type[BaseModel], ...] = (Report, Accepted, Act, ActAccepted, *MODELS)
 
 
-def _problem(what: str) -> dict[str, Any]:
-    return {"description": what}
-
-
 _API_KEY = {"type": "apiKey", "in": "header", "name": "X-Api-Key"}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
@@ -187,15 +184,15 @@ _POST_CASE: dict[str, Any] = {
     "requestBody": {"required": True, "content": _json(Report)},
     "responses": {
         "202": {"description": "Accepted", "content": _json(Accepted)},
-        "400": _problem("No idempotency key, or a body that is not JSON"),
-        "401": _problem("The API key is unknown, expired or revoked"),
-        "403": _problem("The key may not report this category"),
-        "404": _problem("No such tenant for this key"),
-        "408": _problem("The body did not arrive whole"),
-        "413": _problem("The body is too large"),
-        "422": _problem("A field is wrong; `errors` or `field` names it"),
-        "429": _problem("Too fast or too much: Retry-After"),
-        "503": _problem("Not confirmed, or not ready: send again with the same key"),
+        "400": refusal("No idempotency key, or a body that is not JSON"),
+        "401": refusal("The API key is unknown, expired or revoked"),
+        "403": refusal("The key may not report this category"),
+        "404": refusal("No such tenant for this key"),
+        "408": refusal("The body did not arrive whole"),
+        "413": refusal("The body is too large"),
+        "422": refusal("A field is wrong; `errors` or `field` names it"),
+        "429": refusal("Too fast or too much: Retry-After"),
+        "503": refusal("Not confirmed, or not ready: send again with the same key"),
     },
 }
 _POST_ACT: dict[str, Any] = {
@@ -210,6 +207,6 @@ _POST_ACT: dict[str, Any] = {
     "responses": {
         **_POST_CASE["responses"],
         "202": {"description": "Accepted", "content": _json(ActAccepted)},
-        "403": _problem("The key may not act for this department"),
+        "403": refusal("The key may not act for this department"),
     },
 }

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import APIKeyHeader
 
 from services.chassis.token import Identity, TokenCheck
+from services.doors.document import refusal
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization, identified
 from services.intake.accept import Acceptor
@@ -68,24 +69,20 @@ def make_router(attachments: Attachments, acceptor: Acceptor, tokens: TokenCheck
     return router
 
 
-def _problem(what: str) -> dict[str, Any]:
-    return {"description": what}
-
-
 _BODY = {"required": True, "content": {name: {} for name in ("application/octet-stream", *TAKEN)}}
 _REFUSED: Documented = {
-    401: _problem("The API key or the token does not hold"),
-    404: _problem("Not here, or not yours to see"),
-    429: _problem("Too fast or too much: Retry-After"),
-    503: _problem("Not now: send again"),
+    401: refusal("The API key or the token does not hold"),
+    404: refusal("Not here, or not yours to see"),
+    429: refusal("Too fast or too much: Retry-After"),
+    503: refusal("Not now: send again"),
 }
 _POSTED: Documented = {
     200: {"model": AttachmentView, "description": "It was here already: the same id"},
     201: {"model": AttachmentView, "description": "Kept"},
-    408: _problem("The body did not arrive whole"),
-    413: _problem("The body is too large"),
-    415: _problem("Not a type that is taken, by its content"),
-    422: _problem("It cannot be read, or is more than is taken"),
+    408: refusal("The body did not arrive whole"),
+    413: refusal("The body is too large"),
+    415: refusal("Not a type that is taken, by its content"),
+    422: refusal("It cannot be read, or is more than is taken"),
     **_REFUSED,
 }
 _TOLD: Documented = {200: {"model": AttachmentView}, **_REFUSED}
