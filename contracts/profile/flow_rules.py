@@ -162,20 +162,7 @@ def whistle(profile: Profile) -> Iterator[Problem]:
                 "启用吹哨时不能为空",
                 "must not be empty while the whistle is enabled",
             )
-    for class_id in profile.classes_by_id:
-        if class_id not in whistle.report_in:
-            yield Problem(
-                f"whistle.report_in.{class_id}",
-                "这一紧急程度没有报到时限，请补上",
-                "this class has no report-in deadline — add one",
-            )
-    for class_id, deadline in whistle.report_in.items():
-        if deadline.counts_from != "blown":
-            yield Problem(
-                f"whistle.report_in.{class_id}.counts_from",
-                "报到时限从吹哨时算起，请写 blown",
-                "a report-in deadline counts from the call — write `blown`",
-            )
+    yield from _report_ins(profile)
     for role_id in whistle.blowers:
         role = profile.roles_by_id.get(role_id)
         if role and "whistle" not in role.can:
@@ -185,6 +172,24 @@ def whistle(profile: Profile) -> Iterator[Problem]:
                 "is among whistle.blowers but may not whistle — add `whistle`",
             )
     yield from _stages(profile)
+
+
+def _report_ins(profile: Profile) -> Iterator[Problem]:
+    deadlines = profile.whistle.report_in
+    for class_id in profile.classes_by_id:
+        if class_id not in deadlines:
+            yield Problem(
+                f"whistle.report_in.{class_id}",
+                "这一紧急程度没有报到时限，请补上",
+                "this class has no report-in deadline — add one",
+            )
+    for class_id, deadline in deadlines.items():
+        if deadline.counts_from != "blown":
+            yield Problem(
+                f"whistle.report_in.{class_id}.counts_from",
+                "报到时限从吹哨时算起，请写 blown",
+                "a report-in deadline counts from the call — write `blown`",
+            )
 
 
 def _stages(profile: Profile) -> Iterator[Problem]:
