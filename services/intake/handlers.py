@@ -8,6 +8,7 @@ from contracts.events import Event, Fact, read_event
 from contracts.facts import (
     CaseAssignedV1,
     CaseDeadlineSetV1,
+    CaseHandedOverV1,
     CaseOpenedV1,
     CaseStepTakenV1,
 )
@@ -22,6 +23,7 @@ from services.intake.store import Tracked, TrackedStep
 FOLLOWED: Mapping[str, type[Fact]] = {
     "case.opened.v1": CaseOpenedV1,
     "case.assigned.v1": CaseAssignedV1,
+    "case.handed_over.v1": CaseHandedOverV1,
     "case.step_taken.v1": CaseStepTakenV1,
     "case.deadline_set.v1": CaseDeadlineSetV1,
 }
@@ -80,8 +82,8 @@ def _moved(case: Tracked, event: Event) -> Tracked:
         case CaseStepTakenV1() as taken:
             owner = taken.owner
             return replace(case, state=taken.to_state, owner_role=owner.role, owner_unit=owner.unit)
-        case CaseAssignedV1() as assigned:
-            owner = assigned.owner
+        case CaseAssignedV1() | CaseHandedOverV1() as given:
+            owner = given.owner
             return replace(case, owner_role=owner.role, owner_unit=owner.unit)
         case CaseDeadlineSetV1() as clock if clock.deadline == _CLASS_DEADLINE:
             return replace(case, due_at=clock.due_at)

@@ -14,6 +14,7 @@ from contracts.facts import (
     CaseClosedV1,
     CaseDeadlineSetV1,
     CaseDeadlineWarnedV1,
+    CaseHandedOverV1,
     CaseOpenedV1,
     CaseStepTakenV1,
     Owner,
@@ -186,6 +187,15 @@ async def test_facts_twice_or_of_other_kinds_change_nothing(window: Window) -> N
     await window.hear(step, opened, story.event(warned), step)
     assert await story.shown() == before
     assert len(before["steps"]) == 1
+
+
+async def test_who_has_taken_it_over_is_shown(window: Window) -> None:
+    story = Story(window)
+    await window.hear(story.opened())
+    over = CaseHandedOverV1(from_owner=WORKER, owner=CLERK, by=BY)
+    await window.hear(story.event(over))
+    handler = (await story.shown())["handler"]
+    assert handler["unit"]["zh"] == "义和镇"
 
 
 async def test_a_clock_that_is_not_the_cases_own_is_not_its_due_time(window: Window) -> None:
