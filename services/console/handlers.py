@@ -38,6 +38,7 @@ from contracts.facts import (
     WhistleStageMissedV1,
     WhistleStageMovedV1,
     WhistleUnansweredV1,
+    WhistleUnruledV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -96,6 +97,7 @@ SHOWN: Mapping[str, type[Fact]] = {
     "whistle.stage_moved.v1": WhistleStageMovedV1,
     "whistle.answered.v1": WhistleAnsweredV1,
     "whistle.unanswered.v1": WhistleUnansweredV1,
+    "whistle.unruled.v1": WhistleUnruledV1,
     "case.consulted.v1": CaseConsultedV1,
 }
 ACTS_KEPT = 100  # of each tenant

@@ -32,6 +32,7 @@ from contracts.facts import (
     WhistleRuledV1,
     WhistleStageMissedV1,
     WhistleUnansweredV1,
+    WhistleUnruledV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -67,6 +68,7 @@ TOLD: Mapping[type[Fact], ActKind] = {
     WhistleStageMissedV1: "not_there",
     WhistleAnsweredV1: "answered",
     WhistleUnansweredV1: "unanswered",
+    WhistleUnruledV1: "unruled",
     CaseConsultedV1: "consulted",
     CaseEscalatedV1: "escalated",
 }

@@ -21,6 +21,7 @@ from contracts.facts import (
     WhistleRuledV1,
     WhistleStageMissedV1,
     WhistleStageMovedV1,
+    WhistleUnruledV1,
     WhistleWithdrawnV1,
 )
 from services.console.domain.acts import Act, ActKind
@@ -137,8 +138,8 @@ def told(act: Act, fact: Fact) -> Act | None:
             return replace(act, kind="reported_late")
         case WhistleRuledV1(ruling="reject"):
             return replace(act, kind="rejected")
-        case WhistleRefusedV1(arbiter=arbiter):
-            return replace(act, to_unit=arbiter.unit, to_role=arbiter.role)
+        case WhistleRefusedV1(arbiter=hears) | WhistleUnruledV1(superior=hears) if hears:
+            return replace(act, to_unit=hears.unit, to_role=hears.role)
     return act
 
 

@@ -243,6 +243,10 @@ class Words:
         "上级到时没有答复，{number} {category}",
         "The level above has not answered in time, {number} {category}",
     )
+    act_unruled = Text(
+        "{departments} 退回，到时没有人裁定，{number} {category}",
+        "Nobody has ruled in time on what {departments} refused, {number} {category}",
+    )
     act_consulted = Text(
         "{departments} 会诊有了结果，{number} {category}",
         "{departments} agreed on one result for {number} {category}",

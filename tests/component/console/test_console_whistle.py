@@ -18,6 +18,7 @@ from contracts.facts import (
     WhistleStageMissedV1,
     WhistleStageMovedV1,
     WhistleUnansweredV1,
+    WhistleUnruledV1,
     WhistleWarnedV1,
     WhistleWithdrawnV1,
 )
@@ -211,6 +212,15 @@ async def test_a_ruling_brings_a_new_lamp_or_lights_the_old_one_again(world: Wor
         f"义和镇 吹哨，叫 司法 来办 {about}",
         f"义和镇 不同意 法院 退回，仍要报到，{about}",
     ]
+
+
+async def test_a_refusal_on_which_nobody_ruled_in_time_is_told(world: World) -> None:
+    world.town()
+    story = blown("police").after(minutes=1).refused("police").after(minutes=1)
+    late = {"due_at": START, "arbiter": CLERK, "superior": None}
+    await world.hear(story.turn(WhistleUnruledV1, "police", **late), batch=1)
+    assert (await world.lines())[0] == f"公安 退回，到时没有人裁定，{story.number} 人居环境"
+    assert await lamps(world, story) == {"police": ("refused", True)}
 
 
 async def test_who_was_called_before_takes_the_lead_over(world: World) -> None:
