@@ -9,8 +9,8 @@ ActKind = Literal[
     "released", "withdrawn", "assigned", "handed_over", "step", "warned", "due_soon",
     "followed_up", "chased", "head_told", "nobody_there", "escalated", "missed", "unanswered",
     "unruled", "not_there", "not_come", "arrived", "reported_in", "reported_late", "corrected",
-    "refused", "ruled", "rejected", "called_upward", "answered", "consulted", "blown", "called", "accepted",
-    "reopened", "resolved", "visited", "opened",
+    "refused", "ruled", "rejected", "called_upward", "answered", "consulted", "blown", "called",
+    "accepted", "reopened", "resolved", "visited", "opened",
 ]  # fmt: skip
 # Later in this order tells more; of one act the most telling kind is said.
 KINDS: tuple[ActKind, ...] = get_args(ActKind)
