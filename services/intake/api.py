@@ -151,7 +151,7 @@ def with_front_ends(
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    return with_hot_doors(app, doors, acceptor.gate)
+    return with_hot_doors(app, doors, acceptor.gate, settings.refusal_hold_s)
 
 
 _MODELS: tuple[type[BaseModel], ...] = (Report, Accepted, Act, ActAccepted, *MODELS)

@@ -108,6 +108,7 @@ def small_town(tenant: str = TENANT) -> Iterable[Mapping[str, Any]]:
 
 @asynccontextmanager
 async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[Window]:
+    more = {"refusal_hold_s": 0, **more}
     settings = factories.settings(IntakeSettings, secrets, dsn=dsn, **more)
     ring, registry = KeyRing(settings.key_file), Registry()
     async with open_pool(settings, "intake") as pool:

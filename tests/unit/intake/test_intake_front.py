@@ -1,5 +1,6 @@
 """Doors before the framework answer as the framework would."""
 
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,6 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 from services.chassis.http import make_app
 from services.intake.front import with_hot_doors
 from services.intake.gate import Gate
+
+HOLD_S = 0.05
 
 
 async def tells(request: Request) -> Response:
@@ -31,7 +34,9 @@ async def http(gate: Gate) -> AsyncIterator[httpx.AsyncClient]:
     doors = {"/v1/tells": tells, "/v1/breaks": breaks}
     for path, handle in doors.items():
         app.router.add_route(path, handle, methods=["POST"])
-    transport = httpx.ASGITransport(with_hot_doors(app, doors, gate), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(
+        with_hot_doors(app, doors, gate, HOLD_S), raise_app_exceptions=False
+    )
     async with httpx.AsyncClient(transport=transport, base_url="http://doors") as client:
         yield client
 
@@ -67,7 +72,9 @@ async def test_in_a_crowd_each_is_told_at_once_to_come_later(
         assert (await http.post("/v1/tells", content="路灯")).status_code == 200
         with visits[1], visits[2], visits[3]:
             for _ in range(2):
+                began = time.monotonic()
                 answer = await http.post("/v1/tells", content="路灯")
                 assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+                assert time.monotonic() - began >= HOLD_S
             assert (await http.get("/live")).status_code == 200
     assert (await http.get("/v1/track/AAAA-AAAA-AAAA")).status_code == 404
