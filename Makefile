@@ -40,7 +40,7 @@ test-all: setup ## Every test, long forms too
 faults: setup ## Kill every process again and again under load, and count
 	@$(BIN)/python -m tests.faults
 
-bench: setup ## Measure, each figure beside its floor of the same run (about 5 minutes)
+bench: setup ## Measure, each figure beside its floor of the same run (a quarter of an hour; `--part` for less)
 	@$(BIN)/chuishao bench
 
 lint: setup ## Style, types, walls, migrations
