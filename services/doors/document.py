@@ -4,7 +4,7 @@ Every refusal has one body (RFC 9457), and which there are follows from what a d
 route adds by `responses` what it alone answers.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -43,11 +43,16 @@ def refusal(why: str) -> dict[str, Any]:
 
 def document(app: FastAPI) -> None:
     """Let an app's document tell of refusals; call it once every router is in."""
+    extend(app, _tell)
+
+
+def extend(app: FastAPI, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Let an app's document, made once, tell more: `tell` adds to what there is by then."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _tell(plain())
+            tell(plain())
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from contracts.profile import Profile
 from services.chassis.postgres import DOOR_WAIT_S, Pool
-from services.doors.document import refusal
+from services.doors.document import extend, refusal
 from services.doors.route import JsonRoute
 from services.intake import store
 from services.intake.accept import Acceptor
@@ -134,23 +134,19 @@ def with_front_ends(
     doors |= {"/v1/cases": acceptor.post_case, "/v1/acts": Acts(acceptor).post_act}
     for path, handle in doors.items():
         app.router.add_route(path, handle, methods=["POST"])
-    plain = app.openapi
 
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = plain()
-            components = schema.setdefault("components", {})
-            components.setdefault("securitySchemes", {})["api_key"] = _API_KEY
-            parts = components.setdefault("schemas", {})
-            for model in _MODELS:
-                made = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                parts |= {**made.pop("$defs", {}), model.__name__: made}
-            schema["paths"]["/v1/cases"] = {"post": _POST_CASE}
-            schema["paths"]["/v1/acts"] = {"post": _POST_ACT}
-            schema["paths"] |= {path: {"post": door.document} for path, door in more.items()}
-        return app.openapi_schema or {}
+    def tell(schema: dict[str, Any]) -> None:
+        components = schema.setdefault("components", {})
+        components.setdefault("securitySchemes", {})["api_key"] = _API_KEY
+        parts = components.setdefault("schemas", {})
+        for model in _MODELS:
+            made = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            parts |= {**made.pop("$defs", {}), model.__name__: made}
+        schema["paths"]["/v1/cases"] = {"post": _POST_CASE}
+        schema["paths"]["/v1/acts"] = {"post": _POST_ACT}
+        schema["paths"] |= {path: {"post": door.document} for path, door in more.items()}
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    extend(app, tell)
     return with_hot_doors(app, doors, acceptor.gate, settings.refusal_hold_s)
 
 

@@ -70,6 +70,8 @@ async def replay_next(pool: Pool, readers: Readers) -> bool:
             if release is None:
                 return False
             waiting = await store.rows(conn, release, list(readers), settings.consume_batch_max)
+            if not waiting:
+                return True  # another has done or dropped them since `take` looked
             reader = readers[waiting[0].topic]
             mine = list(takewhile(lambda one: readers[one.topic] is reader, waiting))
             done, failed = await _in_turn(conn, reader, release, mine)

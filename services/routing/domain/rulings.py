@@ -65,8 +65,7 @@ def _awaited_again(
     fresh, timers, dates = called_slot(slot.whistle_id, slot.department, case, now, setting)
     again = replace(fresh, lead=slot.lead, proposed=slot.proposed, ruling="reject")
     fact = _ruled(slot, ruling, by, **dates)
-    ended = frozenset((clock_of(slot.department, "rule"),))
-    return settled(case, [again], [fact], timers, ended=ended, human=True)
+    return settled(case, [again], [fact], timers, ended=_clock(slot), human=True)
 
 
 def _called_instead(
@@ -90,7 +89,7 @@ def _called_instead(
     leads = slot.lead and not any(
         one.pending and one.lead for one in slots if one.department != slot.department
     )
-    decided, ended = replace(slot, ruling="accept"), frozenset((clock_of(slot.department, "rule"),))
+    decided, ended = replace(slot, ruling="accept"), _clock(slot)
     ruled = _ruled(slot, ruling, by, call=instead, lead=leads)
     there = next((one for one in slots if one.pending and one.department == instead), None)
     if there is not None:
@@ -103,6 +102,11 @@ def _called_instead(
     facts = [ruled, Fact("whistle.blown.v1", data)]
     both = [decided, replace(new, lead=leads)]
     return settled(case, both, facts, timers, ended=ended, human=True)
+
+
+def _clock(slot: Slot) -> frozenset[str]:
+    """Return the clock by which a ruling was awaited."""
+    return frozenset((clock_of(slot.department, "rule"),))
 
 
 def _ruled(slot: Slot, ruling: Ruling, by: Owner, **more: object) -> Fact:

@@ -8,6 +8,7 @@ import pytest
 from contracts.events import Event
 from services.chassis.batch import Heard, NotHere
 from services.chassis.postgres import Connection
+from services.quarantine import store
 from services.quarantine.replay import replay_next
 from tests.component.chassis.notes import TOPIC, Consumer, Ground, Handler, key, note, record
 from tests.waiting import PATIENCE_S
@@ -180,6 +181,23 @@ async def test_one_parked_by_a_batch_that_saw_it_held_follows_by_itself(ground: 
     assert await replay(ground) == 1
     await ground.reader().on_batch(consumer, [record(note("a", 3), 4)])
     assert await of(ground, "a") == [f"a-{n}" for n in range(4)]
+
+
+async def test_what_somebody_drops_while_it_is_taken_up_is_no_fault(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await held(ground)
+    await ground.pool.execute(RELEASE, key("a"))
+    take = store.take
+
+    async def meanwhile(conn: Connection, topics: Sequence[str]) -> store.Release | None:
+        release = await take(conn, topics)
+        await ground.pool.execute("DELETE FROM quarantine")
+        return release
+
+    monkeypatch.setattr(store, "take", meanwhile)
+    assert await replay(ground) == 1
+    assert await of(ground, "a") == []
 
 
 async def take_up(ground: Ground, done: asyncio.Event) -> None:

@@ -62,7 +62,7 @@ async def test_all_else_is_left_to_the_app(http: httpx.AsyncClient) -> None:
     assert (await http.post("/v1/nowhere")).status_code == 404
 
 
-async def test_in_a_crowd_each_is_told_at_once_to_come_later(
+async def test_in_a_crowd_each_is_held_a_moment_and_told_to_come_later(
     http: httpx.AsyncClient, gate: Gate
 ) -> None:
     visits = [gate.visit(Request({"type": "http"})) for _ in range(4)]
