@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS, Topic
 from deploy.bench.rows import Row, percentiles
-from deploy.local.layout import SERVICES
 from deploy.local.load import Load, Log
 from deploy.local.quiet import Watch
 from deploy.local.state import StackState
@@ -50,21 +48,8 @@ async def whole_path(
         marks = await _ends(state.kafka)
         half = await _send(running, watch, bodies, "half", rate / 2, seconds / 2)
         rows = [*_accept_rows(half, rate / 2), *await _soon_rows(state.kafka, marks)]
-        await _analyze(running)
         full = await _send(running, watch, bodies, "full", rate, seconds)
     return [*rows, *_full_rows(full, rate)]
-
-
-async def _analyze(running: Running) -> None:
-    """Do at once what autovacuum does within a minute.
-
-    A plan that PostgreSQL has kept from when a table was empty may look every key up by another
-    index than its own.
-    """
-    for service in SERVICES:
-        conn = await asyncpg.connect(running.dsn(service))
-        await conn.execute("ANALYZE")
-        await conn.close()
 
 
 async def _send(

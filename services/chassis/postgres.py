@@ -19,7 +19,9 @@ else:
     Pool = asyncpg.Pool
     Connection = PoolConnectionProxy | asyncpg.Connection
 
-IDLE_IN_TRANSACTION_S, DOOR_WAIT_S = 15, 5.0  # whoever waits at a door longer is told: not now
+# Whoever waits at a door longer is told: not now. A plan made while a table was empty looks keys up
+# by a wrong index once it is not: plans are made anew this often.
+IDLE_IN_TRANSACTION_S, DOOR_WAIT_S, PLAN_KEPT_S = 15, 5.0, 10
 # Connection and login, rollback, resources, operator, system; a lock that is not free; a session
 # that was frozen in its transaction.
 _OUTAGES = ("08", "28", "40", "53", "57", "58", "55P03", "25P03")
@@ -33,9 +35,9 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         migrated = isinstance(error, asyncpg.InvalidCachedStatementError)  # beside us: read anew
         return migrated or (error.sqlstate or "").startswith(_OUTAGES)
-    if isinstance(error, asyncpg.InterfaceError):
-        return not isinstance(error, ValueError)
-    return isinstance(error, OSError | asyncpg.InternalClientError)  # cut off amid a statement
+    # Cut off, maybe amid a statement.
+    away = OSError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    return isinstance(error, away) and not isinstance(error, ValueError)
 
 
 async def _prepare(conn: Connection) -> None:
@@ -52,6 +54,7 @@ async def open_pool(settings: ServiceSettings, service: str) -> AsyncIterator[Po
         max_size=settings.postgres_pool_max,
         timeout=5,
         command_timeout=settings.statement_timeout_s + 5,
+        max_cached_statement_lifetime=PLAN_KEPT_S,
         init=_prepare,
         server_settings={
             "application_name": f"chuishao-{service}",

@@ -12,19 +12,22 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 import services
 from deploy.local.migrate import ROOT, migrate, migration_dirs
-from services.chassis import outbox
-from services.chassis.postgres import Connection
+from services.chassis import outbox, postgres
+from services.chassis.postgres import Connection, open_pool
+from services.chassis.settings import ServiceSettings
 from services.routing.store import calendars, cases, queue, stream, tasks, timers
+from tests import factories
 from tests.conftest import Database
 from tests.factories import START
 from tests.servers import Postgres
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, until
 
 SERVICES = ("intake", "routing", "notify", "ledger", "console")
 STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s")
@@ -270,6 +273,43 @@ async def test_due_timers_are_found_by_their_key_though_nobody_has_counted_the_r
     plan = list(nodes(json.loads(await conn.fetchval(query, *given))[0]["Plan"]))
     await conn.close()
     assert {one for one in indexes(plan) if one.startswith("timer")} == {"timer_pkey"}
+
+
+CASE = "SELECT case_id FROM cases LIMIT 1"
+READ = """
+SELECT seq_tup_read + idx_tup_fetch
+FROM pg_stat_xact_user_tables
+WHERE relname = 'cases'
+"""
+
+
+async def rows_read_for(conn: Connection, case_id: UUID) -> int:
+    """Look a case up, by whichever plan is kept, and count the rows that were read for it."""
+    async with conn.transaction():
+        before: int = await conn.fetchval(READ)
+        await conn.fetch(cases.CASES, ["town1"], [case_id])
+        after: int = await conn.fetchval(READ)
+        return after - before
+
+
+async def test_a_plan_kept_from_an_empty_table_does_not_stay(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "PLAN_KEPT_S", 1)
+    keys = factories.secrets(tmp_path)
+    settings = factories.settings(ServiceSettings, keys, dsn=await database("routing"))
+    async with open_pool(settings, "test") as pool, pool.acquire() as conn:
+        await conn.execute("ALTER TABLE cases SET (autovacuum_enabled = false)")
+        for _ in range(10):
+            await rows_read_for(conn, uuid4())
+        await conn.execute(FILL[5].replace("100000", "3000"))
+        case_id = await conn.fetchval(CASE)
+        assert await rows_read_for(conn, case_id) > 1_000
+
+        async def found_by_its_key() -> bool:
+            return await rows_read_for(conn, case_id) == 1
+
+        await until(found_by_its_key, "a plan for the table as it is")
 
 
 async def test_a_look_for_clocks_of_an_older_table_costs_next_to_nothing(
