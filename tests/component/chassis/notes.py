@@ -106,6 +106,7 @@ class Consumer:
     committed: dict[TopicPartition, int] = field(default_factory=dict)
     sought: list[tuple[int, int]] = field(default_factory=list)
     paused: set[TopicPartition] = field(default_factory=set)
+    held: set[TopicPartition] = field(default_factory=set)  # paused at some time
     refusal: Exception | None = None
 
     def assignment(self) -> set[TopicPartition]:
@@ -118,6 +119,7 @@ class Consumer:
     def pause(self, *places: TopicPartition) -> None:
         assert set(places) <= self.assigned
         self.paused |= set(places)
+        self.held |= set(places)
 
     def resume(self, *places: TopicPartition) -> None:
         assert set(places) <= self.assigned

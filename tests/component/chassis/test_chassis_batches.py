@@ -277,7 +277,7 @@ async def test_an_outage_gives_the_whole_batch_back_and_commits_nothing(
     assert await ground.untouched()
     assert not consumer.committed
     assert sorted(consumer.sought) == [(0, 5), (1, 6)]
-    assert consumer.paused == consumer.assigned
+    assert consumer.held == consumer.assigned
     await until(lambda: not consumer.paused)
     handler.faults = {}
     await reader.on_batch(consumer, batch)
