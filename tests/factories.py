@@ -81,7 +81,7 @@ def registry_changes(
     given = {n: Line.model_validate(o) for n, o in enumerate(wanted, 1) if o["kind"] != "clock"}
     clocks = [Entry("clock", o["id"], o["body"]) for o in wanted if o["kind"] == "clock"]
     one = ChangeSet(tenant, change_set, "test", START)
-    sealed = sealed_entries(tenant, given, ring)
+    sealed = sealed_entries(tenant, given, ring, START.date())
     entries = [e for e in (*sealed, *clocks) if e.kind in Change.KINDS]
     cause = effect_id(UUID(int=1), change_set)
     return [change_of(one, e, cause, last=e is entries[-1]) for e in entries]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from zlib import crc32
 
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECKS = "10X98765432"
+from services.ledger.domain.numbers import citizen_check
+
 _ORDERS = 500  # odd or even three-digit numbers: people of one sex born on one day
 _STEP = 6_180_339  # without a common factor with any holders' share, so no number comes twice
 _BLOCKS, _BLOCK = 500, 200_000
@@ -23,12 +23,6 @@ def division_code(tenant_id: str) -> str:
     """Return nine digits for a tenant: an unreal county, then a town (100 to 199)."""
     digits = crc32(tenant_id.encode())
     return f"79{1 + digits % 20:02d}{1 + digits // 20 % 30:02d}1{digits // 600 % 100:02d}"
-
-
-def check_digit(body: str) -> str:
-    """Return the eighteenth character of a citizen number (GB 11643)."""
-    total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, body, strict=True))
-    return _CHECKS[total % len(_CHECKS)]
 
 
 class CitizenNumbers:
@@ -51,7 +45,7 @@ class CitizenNumbers:
         # 7 has no factor in common with 499, so the order looks drawn and never comes twice.
         order = 2 * ((born.toordinal() + 7 * nth) % (_ORDERS - 1)) + (1 if sex == MALE else 2)
         body = f"{self._place}{born:%Y%m%d}{order:03d}"
-        return body + check_digit(body)
+        return body + citizen_check(body)
 
 
 def phone_block(tenant_id: str) -> int:

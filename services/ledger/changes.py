@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
 from services.ledger import references
-from services.ledger.checks import PERSONAL, wrong_in
+from services.ledger.checks import PERSONAL, tidied, wrong_in
 from services.ledger.faults import both, wrong_by
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
@@ -69,7 +70,8 @@ def read_lines(body: bytes) -> dict[int, Line]:
     for number, text in enumerate(body.splitlines(), 1):
         if text.strip() and len(faults) < _FAULTS_MAX:
             try:
-                lines[number] = Line.model_validate(read_json(text))
+                line = Line.model_validate(read_json(text))
+                lines[number] = line.model_copy(update={"body": tidied(line.kind, line.body)})
             except (Problem, ValidationError) as error:
                 faults += _unreadable(number, error)
     if not lines and not faults:
@@ -91,8 +93,10 @@ def _fault(number: int, field: str, message: str) -> Fault:
     return {"line": number, "field": field, "message": message}
 
 
-def sealed_entries(tenant_id: str, lines: Mapping[int, Line], keys: KeyRing) -> list[Entry]:
-    """Check every record and seal what is personal.
+def sealed_entries(
+    tenant_id: str, lines: Mapping[int, Line], keys: KeyRing, today: date
+) -> list[Entry]:
+    """Check every record and seal what is personal; nobody is born after `today`.
 
     Raises:
         Faulty: the records that are wrong, each by its line.
@@ -105,7 +109,7 @@ def sealed_entries(tenant_id: str, lines: Mapping[int, Line], keys: KeyRing) -> 
             zh = f"第 {before} 行已有这一条：删去其一。"
             en = f"It stands in line {before} already: remove one of them."
             faults.append(_fault(number, "id", both(zh, en)))
-        wrong = wrong_in(tenant_id, line.kind, line.id, line.body)
+        wrong = wrong_in(tenant_id, line.kind, line.id, line.body, today)
         faults += [_fault(number, field, message) for field, message in wrong]
         if len(faults) >= _FAULTS_MAX:
             break

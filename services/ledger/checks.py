@@ -4,6 +4,7 @@ A reader that meets a broken record stands still with its whole town, so it must
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ from contracts.registry import (
     Unit,
 )
 from services.ledger.aliases import wrong_aliases
+from services.ledger.domain.numbers import as_kept, birth_date, wrong_citizen_number
 from services.ledger.faults import Wrong, both, wrong_by
 
 # What is sealed before it is kept. Persons and addresses never leave ledger.
@@ -34,10 +36,20 @@ _RING_POINTS_MIN = 3
 _SEALED = {"kid": "", "key": "", "fields": {}}
 
 
+def tidied(kind: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return a record with its numbers in the form in which they are kept."""
+    if body is None:
+        return None
+    number = body.get("id_number")
+    if kind != "person" or not isinstance(number, str):
+        return dict(body)
+    return {**body, "id_number": as_kept(number)}
+
+
 def wrong_in(
-    tenant_id: str, kind: str, record_id: str, body: Mapping[str, Any] | None
+    tenant_id: str, kind: str, record_id: str, body: Mapping[str, Any] | None, today: date
 ) -> list[Wrong]:
-    """Return what is wrong with one record, without any value of it."""
+    """Return what is wrong with one tidied record, without any value of it."""
     if kind == "tenant" and record_id != tenant_id:
         zh = f"只能是本镇自己的编号 {tenant_id}。"
         return [("id", both(zh, f"Expected the tenant's own id, {tenant_id}."))]
@@ -55,8 +67,27 @@ def wrong_in(
         zh, en = "请发明文字段，这里会加密。", "Send the plain fields: they are sealed here."
         return [*wrong, ("sealed", both(zh, en))]
     if kind == "person":
-        return [*wrong, *_unknown(plain.keys() - _PERSON_ELSE)]
+        return [*wrong, *_unknown(plain.keys() - _PERSON_ELSE), *_person(texts, today)]
     return [*wrong, *_by_contract(kind, record_id, plain, has_texts=bool(texts))]
+
+
+def _person(texts: Mapping[str, Any], today: date) -> Iterator[Wrong]:
+    number, born = texts.get("id_number"), texts.get("birth_date")
+    if isinstance(number, str):
+        said = wrong_citizen_number(number, today)
+        if said:
+            yield "id_number", both(*said)
+    if isinstance(born, str):
+        try:
+            day = date.fromisoformat(born)
+        except ValueError:
+            yield "birth_date", both("应为日期，如 1990-01-31。", "Expected a date, as 1990-01-31.")
+            return
+        if day > today:
+            yield "birth_date", both("在将来：请改正。", "It is in the future: mend it.")
+        elif isinstance(number, str) and not said and birth_date(number) != day:
+            zh, en = "与身份证号里的日期不同：改其一。", "Other than in `id_number`: mend one."
+            yield "birth_date", both(zh, en)
 
 
 def _by_contract(

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
@@ -35,6 +35,7 @@ from services.ledger.settings import LedgerSettings
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
 
+_CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
 _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 SetId = Annotated[str, Path(json_schema_extra={"pattern": f"^{_SET_ID.pattern}$"})]
 # What a record holds, its kind decides.
@@ -176,7 +177,8 @@ def _conflict(error: ProfileFinal | CalendarUnfit | SetReused | SetUnfit) -> Pro
 
 def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], str]:
     lines = read_lines(body)
-    return sealed_entries(tenant_id, lines, keys), digest_of(tenant_id, lines, keys)
+    today = datetime.now(_CHINA).date()
+    return sealed_entries(tenant_id, lines, keys, today), digest_of(tenant_id, lines, keys)
 
 
 async def _body(request: Request, settings: LedgerSettings) -> bytes:

@@ -23,6 +23,7 @@ def line(kind: str, record_id: str, **body: Any) -> dict[str, Any]:
     return {"kind": kind, "id": record_id, "body": body}
 
 
+NUMBER = "11010519491231002X"  # the example printed in GB 11643
 UNIT = line("unit", "g1", level="grid", zh="一格")
 STAFF = line("staff", "s1", posts=[{"unit": "g1", "role": "grid_worker"}], name="王𠮷")
 
@@ -34,7 +35,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 
 def entries(ring: KeyRing, *lines: Mapping[str, Any] | bytes) -> list[Entry]:
     written = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in lines]
-    return sealed_entries(TENANT, read_lines(b"\n".join(written)), ring)
+    return sealed_entries(TENANT, read_lines(b"\n".join(written)), ring, START.date())
 
 
 def faults(ring: KeyRing, *lines: Mapping[str, Any] | bytes) -> list[tuple[int, str, str]]:
@@ -203,6 +204,7 @@ def test_whatever_is_wrong_with_a_record_is_said_in_chinese_first_and_in_english
                 TENANT,
                 read_lines(json.dumps({"kind": kind, "id": TENANT, "body": body}).encode()),
                 ring,
+                START.date(),
             )
         except Faulty as error:
             said |= {one["message"] for one in error.faults}
@@ -239,7 +241,7 @@ def test_empty_lines_are_passed_over_and_counted(ring: KeyRing) -> None:
 
 def test_windows_line_breaks_are_line_breaks(ring: KeyRing) -> None:
     body = b"\r\n".join(json.dumps({**UNIT, "id": f"g{n}"}).encode() for n in range(3))
-    assert len(sealed_entries(TENANT, read_lines(body + b"\r\n"), ring)) == 3
+    assert len(sealed_entries(TENANT, read_lines(body + b"\r\n"), ring, START.date())) == 3
 
 
 def test_an_empty_set_is_a_fault(ring: KeyRing) -> None:
@@ -268,9 +270,41 @@ def test_no_fault_repeats_what_a_person_is_called(ring: KeyRing) -> None:
     assert secret not in str(faults(ring, bad))
 
 
+PERSONS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a wrong check character": (
+        {"id_number": "110105194912310021"}, "id_number", "校验码不对，有一位抄错了"
+    ),
+    "an old number": ({"id_number": "110105491231002"}, "id_number", "15 位旧号已停用"),
+    "born tomorrow": ({"birth_date": "2099-01-01"}, "birth_date", "在将来：请改正。"),
+    "no date": ({"birth_date": "1990年1月"}, "birth_date", "应为日期，如 1990-01-31。"),
+    "born on two days": (
+        {"id_number": NUMBER, "birth_date": "1949-12-30"}, "birth_date",
+        "与身份证号里的日期不同：改其一。",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "field", "said"), PERSONS.values(), ids=PERSONS.keys())
+def test_a_persons_number_and_birth_are_looked_at(
+    ring: KeyRing, body: dict[str, Any], field: str, said: str
+) -> None:
+    found = faults(ring, line("person", "p1", name="王𠮷", **body), line("person", "p2", name="王"))
+    assert [(one[0], one[1]) for one in found] == [(1, field)]
+    assert found[0][2].startswith(said)
+
+
+def test_a_citizen_number_is_kept_in_one_form_however_it_was_typed(ring: KeyRing) -> None:
+    for n, typed in enumerate(
+        ("11010519491231002x", "１１０１０５１９４９１２３１００２Ｘ", " 110105 19491231 002X ")
+    ):
+        kept = entries(ring, line("person", f"p{n}", name="王", id_number=typed))[0]
+        sealed = SealedFields(**(kept.body or {})["sealed"])
+        assert ring.open(TENANT, f"p{n}", sealed, {"id_number"}) == {"id_number": NUMBER}
+
+
 def test_what_is_personal_is_sealed_and_opens_again(ring: KeyRing) -> None:
     given = [
-        line("person", "p1", name="王𠮷", id_number="1", phone="2", household="h1", sex="f"),
+        line("person", "p1", name="王𠮷", id_number=NUMBER, phone="2", household="h1", sex="f"),
         line("household", "h1", grid="g1", address="某村1号"),
         {**STAFF, "body": {**STAFF["body"], "phone": "16000000000", "openid": None}},
     ]
