@@ -1,14 +1,14 @@
 """The route of every door: bodies are read strictly, and faults are told in two languages."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect
 
-from services.chassis.http import Json, Problem, read_json
+from services.chassis.http import Json, read_json
+from services.doors.body import DEADLINE_S, read_body
 from services.doors.faults import invalid
 
 BODY_BYTES_MAX = 256 * 1024
@@ -17,6 +17,8 @@ _JSON = (b"content-type", b"application/json")
 
 class JsonRoute(APIRoute):
     """Give it to each router. A body is JSON whatever its content type says, or a 400 by name."""
+
+    body_deadline_s: ClassVar[float] = DEADLINE_S
 
     @staticmethod
     def check(_authorization: str | None) -> object:
@@ -29,7 +31,7 @@ class JsonRoute(APIRoute):
             try:
                 if self.body_field is not None:
                     self.check(request.headers.get("authorization"))
-                    request = await _read(request)
+                    request = await _read(request, self.body_deadline_s)
                 return await handle(request)
             except RequestValidationError as error:
                 # FastAPI puts before each name whether it is of the body, path, query or header.
@@ -55,18 +57,9 @@ class _Read(Request):
         return self.said
 
 
-async def _read(request: Request) -> Request:
+async def _read(request: Request, deadline_s: float) -> Request:
     headers = [_JSON, *request.scope["headers"]]  # the first of a name is the one that counts
-    read, body = _Read({**request.scope, "headers": headers}), bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_BYTES_MAX:
-                zh, en = f"正文超过 {BODY_BYTES_MAX} 字节。", f"Larger than {BODY_BYTES_MAX} bytes."
-                raise Problem(413, "body_too_large", zh, en)
-    except ClientDisconnect as error:
-        zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
-        raise Problem(408, "body_incomplete", zh, en) from error
-    read.raw = bytes(body)
+    read = _Read({**request.scope, "headers": headers})
+    read.raw = await read_body(request, BODY_BYTES_MAX, deadline_s)
     read.said = read_json(read.raw)
     return read

@@ -16,7 +16,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from faststream.exceptions import FastStreamException
 from faststream.kafka import KafkaBroker
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from contracts.events import Event, case_id, effect_id
@@ -28,6 +28,7 @@ from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.seal import KeyRing
 from services.doors.attachment_id import check_given_out
+from services.doors.body import read_body
 from services.intake.checks import (
     check_kind,
     check_when,
@@ -36,7 +37,6 @@ from services.intake.checks import (
     sealing,
     starting,
     told_time,
-    too_large,
     traceparent,
     validated,
 )
@@ -178,21 +178,9 @@ class Acceptor:
         Raises:
             Problem: 413 where it is larger, 408 where it does not come whole in time.
         """
-        limit = limit or self._settings.body_bytes_max
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > limit:
-            raise too_large(limit)
-        body = bytearray()
-        try:
-            async with asyncio.timeout(deadline_s or self._settings.body_deadline_s):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > limit:
-                        raise too_large(limit)
-        except (TimeoutError, ClientDisconnect) as error:
-            zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
-            raise Problem(408, "body_incomplete", zh, en) from error
-        return bytes(body)
+        settings = self._settings
+        limits = limit or settings.body_bytes_max, deadline_s or settings.body_deadline_s
+        return await read_body(request, *limits)
 
     def _on_answer(self, answered: asyncio.Future[object]) -> None:
         """Note that the broker answers again; an answer that comes late tells it as well."""

@@ -19,8 +19,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.chassis.http import Json, Problem, read_json
+from services.doors.body import too_large
 from services.intake.accept import Acceptor, Ready
-from services.intake.checks import checked_key, shaped, too_large, traceparent
+from services.intake.checks import checked_key, shaped, traceparent
 from services.intake.registry import Granted
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings

@@ -83,11 +83,6 @@ def lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
     return None
 
 
-def too_large(limit: int) -> Problem:
-    zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
-    return Problem(413, "body_too_large", zh, en, limit=limit)
-
-
 def told_time(town: TownKnown, at: datetime) -> str:
     """Write a real moment as the town's time, as answers tell it."""
     return town.offsets.tenant_time(at).isoformat(timespec="milliseconds")

@@ -1,6 +1,5 @@
 """HTTP in: what became of a case's messages; receipts and replies that providers push."""
 
-import asyncio
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +8,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Security
 from fastapi.security import APIKeyQuery
-from starlette.requests import ClientDisconnect
 
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection, Pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import Identity, TokenCheck
+from services.doors.body import DEADLINE_S, read_body
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization, identified
 from services.notify import views
@@ -27,7 +26,6 @@ from services.notify.store import attempts, cases, intents
 from services.notify.towns import Towns
 
 _PAGE_MAX = 200
-_BODY_WAIT_S = 10.0
 # Word for word: only this tells the provider that it need not come again.
 TAKEN: dict[str, int | str] = {"code": 0, "msg": "接收成功"}
 # Whatever the elements are: one that is unreadable is left out, or all would come again.
@@ -108,7 +106,7 @@ def make_router(door: Door) -> APIRouter:
         provider: Provider, request: Request, token: Token = None
     ) -> dict[str, int | str]:
         door.check_provider(provider, token, (ALIYUN, ALIYUN_VOICE))
-        body = await _body(request, door.settings.receipts_bytes_max)
+        body = await read_body(request, door.settings.receipts_bytes_max, DEADLINE_S)
         receipts = read_receipts(provider, body, door.keys)
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
             await take_receipts(conn, door.recorder, receipts)
@@ -120,25 +118,11 @@ def make_router(door: Door) -> APIRouter:
         provider: Provider, request: Request, token: Token = None
     ) -> dict[str, int | str]:
         door.check_provider(provider, token)
-        said = read_replies(await _body(request, door.settings.receipts_bytes_max), door.keys)
+        body = await read_body(request, door.settings.receipts_bytes_max, DEADLINE_S)
+        said = read_replies(body, door.keys)
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
             await door.replies.take(conn, said)
         door.recorded()
         return TAKEN
 
     return router
-
-
-async def _body(request: Request, bytes_max: int) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_WAIT_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > bytes_max:
-                    zh, en = f"正文超过 {bytes_max} 字节。", f"Larger than {bytes_max} bytes."
-                    raise Problem(413, "body_too_large", zh, en)
-    except (TimeoutError, ClientDisconnect) as error:
-        zh, en = "正文没有收全，请重推。", "The body did not arrive whole: push it again."
-        raise Problem(408, "body_incomplete", zh, en) from error
-    return bytes(body)

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 
 from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S, Connection
 from services.chassis.seal import CannotOpen, KeyRing
+from services.doors.body import read_body
 from services.doors.fields import Moment
 from services.doors.route import JsonRoute, json_route
 from services.doors.who import Authorization
@@ -31,7 +31,6 @@ from services.ledger.changes import (
 )
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
 from services.ledger.references import SetUnfit
-from services.ledger.settings import LedgerSettings
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
 
@@ -83,7 +82,8 @@ def make_registry_router(door: Door) -> APIRouter:
         if not _SET_ID.fullmatch(change_set_id):
             zh, en = "变更集编号有误。", "change_set_id: expected letters, digits, . _ : -"
             raise Problem(422, "change_set_id_invalid", zh, en, field="change_set_id")
-        body = await _body(request, door.settings)
+        limits = door.settings.change_set_bytes_max, door.settings.change_set_deadline_s
+        body = await read_body(request, *limits)
         try:
             entries, digest = await asyncio.to_thread(_entries, who.tenant_id, body, door.keys)
         except Faulty as error:
@@ -179,21 +179,6 @@ def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], s
     lines = read_lines(body)
     today = datetime.now(_CHINA).date()
     return sealed_entries(tenant_id, lines, keys, today), digest_of(tenant_id, lines, keys)
-
-
-async def _body(request: Request, settings: LedgerSettings) -> bytes:
-    body, limit = bytearray(), settings.change_set_bytes_max
-    try:
-        async with asyncio.timeout(settings.change_set_deadline_s):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    zh, en = f"正文超过 {limit} 字节。", f"The body is larger than {limit} bytes."
-                    raise Problem(413, "body_too_large", zh, en)
-    except (TimeoutError, ClientDisconnect) as error:
-        zh, en = "正文没有收全，请重发。", "The body did not arrive whole: send again."
-        raise Problem(408, "body_incomplete", zh, en) from error
-    return bytes(body)
 
 
 async def _clock(conn: Connection, tenant_id: str) -> tuple[Offset, ...]:

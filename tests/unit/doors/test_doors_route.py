@@ -1,5 +1,6 @@
 """Every door of every service reads bodies alike; none may be added that does not."""
 
+import asyncio
 import importlib
 import json
 import pkgutil
@@ -164,6 +165,25 @@ async def test_a_large_body_another_method_and_an_unknown_path_are_told(
     assert method.json()["detail"] == "No PUT here: use POST."
     path = await http.get("/v1/{nowhere}")
     assert (path.status_code, path.json()["code"]) == (404, "http_404")
+
+
+async def test_a_body_that_stops_is_given_up() -> None:
+    async def stopping() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    hasty = type("Hasty", (JsonRoute,), {"body_deadline_s": 0.02})
+    router = APIRouter(route_class=hasty)
+
+    @router.post("/things")
+    async def post_thing(body: Body) -> None: ...
+
+    app = make_app("doors", {})
+    app.include_router(router)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://doors") as client:
+        answer = await client.post("/things", content=stopping())
+    assert (answer.status_code, answer.json()["code"]) == (408, "body_incomplete")
 
 
 async def test_nobody_s_body_is_read_before_he_is_known() -> None:
