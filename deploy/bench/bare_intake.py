@@ -8,6 +8,8 @@ import uvicorn
 import uvloop
 from aiokafka import AIOKafkaProducer
 
+from deploy.bench.bare_producer import bare_producer
+
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -42,12 +44,7 @@ async def main() -> None:
     parser.add_argument("--topic", required=True)
     parser.add_argument("--port", required=True, type=int)
     given = parser.parse_args()
-    producer = AIOKafkaProducer(
-        bootstrap_servers=given.bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        max_batch_size=256 * 1024,
-    )
+    producer = bare_producer(given.bootstrap)
     await producer.start()
     try:
         app = BareIntake(producer, given.topic)

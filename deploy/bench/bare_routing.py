@@ -15,9 +15,11 @@ from typing import Any
 
 import asyncpg
 import uvloop
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from contracts.topics import INTAKE_EVENTS, ROUTING_EVENTS
+from deploy.bench.bare_producer import bare_producer
+from deploy.local.lying import lying_on
 
 BATCH_MAX, WAIT_MS = 500, 50
 
@@ -71,17 +73,8 @@ Facts = Mapping[bytes, Sequence[tuple[bytes | None, Sequence[tuple[str, bytes]]]
 async def facts(bootstrap: str) -> Facts:
     """Read what routing has told, by case."""
     told: dict[bytes, list[tuple[bytes | None, Sequence[tuple[str, bytes]]]]] = defaultdict(list)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await consumer.start()
-    places = [TopicPartition(ROUTING_EVENTS.name, n) for n in range(ROUTING_EVENTS.partitions)]
-    consumer.assign(places)
-    await consumer.seek_to_beginning()
-    ends = await consumer.end_offsets(places)
-    while any([await consumer.position(place) < end for place, end in ends.items()]):
-        for records in (await consumer.getmany(timeout_ms=200)).values():
-            for record in records:
-                told[record.key].append((record.value, record.headers))
-    await consumer.stop()
+    async for record in lying_on(bootstrap, ROUTING_EVENTS):
+        told[record.key].append((record.value, record.headers))
     return told
 
 
@@ -97,12 +90,7 @@ class Done:
 async def replay(bootstrap: str, dsn: str, topic: str, made: Sequence[Table], told: Facts) -> Done:
     """Do routing's work again without its thoughts."""
     conn = await asyncpg.connect(dsn)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        max_batch_size=256 * 1024,
-    )
+    producer = bare_producer(bootstrap)
     consumer = AIOKafkaConsumer(
         INTAKE_EVENTS.name,
         bootstrap_servers=bootstrap,

@@ -2,15 +2,14 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS, Topic
+from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS
 from deploy.bench.rows import Row, percentiles
 from deploy.local.load import Load, Log
+from deploy.local.lying import Marks, ends_of, lying_on
 from deploy.local.quiet import Watch
 from deploy.local.state import StackState
 from deploy.local.usage import usage
@@ -20,6 +19,7 @@ HALF = "半负荷 · half load"
 PART = "全程 · the whole path"
 REST_S_MAX = 300.0
 OURS_ALONE = ("load generator", "sandbox")
+TOPICS = (INTAKE_EVENTS, ROUTING_EVENTS, NOTIFY_EVENTS)
 # From the broker's stamp of the report to its stamp of what came of it.
 FOLLOWED = {
     "case.assigned.v1": "上报到派定 · reported → assigned",
@@ -45,7 +45,7 @@ async def whole_path(
     state = StackState(running.layout.data_dir, running.facts())
     async with Watch(state) as watch:
         await watch.until_quiet(REST_S_MAX)
-        marks = await _ends(state.kafka)
+        marks = await ends_of(state.kafka, *TOPICS)
         half = await _send(running, watch, bodies, "half", rate / 2, seconds / 2)
         rows = [*_accept_rows(half, rate / 2), *await _soon_rows(state.kafka, marks)]
         full = await _send(running, watch, bodies, "full", rate, seconds)
@@ -105,25 +105,10 @@ def _full_rows(full: Sending, rate: float) -> list[Row]:
     ]
 
 
-Marks = Mapping[TopicPartition, int]
-
-
-async def _ends(bootstrap: str) -> Marks:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await consumer.start()
-    ends: Marks = await consumer.end_offsets(_places(INTAKE_EVENTS, ROUTING_EVENTS, NOTIFY_EVENTS))
-    await consumer.stop()
-    return ends
-
-
-def _places(*topics: Topic) -> list[TopicPartition]:
-    return [TopicPartition(topic.name, n) for topic in topics for n in range(topic.partitions)]
-
-
 async def _soon_rows(bootstrap: str, marks: Marks) -> list[Row]:
     reported: dict[bytes, int] = {}
     came: dict[str, dict[bytes, int]] = {kind: {} for kind in FOLLOWED}
-    for record in await _records(bootstrap, marks):
+    async for record in lying_on(bootstrap, *TOPICS, since=marks):
         kind = dict(record.headers)["ce_type"].decode()
         if kind == "case.reported.v1":
             reported[record.key] = record.timestamp
@@ -139,19 +124,3 @@ async def _soon_rows(bootstrap: str, marks: Marks) -> list[Row]:
             Row(HALF, f"{what}, p99", took.get("p99"), "ms", None, *asked),
         ]
     return rows
-
-
-async def _records(bootstrap: str, marks: Marks) -> Sequence[Any]:
-    """Read what came since the marks."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await consumer.start()
-    consumer.assign(list(marks))
-    for place, offset in marks.items():
-        consumer.seek(place, offset)
-    ends = await consumer.end_offsets(list(marks))
-    found: list[Any] = []
-    while any([await consumer.position(place) < end for place, end in ends.items()]):
-        for records in (await consumer.getmany(timeout_ms=200)).values():
-            found += records
-    await consumer.stop()
-    return found

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidReplicationFactorError, KafkaError, for_code
 
 from contracts.topics import LEDGER_REGISTRY, TOPICS, Topic, department_topic
 from deploy.local.errors import LocalStackError
+from deploy.local.lying import lying_on
 
 # What Kafka calls the source of a setting that was given to this very topic.
 DYNAMIC_TOPIC_CONFIG = 1
@@ -68,21 +68,12 @@ async def registered_topics(bootstrap: str) -> list[Topic]:
     Raises:
         LocalStackError: the broker does not answer.
     """
-    places = [TopicPartition(LEDGER_REGISTRY.name, n) for n in range(LEDGER_REGISTRY.partitions)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     there: dict[bytes, bool] = {}
     try:
-        await consumer.start()
-        consumer.assign(places)
-        await consumer.seek_to_beginning()
-        ends = await consumer.end_offsets(places)
-        while [place for place in places if await consumer.position(place) < ends[place]]:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                there.update({one.key or b"": one.value is not None for one in records})
+        async for one in lying_on(bootstrap, LEDGER_REGISTRY):
+            there[one.key or b""] = one.value is not None
     except KafkaError as error:
         raise _silent(bootstrap, error) from error
-    finally:
-        await consumer.stop()
     names = (key.decode().partition("|department|") for key, kept in sorted(there.items()) if kept)
     return [department_topic(tenant, department) for tenant, _, department in names if department]
 

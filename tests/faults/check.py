@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts.facts import CaseAssignedV1
 from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS, Topic
 from deploy.local.load import Log
+from deploy.local.lying import lying_on
 from deploy.local.quiet import Watch
 from deploy.local.state import StackState
 from deploy.sandbox.truth import FACT, Message
@@ -80,20 +80,7 @@ async def read_facts(state: StackState, topics: tuple[Topic, ...] = FACT_TOPICS)
 
 async def read_records(state: StackState, topics: tuple[Topic, ...]) -> list[Any]:
     """Read whole topics as they lie there, each partition in order."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=state.kafka, auto_offset_reset="earliest")
-    await consumer.start()
-    places = [TopicPartition(t.name, n) for t in topics for n in range(t.partitions)]
-    consumer.assign(places)
-    await consumer.seek_to_beginning()
-    ends = await consumer.end_offsets(places)
-    found: list[Any] = []
-    try:
-        while any([await consumer.position(place) < ends[place] for place in places]):
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                found += records
-    finally:
-        await consumer.stop()
-    return found
+    return [record async for record in lying_on(state.kafka, *topics)]
 
 
 def _fact(record: Any) -> Fact:

@@ -3,14 +3,13 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import asyncpg
 import httpx
 
+from deploy.bench.timers import firing_per_s
 from deploy.cli.clock import move
 from deploy.local.load import Load
 from deploy.local.quiet import Watch
@@ -46,13 +45,6 @@ async def board_answers(url: str, done: asyncio.Event) -> list[float]:
             took.append(time.monotonic() - asked)
             await asyncio.sleep(BOARD_PAUSE_S)
     return took
-
-
-def firing_per_s(decided: Sequence[datetime]) -> int | None:
-    """Return the rate from the first batch's begin to the last's; None: there was but one."""
-    first, last = decided[0], decided[-1]
-    before = sum(at < last for at in decided)
-    return round(before / (last - first).total_seconds()) if before else None
 
 
 async def run(place: Path, deadlines: int, rate: float) -> Verdict:

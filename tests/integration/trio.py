@@ -15,11 +15,12 @@ from uuid import UUID
 
 import asyncpg
 import httpx
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from contracts.topics import LEDGER_REGISTRY, TOPICS, registry_partition
 from deploy.local.kafka import KafkaServer
+from deploy.local.lying import lying_on
 from deploy.local.migrate import ROOT, migrate
 from deploy.local.ports import unused_ports
 from deploy.local.process import Command, Supervisor
@@ -168,20 +169,7 @@ class Trio:
         """Read a topic from its beginning to its present end."""
         every = (*TOPICS, *await registered_topics(self.kafka))
         (known,) = [one for one in every if one.name == topic]
-        places = [TopicPartition(topic, n) for n in range(known.partitions)]
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka)
-        await consumer.start()
-        try:
-            consumer.assign(places)
-            await consumer.seek_to_beginning()
-            ends = await consumer.end_offsets(places)
-            found: list[ConsumerRecord] = []
-            while [place for place in places if await consumer.position(place) < ends[place]]:
-                for batch in (await consumer.getmany(timeout_ms=500)).values():
-                    found += batch
-            return found
-        finally:
-            await consumer.stop()
+        return [record async for record in lying_on(self.kafka, known)]
 
 
 def town(ring: KeyRing) -> list[dict[str, Any]]:

@@ -1,10 +1,12 @@
 """What a bench prints: a ratio where there is a floor, and every row on a line of its own."""
 
 import io
+from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
 from deploy.bench.rows import Row, percentiles, table_of
+from deploy.bench.timers import firing_per_s
 
 
 def test_a_ratio_is_ours_by_the_floors() -> None:
@@ -21,6 +23,14 @@ def test_percentiles_are_of_what_was_seen() -> None:
         "most": 100.0,
     }
     assert percentiles([4.0]) == {"p50": 4.0, "p90": 4.0, "p99": 4.0, "most": 4.0}
+
+
+def test_a_rate_of_firing_leaves_out_the_last_batch_whose_end_nobody_knows() -> None:
+    began = datetime(2025, 3, 3, tzinfo=UTC)
+    batches = [began] * 50 + [began + timedelta(seconds=1)] * 50 + [began + timedelta(seconds=2)]
+    assert firing_per_s(batches) == 50
+    assert firing_per_s([began] * 3) is None
+    assert firing_per_s([]) is None
 
 
 def test_each_figure_has_a_line_below_its_part() -> None:
