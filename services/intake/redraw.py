@@ -1,7 +1,8 @@
 """Draws one image anew: run as a process of its own, since a hostile file may bring it down.
 
-`python -m services.intake.redraw PIXELS_MAX`, the file on standard input. Standard output: a line
-of JSON, `{"refused": code}` or `{"media_type", "width", "height", "evidence"}`, then the new file.
+`python -m services.intake.redraw PIXELS_MAX BYTES_MAX`, the file on standard input. Standard
+output: a line of JSON, `{"refused": code}` or `{"media_type", "width", "height", "evidence"}`, then
+the new file.
 Whatever else happens to it means that the image cannot be read. Only pixels go over: no EXIF, no
 comment, no profile, nothing behind the image's end.
 """
@@ -28,11 +29,11 @@ class Refused(Exception):  # noqa: N818 - what it is
     """The image breaks a rule, by name."""
 
 
-def redrawn(content: bytes, pixels_max: int) -> tuple[dict[str, Any], bytes]:
+def redrawn(content: bytes, pixels_max: int, bytes_max: int) -> tuple[dict[str, Any], bytes]:
     """Return what an image tells, and the image drawn anew.
 
     Raises:
-        Refused: it is too large, or moves.
+        Refused: it is too large, as it came or drawn anew, or moves.
         Exception: it cannot be read.
     """
     try:
@@ -61,6 +62,8 @@ def redrawn(content: bytes, pixels_max: int) -> tuple[dict[str, Any], bytes]:
         drawn.save(out, "JPEG", quality=_JPEG_QUALITY)
     else:
         drawn.save(out, "PNG", compress_level=_PNG_LEVEL)
+    if out.tell() > bytes_max:
+        raise Refused("image_too_large_drawn")
     told = {
         "media_type": "image/jpeg" if photo else "image/png",
         "width": drawn.width,
@@ -75,7 +78,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S_MAX, CPU_S_MAX))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        told, drawn = redrawn(sys.stdin.buffer.read(), int(sys.argv[1]))
+        told, drawn = redrawn(sys.stdin.buffer.read(), *map(int, sys.argv[1:]))
     except Refused as refused:
         told, drawn = {"refused": str(refused)}, b""
     sys.stdout.buffer.write(json.dumps(told).encode() + b"\n" + drawn)

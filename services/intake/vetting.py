@@ -18,6 +18,7 @@ from services.intake.settings import IntakeSettings
 
 TAKEN = ("image/jpeg", "image/png", "image/webp", "image/gif", "application/pdf")
 _REDRAW = (sys.executable, "-m", "services.intake.redraw")
+_GROWN_MAX = 4  # times the largest file: packed with loss, drawn anew without, an image grows
 _REDRAW_ENV = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")  # no secret of ours goes along
 
 
@@ -36,6 +37,8 @@ class Vetting:
     def __init__(self, settings: IntakeSettings) -> None:
         self._settings = settings
         self._redraws = asyncio.Semaphore(settings.attachment_redraws_max)
+        bytes_max = settings.attachment_bytes_max * _GROWN_MAX
+        self._limits = settings.attachment_pixels_max, bytes_max
 
     async def vetted(self, content: bytes, kind: Kind) -> Vetted:
         """Return what is to be kept.
@@ -60,7 +63,7 @@ class Vetting:
         """Let a process of its own draw an image anew."""
         try:
             async with self._redraws, asyncio.timeout(self._settings.attachment_redraw_deadline_s):
-                code, out = await _run(self._settings.attachment_pixels_max, content)
+                code, out = await _run(*self._limits, content=content)
         except OSError as error:  # it took too long, or could not be started
             zh, en = "此刻太忙，请稍后重发。", "Too busy to draw it: send it again later."
             raise Problem(503, "not_now", zh, en, {"Retry-After": "5"}) from error
@@ -73,11 +76,11 @@ class Vetting:
         return told, drawn
 
 
-async def _run(pixels_max: int, content: bytes) -> tuple[int | None, bytes]:
+async def _run(*limits: int, content: bytes) -> tuple[int | None, bytes]:
     """Run the process, and let nothing be left of it; return its code and what it wrote."""
     process = await asyncio.create_subprocess_exec(
         *_REDRAW,
-        str(pixels_max),
+        *map(str, limits),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -137,6 +140,10 @@ _REFUSALS = {
     "image_too_many_pixels": (
         "图片超过 {} 像素，请缩小后再传。",
         "The image has more than {} pixels: send a smaller one.",
+    ),
+    "image_too_large_drawn": (
+        "图片展开后太大，请缩小，或存成 JPEG 再传。",
+        "Drawn anew the image is too large: send a smaller one, or a JPEG.",
     ),
     "image_animated": (
         "不收动图，请传一张静止的图片。",

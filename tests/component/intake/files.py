@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import struct
 import zipfile
 import zlib
@@ -43,6 +44,14 @@ def screenshot() -> bytes:
     said = PngImagePlugin.PngInfo()
     said.add_itxt("Comment", SECRET)
     return image("PNG", pnginfo=said)
+
+
+def growing_webp(size: tuple[int, int] = (700, 700)) -> bytes:
+    """Return a picture packed with loss that takes thirty times as much without."""
+    noise = Image.frombytes("RGBA", (160, 160), random.Random(1).randbytes(160 * 160 * 4))
+    out = io.BytesIO()
+    noise.resize(size, Image.Resampling.BICUBIC).save(out, "WEBP", quality=0, alpha_quality=0)
+    return out.getvalue()
 
 
 def moving(kind: str) -> bytes:

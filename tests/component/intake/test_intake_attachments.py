@@ -142,6 +142,17 @@ async def test_what_is_too_large_is_refused(intake_dsn: str, intake_secrets: Sec
         assert told(await post(window, b"\xff" * 70_000)) == (413, "body_too_large")
 
 
+async def test_what_would_grow_too_much_drawn_anew_is_refused(
+    intake_dsn: str, intake_secrets: Secrets, tmp_path: Path
+) -> None:
+    more = {"attachment_url": tmp_path.as_uri(), "attachment_bytes_max": 64 * 1024}
+    async with open_window(intake_dsn, intake_secrets, **more) as window:
+        answer = await post(window, files.growing_webp())
+        assert told(answer) == (422, "image_too_large_drawn")
+        assert (await post(window, files.image("WEBP"))).status_code == 201
+    assert len([path for path in on_disk(tmp_path) if path.stat().st_size]) == 1
+
+
 async def test_an_image_that_takes_too_long_is_told_and_leaves_nothing(
     intake_dsn: str, intake_secrets: Secrets, tmp_path: Path
 ) -> None:
