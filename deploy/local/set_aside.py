@@ -174,13 +174,17 @@ def _unsent(service: str, row: asyncpg.Record) -> Subject:
         key=row["record_key"],
         type=row["type"] or "",
         state="unsent",
-        reason=f"cannot be sent to {row['topic']}: {row['bytes'] or 0} bytes",
+        reason=_why_unsent(row["topic"], row["bytes"]),
         at=row["created_at"],
         age_s=row["age_s"],
         behind=row["behind"],
         corrected=False,
         released=False,
     )
+
+
+def _why_unsent(topic: str, size: int | None) -> str:
+    return f"cannot be sent to {topic}: {size or 0} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +235,7 @@ async def one(conn: Conn, place: Place) -> Kept:
         )
     if place.unsent:
         headers = {name: str(value).encode() for name, value in row["headers"].items()}
-        reason = f"cannot be sent to {row['topic']}: {len(row['body'] or b'')} bytes"
+        reason = _why_unsent(row["topic"], len(row["body"] or b""))
         at = row["created_at"]
         return Kept(
             place, row["topic"], row["record_key"], "unsent", reason, at, headers, row["body"]
