@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,9 @@ import httpx
 import pytest
 
 from deploy.local.secrets import Secrets
+from services.chassis.http import Problem
+from services.intake.accept import Ready
+from services.intake.batch import parted
 from tests.component.intake.window import REPORT, RIGHT, Window, open_window, small_town, told
 
 LINES_MAX = 1_000
@@ -104,6 +108,28 @@ async def test_each_line_costs_its_share_of_the_quota_and_the_good_ones_come_fir
     assert [end[1:] for end in ends(answer)] == [*[over] * 5, *[RIGHT] * 3, over]
     assert results(answer)[-1]["retry_after_s"] > 1
     assert told(await window.post(api_key="few")) == over
+
+
+async def test_others_have_their_turn_after_each_line_that_takes_long() -> None:
+    turns: list[int] = []
+    others = 0
+
+    def slow() -> Ready:
+        time.sleep(0.02)
+        turns.append(others)
+        raise Problem(400, "bad", "坏", "bad")
+
+    async def other() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    _, bad = await parted(dict.fromkeys(range(5), slow))
+    beside.cancel()
+    assert len(bad) == 5
+    assert turns == sorted(set(turns))
 
 
 async def test_who_may_not_post_one_may_not_post_many(window: Window) -> None:
