@@ -24,6 +24,7 @@ from deploy.local.ports import unused_ports
 from services.chassis import kafka
 from services.chassis.batch import Subscription
 from services.chassis.settings import ServiceSettings
+from tests import waiting
 from tests.component.chassis import notes
 from tests.component.chassis.service import SUBJECT_TABLE
 from tests.waiting import PATIENCE_S
@@ -34,9 +35,7 @@ ROOT = Path(__file__).parents[3]
 async def until(condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE_S) -> float:
     """Wait for a condition; return how long it took."""
     started = time.monotonic()
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)
+    await waiting.until(condition, getattr(condition, "__name__", repr(condition)), seconds)
     return time.monotonic() - started
 
 
