@@ -17,10 +17,13 @@ async def gate(port: int, inner: int) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(PROGRAM), f"{port}=localhost:{inner}")
     )
-    await until(lambda: answers(port), "the gate listens")
-    yield
-    process.terminate()
-    assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+    try:
+        await until(lambda: answers(port), "the gate listens")
+        yield
+    finally:
+        process.terminate()
+        code = await asyncio.wait_for(process.wait(), PATIENCE_S)
+    assert code == 0
 
 
 async def said_at(port: int, words: bytes) -> bytes:
