@@ -93,10 +93,12 @@ def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         return asyncio.run(work())
     except LocalStackError as error:
-        err.print(f"[bold]没有成功 · It did not work[/bold]\n{error}", markup=True)
+        err.print("[bold]没有成功 · It did not work[/bold]")
+        err.print(str(error), markup=False)  # it may repeat what was typed, brackets too
         raise typer.Exit(1) from error
     except TimeoutError as error:
-        err.print(f"[bold]等得太久 · It took too long[/bold]\n{error}")
+        err.print("[bold]等得太久 · It took too long[/bold]")
+        err.print(str(error), markup=False)
         raise typer.Exit(1) from error
     except GONE as error:
         what = f"{type(error).__name__}: {error}"

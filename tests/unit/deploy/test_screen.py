@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaConnectionError
 from deploy.cli import screen
 from deploy.cli.main import app, main
 from deploy.cli.up import SIGNALS, stop_when_told
+from deploy.local.errors import LocalStackError
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,21 @@ def test_a_server_that_is_gone_is_told_without_a_trace(
     said = capsys.readouterr().err
     assert "chuishao doctor" in said
     assert type(error).__name__ in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LocalStackError("没有 [/x] 和 [y]。", "No [/x], no [y]."), TimeoutError("[/x] and [y]")],
+)
+def test_what_was_typed_is_repeated_as_it_is(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def work() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit):
+        screen.run(work)
+    assert str(error) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("sent", SIGNALS)
