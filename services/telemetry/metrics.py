@@ -18,7 +18,7 @@ Name = Literal[
     "chuishao_relay_failures_total",
     # Counter: outbox rows that can never be sent: an operator must look.
     "chuishao_outbox_parked_total",
-    # Counter: requests answered with 202.
+    # Counter: what was taken in with a 202: requests, and each line or event of a batch.
     "chuishao_accepted_total",
     # Counter: messages to people, by the state they came into (planned, accepted, crossed …).
     "chuishao_messages_total",
