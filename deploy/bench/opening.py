@@ -16,6 +16,7 @@ from deploy.local.whole import Running
 
 PART = "立案 · opening, routing alone"
 FLOOR_DATABASE = "routing_floor"
+PATIENCE_S = 600.0
 OPENED = "SELECT count(*) FROM cases"
 RESTS = "SELECT count(*) = $1 AND NOT EXISTS (SELECT FROM outbox) FROM cases"
 
@@ -24,11 +25,12 @@ async def opening(running: Running, cases: int) -> list[Row]:
     """Start routing on a backlog of so many reports; then let the floor do the same."""
     conn = await asyncpg.connect(running.dsn("routing"))
     starting = asyncio.create_task(running.start("routing"))
-    while not (first := await conn.fetchval(OPENED)):
-        await asyncio.sleep(0.01)
-    began, before = time.monotonic(), usage(running.servers.supervisor)
-    while not await conn.fetchval(RESTS, cases):
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(PATIENCE_S):
+        while not (first := await conn.fetchval(OPENED)):
+            await asyncio.sleep(0.01)
+        began, before = time.monotonic(), usage(running.servers.supervisor)
+        while not await conn.fetchval(RESTS, cases):
+            await asyncio.sleep(0.02)
     took, spent = time.monotonic() - began, usage(running.servers.supervisor).since(before)
     await starting
     await conn.close()
@@ -52,7 +54,12 @@ async def _floor(running: Running) -> dict[str, float]:
     argv = [sys.executable, "-m", "deploy.bench.bare_routing", "--bootstrap", bootstrap]
     argv += ["--source", running.dsn("routing"), "--target", target, "--topic", FLOOR_TOPIC.name]
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
-    printed, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            printed, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     if process.returncode:
         raise LocalStackError("下限没有跑成，见上。", "The floor did not run; see above.")
     measured: dict[str, float] = json.loads(printed)
