@@ -36,7 +36,9 @@ from services.intake.checks import (
     traceparent,
     validated,
 )
+from services.intake.domain.shedding import Rank
 from services.intake.domain.tracking import normal_code
+from services.intake.gate import overloaded
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Kept, Part, Slug
 from services.telemetry.metrics import count
@@ -112,6 +114,10 @@ class FollowUps:
     ) -> Response:
         if not self._registry.complete:
             raise starting()
+        # Anybody may knock here, and send as slowly as he likes: the places above are for those
+        # who have a key.
+        if self._acceptor.gate.crowded(Rank.SOFTWARE):
+            raise overloaded()
         who = self._callers.check(request)
         key = idempotency_key(request)
         said = validated(model, await self._acceptor.body(request))

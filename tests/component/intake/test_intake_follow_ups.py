@@ -1,5 +1,7 @@
 """What a reporter may add: by his code himself, or through a front end that shows it."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +14,7 @@ from services.intake.domain.tracking import shown_code
 from tests.component.intake.test_intake_track import Story
 from tests.component.intake.window import RIGHT, Window, open_window, small_town, told
 from tests.factories import TENANT
+from tests.waiting import PATIENCE_S
 
 MORE = {"description": "灯杆也歪了"}
 BACK = {"reason": "已经自己修好"}
@@ -70,6 +73,36 @@ async def test_whoever_tries_code_after_code_has_to_wait(
     answers = [told(await by_code(window, f"AAAA-AAAA-AAA{n}", door, body)) for n in range(4)]
     assert answers[0] == (404, "tracking_code_unknown")
     assert answers[-1] == (429, "track_limited")
+
+
+@pytest.mark.parametrize("door", ["follow-ups", "withdrawal"])
+async def test_who_knocks_without_a_key_leaves_places_for_those_who_have_one(
+    intake_dsn: str, intake_secrets: Secrets, door: str
+) -> None:
+    started, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        started.release()
+        yield b"{"
+        await go_on.wait()
+
+    async def knock() -> tuple[int, str]:
+        url, headers = f"/v1/track/AAAA-AAAA-AAAA/{door}", {"Idempotency-Key": "f1"}
+        return told(await window.http.post(url, content=slowly(), headers=headers))
+
+    async with open_window(intake_dsn, intake_secrets, in_flight_max=10) as window:
+        window.front_end("person", "person", kind="mini_program")
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+            knocking = [tasks.create_task(knock()) for _ in range(10)]
+            for _ in range(6):
+                await started.acquire()
+            while sum(one.done() for one in knocking) < 4:
+                await asyncio.sleep(0)
+            assert told(await window.post(api_key="person")) == RIGHT
+            go_on.set()
+        ends = [one.result() for one in knocking]
+        assert ends.count((429, "overloaded")) == 4
+        assert ends.count((400, "json_malformed")) == 6
 
 
 @pytest.mark.parametrize(("door", "body"), DOORS)
