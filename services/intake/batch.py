@@ -128,7 +128,7 @@ class Batches:
         """Publish what is of one case one after the other: the first of a key is the one."""
         for n, one in of_case.items():
             try:
-                taken = await self._acceptor.take(one)
+                taken = await self._acceptor.take(one, among_many=True)
             except Problem as problem:
                 results[n] = _refused(n, problem)
             else:

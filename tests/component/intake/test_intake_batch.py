@@ -4,15 +4,23 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 
+from contracts.registry import FrontEnd
 from deploy.local.secrets import Secrets
 from services.chassis.http import Problem
-from services.intake.accept import Ready
-from services.intake.batch import parted
+from services.chassis.seal import KeyRing
+from services.intake.accept import Acceptor, Ready
+from services.intake.batch import Batches, parted
+from services.intake.registry import Registry, TownKnown
+from services.intake.settings import IntakeSettings
+from tests import factories
 from tests.component.intake.window import REPORT, RIGHT, Window, open_window, small_town, told
 
 LINES_MAX = 1_000
@@ -130,6 +138,34 @@ async def test_others_have_their_turn_after_each_line_that_takes_long() -> None:
     beside.cancel()
     assert len(bad) == 5
     assert turns == sorted(set(turns))
+
+
+class SlowBroker:
+    """Answers each record, half a second and more after it came."""
+
+    async def publish(self, *_: object, **__: object) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        loop.call_later(0.55, answer.set_result, SimpleNamespace(timestamp_type=1, timestamp=0))
+        return answer
+
+
+async def test_many_that_come_together_do_not_close_the_gate_for_others(
+    intake_secrets: Secrets,
+) -> None:
+    settings = factories.settings(IntakeSettings, intake_secrets)
+    ring, broker = KeyRing(settings.key_file), SlowBroker()
+    acceptor = Acceptor(settings, broker, Registry(), ring, lambda _: None)  # type: ignore[arg-type]  # a stub
+    ready = [Ready(factories.report_event(ring, f"k{n}"), "", TownKnown()) for n in range(50)]
+    request = Request({"type": "http", "headers": [(b"x-api-key", b"demo-key")]})
+    line = factories.demo_front_end(ring, "demo-key", quota_per_s=100, burst=100)
+    granted = {"yihe": ("demo", FrontEnd.model_validate(line["body"]))}
+    made = {n: partial(lambda one: one, one) for n, one in enumerate(ready, 1)}
+    taken = await Batches(acceptor, settings).take(request, granted, made)
+    assert {one["status"] for one in taken} == {202}
+    assert acceptor.gate.places == settings.in_flight_max
+    await acceptor.take(ready[0])
+    assert acceptor.gate.places < settings.in_flight_max
 
 
 async def test_who_may_not_post_one_may_not_post_many(window: Window) -> None:
