@@ -40,19 +40,14 @@ def show_subjects(found: Sequence[Subject]) -> None:
     if not found:
         out.print("没有被搁置的记录 · nothing is set aside")
         return
-    head = ("位置 · place", "状态", "类型 · type", "多久 · age", "后面等着 · behind", "原因 · why")
-    table = Table(*head, box=None)
-    for one in found:
+    for one in found:  # a line each, however narrow the screen: the other commands take the place
         state = _STATES[one.state] + ("，已改正" if one.corrected else "")
-        table.add_row(
-            Text(str(one.place)),
-            state + ("，已放行" if one.released else ""),
-            Text(one.type),
-            str(timedelta(seconds=round(one.age_s))),
-            str(one.behind),
-            Text(in_words(one.reason).what),
-        )
-    out.print(table)
+        state += "，已放行" if one.released else ""
+        age = timedelta(seconds=round(one.age_s))
+        behind = f"后面等着 {one.behind} behind" if one.behind else ""
+        told = (str(one.place), state, one.type, str(age), behind)
+        out.print(Text("  ".join(filter(None, told))))
+        out.print(Text(f"    {in_words(one.reason).what}", "dim"))
     out.print(
         f"{len(found)} 件；看一件：chuishao dlq show 位置 · subjects; look at one: dlq show PLACE"
     )
@@ -90,6 +85,8 @@ def show_one(
         print(json.dumps(facts, ensure_ascii=False))
         return
     rows = Table(show_header=False, box=None)
+    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold")
     for zh, name in (("位置", "place"), ("键", "key"), ("时间", "at"), ("原因", "why")):
         rows.add_row(f"{zh} · {name}", Text(str(facts[name])))
     rows.add_row("", Text(kept.reason, "dim"))
