@@ -117,6 +117,8 @@ def track_view(case: Tracked, steps: list[TrackedStep], town: TownKnown) -> Trac
 def _role(profile: Profile | None, role: str) -> WordsView:
     if role == "system":  # a step taken by rule
         return WordsView(zh="系统", en="System")
+    if role == "reporter":  # a step by which he took his report back
+        return WordsView(zh="报事人", en="Reporter")
     return _words(profile and profile.roles_by_id.get(role), role)
 
 

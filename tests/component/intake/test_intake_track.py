@@ -220,6 +220,14 @@ async def test_a_step_by_the_system_is_told_in_words(window: Window) -> None:
     assert step["role"] == {"zh": "系统", "en": "System"}
 
 
+async def test_a_report_taken_back_is_told_in_words(window: Window) -> None:
+    story = Story(window)
+    taken_back = story.step("cancel", "cancelled", by=Actor(staff="reporter", role="reporter"))
+    await window.hear(story.opened(), taken_back)
+    (step,) = (await story.shown())["steps"]
+    assert step["role"] == {"zh": "报事人", "en": "Reporter"}
+
+
 async def test_a_long_name_of_a_unit_is_still_shown(window: Window) -> None:
     body = {"level": "grid", "zh": "长" * 400, "parent": "v1"}
     window.know({"kind": "unit", "id": "g01", "body": body}, change_set="long")
