@@ -34,7 +34,11 @@ class Secrets:
 
 
 def ensure_secrets(data_dir: Path, tenants: Iterable[str]) -> Secrets:
-    """Make what is missing; what is there stays, so that sealed data can still be opened."""
+    """Make what is missing; what is there stays, so that sealed data can still be opened.
+
+    Raises:
+        LocalStackError: the key file is there and cannot be read.
+    """
     place = data_dir / "secrets"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     _keys(place / "keys.json", tenants)
@@ -84,12 +88,22 @@ def give_away(data_dir: Path, owner: int) -> None:
 
 
 def _keys(key_file: Path, tenants: Iterable[str]) -> None:
-    content = json.loads(key_file.read_text()) if key_file.exists() else {}
-    content.setdefault("pepper", _key())
-    known = content.setdefault("tenants", {})
-    for tenant in tenants:
-        known.setdefault(tenant, {"kid": "k1", "keys": {"k1": _key()}, "index": _key()})
-    write_private(key_file, json.dumps(content, indent=1).encode())
+    before = key_file.read_bytes() if key_file.exists() else b"{}"
+    try:
+        content = json.loads(before)
+        content.setdefault("pepper", _key())
+        known = content.setdefault("tenants", {})
+        for tenant in tenants:
+            known.setdefault(tenant, {"kid": "k1", "keys": {"k1": _key()}, "index": _key()})
+    except (ValueError, AttributeError):  # no JSON, or no object where one must be
+        raise LocalStackError(
+            f"密钥文件 {key_file} 读不懂，没有动它：请用备份换回。没有它，已封存的内容再也打不开。",
+            f"The key file {key_file} cannot be read and was left as it is: put the backup in its "
+            "place. Without it nothing that is sealed can be opened again.",
+        ) from None
+    after = json.dumps(content, indent=1).encode()
+    if after != before:
+        write_private(key_file, after)
 
 
 def _token_pair(private: Path, public: Path) -> None:
@@ -116,4 +130,6 @@ def write_private(path: Path, content: bytes) -> None:
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     fresh.replace(path)
