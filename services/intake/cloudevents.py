@@ -147,7 +147,11 @@ def _check_required(name: str, value: Json) -> None:
     form = _SOURCE if name == "source" else _TEXT
     longest = _LONGEST[name]
     if not isinstance(value, str) or len(value) > longest or not form.fullmatch(value):
-        raise _wrong(name, f"应为不超过 {longest} 个字符的文字", f"text of at most {longest}")
+        zh, en = f"应为 1 至 {longest} 个字符的文字，不含控制字符", "without control characters"
+        if form is _SOURCE:
+            zh = f"应为不超过 {longest} 个字符的 URI，只用可见 ASCII 字符、不含空格"
+            en = "a URI in visible ASCII without blanks"
+        raise _wrong(name, zh, f"text of at most {longest} characters, {en}")
 
 
 def _is_time(value: Json) -> bool:

@@ -126,6 +126,13 @@ async def test_what_is_wrong_with_an_event_is_named(
     assert field in answer.json()["detail"]
 
 
+async def test_a_source_with_a_blank_is_told_of_the_blank_not_of_its_length(window: Window) -> None:
+    answer = (await structured(window, said(source="two words"))).json()
+    assert "不含空格" in answer["title"]
+    assert "visible ASCII" in answer["detail"]
+    assert "控制字符" in (await structured(window, said(id="a\nb"))).json()["title"]
+
+
 async def test_data_in_base64_are_read(window: Window) -> None:
     data = b64encode(json.dumps(REPORT).encode()).decode()
     assert told(await structured(window, said(data=None, data_base64=data))) == RIGHT
