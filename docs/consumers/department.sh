@@ -25,10 +25,16 @@ case $1 in
 take) each ack ;;
 give-back) each nack ;;
 report-in)
-    # Sent again with the same key it is the same report-in: try until it is answered.
-    curl -fsS --retry 10 --retry-all-errors -H "X-Api-Key: $KEY" -H "Idempotency-Key: in-$3" \
+    # Sent again with the same key it is the same report-in: try while intake is away or has no room (429, 5xx).
+    # A refusal (another 4xx) stays one: it is printed, to be mended.
+    said=$(mktemp)
+    trap 'rm -f "$said"' EXIT
+    end=0
+    curl -sS --fail-with-body --retry 10 --retry-connrefused -o "$said" -H "X-Api-Key: $KEY" -H "Idempotency-Key: in-$3" \
         -H 'Content-Type: application/json' "$INTAKE/v1/acts" -d "{\"act\": \"report_in\", \"means\": \"remote\",
-            \"case_id\": \"$2\", \"whistle_id\": \"$3\", \"department\": \"$DEPARTMENT\"}"
+            \"case_id\": \"$2\", \"whistle_id\": \"$3\", \"department\": \"$DEPARTMENT\"}" || end=$?
+    cat "$said"
+    exit "$end"
     ;;
 listen)
     ask -N -H "Last-Event-ID: $(cat "$2" 2> /dev/null || echo 0)" "$ROUTING/v1/departments/$DEPARTMENT/stream" |
