@@ -11,6 +11,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from deploy.local.quiet import Watch
+from deploy.local.set_aside import Place
 from deploy.local.state import StackState
 from services.routing.store.audit import AUDIT
 
@@ -189,7 +190,8 @@ async def _set_aside(service: str, dsn: str) -> list[Finding]:
     findings = []
     if rows := await _rows(dsn, QUARANTINED, LISTED_MAX):
         lines = [
-            f"{r['topic']}/{r['partition']}@{r['record_offset']} {r['state']}: {r['reason']}"
+            f"{Place(service, r['topic'], r['partition'], r['record_offset'])} "
+            f"{r['state']}: {r['reason']}"
             for r in rows
         ]
         text = f"{rows[0]['total']} 条记录被搁置，最早的见下 · records set aside, oldest below"

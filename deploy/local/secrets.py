@@ -37,15 +37,23 @@ def ensure_secrets(data_dir: Path, tenants: Iterable[str]) -> Secrets:
     """Make what is missing; what is there stays, so that sealed data can still be opened.
 
     Raises:
-        LocalStackError: the key file is there and cannot be read.
+        LocalStackError: the key file cannot be read, or is gone while others are there.
     """
     place = data_dir / "secrets"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _keys(place / "keys.json", tenants)
+    key_file, api_key = place / "keys.json", place / "demo-api-key"
+    if api_key.exists() and not key_file.exists():
+        raise LocalStackError(
+            f"密钥文件 {key_file} 不见了：请用备份换回，没有它，已封存的内容再也打不开。"
+            f"要从头开始，就删去整个 {data_dir}。",
+            f"The key file {key_file} is gone: put the backup in its place, since without it "
+            f"nothing that is sealed can be opened again. To begin anew remove all of {data_dir}.",
+        )
+    _keys(key_file, tenants)
     private, public = place / "token-private.pem", place / "token-public.pem"
     if not private.exists():
         _token_pair(private, public)
-    write_once(place / "demo-api-key", f"cs_{DEMO_FRONT_END}_{secrets.token_urlsafe(32)}")
+    write_once(api_key, f"cs_{DEMO_FRONT_END}_{secrets.token_urlsafe(32)}")
     write_once(place / "gateway-secret", secrets.token_urlsafe(24))
     write_once(place / "receipts-token", secrets.token_urlsafe(24))
     return secrets_of(data_dir)

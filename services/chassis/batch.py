@@ -109,7 +109,7 @@ class Subscription(Generic[M]):
         started = time.monotonic()
         observe("chuishao_batch_records", len(records), topic=self.name)
         try:
-            await self._settle([self._read(record) for record in records])
+            await self._settle([self.read(record) for record in records])
         except Halted as error:
             _rewind(consumer, records, None)
             self.halted.set()
@@ -127,7 +127,8 @@ class Subscription(Generic[M]):
             await self._commit(consumer, records)
             observe("chuishao_batch_seconds", time.monotonic() - started, topic=self.name)
 
-    def _read(self, record: Record) -> Read[M]:
+    def read(self, record: Record) -> Read[M]:
+        """Read a record, or tell what is wrong with it."""
         try:
             return record, self.parse(record)
         except ValueError as error:

@@ -78,7 +78,7 @@ async def replay_next(pool: Pool, readers: Readers) -> bool:
             if done:
                 await store.replayed(conn, release, done)
             if failed:
-                await _hold_again(conn, release, failed)
+                await _hold_again(conn, reader, release, failed)
             crash_point("before_replayed")
         crash_point("after_replayed")
     except Exception as error:
@@ -145,9 +145,12 @@ async def _of_its_set(conn: Connection, release: Release, record: Record) -> Rec
     return replace(record, headers={**record.headers, "ce_last": b"true"})
 
 
-async def _hold_again(conn: Connection, release: Release, failed: _Failed) -> None:
-    what = inbox.plain(told(failed.error))
+async def _hold_again(
+    conn: Connection, reader: Subscription[Any], release: Release, failed: _Failed
+) -> None:
     place = failed.record
+    _, read = reader.read(place)  # what cannot be read is told as when it came
+    what = inbox.plain(str(read) if isinstance(read, ValueError) else told(failed.error))
     log.error("replay_failed", topic=place.topic, offset=place.offset, error=what)
     state = "parked" if isinstance(failed.error, NotHere) else "rejected"
     await store.held_again(conn, release, place, state, what)

@@ -124,6 +124,7 @@ async def test_all_that_is_set_aside_is_counted_and_the_oldest_are_listed(
     found = by_name(await examine(stack(tmp_path, dsn)))["quarantine"]
     assert found.text.startswith("25 ")
     assert len(found.details) == 20
+    assert found.details[0].startswith("routing:")  # as `chuishao dlq show` wants it
     assert found.todo
 
 

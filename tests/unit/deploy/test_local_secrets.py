@@ -31,3 +31,12 @@ def test_a_key_file_that_cannot_be_read_is_named_and_left_alone(
     assert str(file) in str(told.value)
     assert str(told.value).startswith("密钥文件")
     assert file.read_bytes() == broken
+
+
+def test_keys_that_are_gone_are_not_made_anew_over_what_they_sealed(tmp_path: Path) -> None:
+    file = ensure_secrets(tmp_path, ["yihe"]).key_file
+    file.unlink()
+    with pytest.raises(LocalStackError) as told:
+        ensure_secrets(tmp_path, ["yihe"])
+    assert str(file) in str(told.value)
+    assert not file.exists()
