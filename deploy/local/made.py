@@ -48,7 +48,8 @@ def ignored(wish: TownWish, made: TownWish | None) -> list[str]:
         for option, (given, before) in asked.items()
         if given is not None and given != before
     ]
-    if wish.profile.resolve() != had.profile.resolve():
+    moved = not had.profile.exists() and wish.profile.stem == had.profile.stem  # with its checkout
+    if wish.profile.resolve() != had.profile.resolve() and not moved:
         options.insert(0, f"--tenant {wish.tenant_id}={wish.profile.stem}")
     return options
 

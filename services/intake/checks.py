@@ -76,7 +76,8 @@ def named_tenant(name: str | None, granted: Granted) -> str:
 
 def lapsed(front_end: FrontEnd, now: datetime) -> Problem | None:
     if front_end.revoked_at is not None and front_end.revoked_at <= now:
-        return Problem(401, "api_key_revoked", "接入密钥已被撤销。", "This API key is revoked.")
+        zh, en = "接入密钥已被撤销，请联系镇里。", "This API key is revoked: ask the town."
+        return Problem(401, "api_key_revoked", zh, en)
     if front_end.expires_at is not None and front_end.expires_at <= now:
         zh, en = "接入密钥已过期，请换新密钥。", "This API key has expired: ask for a new one."
         return Problem(401, "api_key_expired", zh, en)

@@ -1,5 +1,6 @@
 """What the commands refuse at once, and how they say so."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,8 @@ def test_options_that_cannot_reach_a_town_are_named(tmp_path: Path) -> None:
     assert ignored(town_wish("y=gucheng", seed=1), remembered(tmp_path, "y")) == []
     assert remembered(tmp_path, "z") is None
     assert ignored(town_wish("z=yihe", Size(grids=7)), None) == ["--grids 7"]
+    remember(tmp_path, replace(made, profile=tmp_path / "gone" / "yihe.yaml"))
+    assert ignored(again, remembered(tmp_path, "x")) == []  # made up from another checkout
     told = told_as_it_was("x", options_named)
     assert "保持原样" in told.splitlines()[0]
     assert "--fresh" in told
