@@ -23,7 +23,7 @@ from contracts.facts import (
     WhistleCalledUpwardV1,
 )
 from services.chassis.postgres import Connection
-from services.intake.domain.reach import Reach
+from services.intake.domain.reach import Reach, Reader
 
 FACTS: Mapping[str, type[Fact]] = {
     fact.TYPE: fact
@@ -43,7 +43,6 @@ FACTS: Mapping[str, type[Fact]] = {
         WhistleCalledUpwardV1,
     )
 }
-_CASES_MAX = 1_000  # of one attachment, as many are looked at
 _NOBODY: frozenset[str] = frozenset()
 Key = tuple[str, UUID]
 
@@ -162,20 +161,30 @@ async def _put_attached(conn: Connection, rows: Iterable[tuple[str, UUID, str]])
         await conn.execute(PUT_ATTACHED, *zip(*rows, strict=True))
 
 
-REACHES_OF = """
-SELECT reach
-FROM case_attachment
-JOIN case_reach USING (tenant_id, case_id)
-WHERE tenant_id = $1 AND attachment_id = $2
-ORDER BY case_id
-LIMIT $3
+IS_READ_BY = """
+SELECT EXISTS (
+    SELECT
+    FROM case_attachment
+    JOIN case_reach USING (tenant_id, case_id)
+    WHERE tenant_id = $1 AND attachment_id = $2
+        AND (
+            reach ->> 'owner' = ANY($3::text[])
+            OR reach -> 'joint' ?| $3::text[]
+            OR reach -> 'called' ?| $3::text[]
+            OR reach -> 'offered' ?| $3::text[]
+            OR reach -> 'upward' ?| $3::text[]
+            OR reach -> 'departments' ? $4::text
+            OR reach ->> 'place' = ANY($5::text[])
+            OR ($6::boolean AND NOT reach ? 'place')
+        )
+)
 """
 
 
-async def reaches_of(conn: Connection, tenant_id: str, attachment_id: str) -> list[Reach]:
-    """Read in whose hands the cases are that have an attachment."""
-    rows = await conn.fetch(REACHES_OF, tenant_id, attachment_id, _CASES_MAX)
-    return [_read(row["reach"]) for row in rows]
+async def is_read_by(conn: Connection, tenant_id: str, attachment_id: str, who: Reader) -> bool:
+    """Tell whether any case that has an attachment is one that somebody may read."""
+    given = (sorted(who.units), who.department, sorted(who.places), who.whole_town)
+    return bool(await conn.fetchval(IS_READ_BY, tenant_id, attachment_id, *given))
 
 
 def _written(reach: Reach) -> str:

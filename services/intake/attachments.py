@@ -25,7 +25,7 @@ from services.intake.accept import Acceptor
 from services.intake.checks import named_tenant, not_ready
 from services.intake.contents import Contents, Damaged, Record, StoreDown
 from services.intake.domain.evidence import Evidence
-from services.intake.domain.reach import may_read
+from services.intake.domain.reach import reader_of
 from services.intake.gate import overloaded
 from services.intake.registry import Granted, Registry
 from services.intake.settings import IntakeSettings
@@ -162,9 +162,9 @@ class Attachments:
     async def _is_theirs(self, id_: str, who: Identity) -> bool:
         town = self._registry.towns.get(who.tenant_id)
         parents = {name: unit.parent for name, unit in town.units.items()} if town else {}
+        reader = reader_of(who.units, who.department, parents)
         async with self._pool.acquire(timeout=DOOR_WAIT_S) as conn:
-            reaches = await attached.reaches_of(conn, who.tenant_id, id_)
-        return any(may_read(one, who.units, who.department, parents) for one in reaches)
+            return await attached.is_read_by(conn, who.tenant_id, id_, reader)
 
     @asynccontextmanager
     async def _room(self, tenant_id: str) -> AsyncIterator[None]:

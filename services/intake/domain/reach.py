@@ -21,22 +21,36 @@ class Reach:
     departments: frozenset[str] = field(default_factory=frozenset)
 
 
-def may_read(
-    reach: Reach, units: AbstractSet[str], department: str | None, parents: Mapping[str, str | None]
-) -> bool:
-    """Tell whether somebody of these units, or of this department, may read.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What somebody may read: cases in the hands of `units` or `department`, and in `places`.
+
+    `whole_town`: also those of no place.
+    """
+
+    units: frozenset[str]
+    department: str | None
+    places: frozenset[str]
+    whole_town: bool
+
+
+def reader_of(
+    units: AbstractSet[str], department: str | None, parents: Mapping[str, str | None]
+) -> Reader:
+    """Tell what somebody of these units, or of this department, may read.
 
     `parents` holds each unit of the town and the unit above it.
     """
-    near = {reach.owner, *reach.joint, *reach.called, *reach.offered, *reach.upward}
-    near |= _path(reach.place, parents)
-    return bool(near & units) or department in reach.departments
+    return Reader(
+        units=frozenset(units),
+        department=department,
+        places=frozenset(unit for unit in parents if not units.isdisjoint(_path(unit, parents))),
+        whole_town=any(above is None and unit in units for unit, above in parents.items()),
+    )
 
 
-def _path(place: str | None, parents: Mapping[str, str | None]) -> set[str]:
-    """Return a unit and those above it; of no place, those that have none above them."""
-    if place is None:
-        return {unit for unit, above in parents.items() if above is None}
+def _path(place: str, parents: Mapping[str, str | None]) -> set[str]:
+    """Return a unit and those above it."""
     found: set[str] = set()
     unit: str | None = place
     while unit is not None and unit in parents and unit not in found:

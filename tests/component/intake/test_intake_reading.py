@@ -1,9 +1,10 @@
 """Who may read what is attached: those whose case it is, for as long, and who has posted it."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -27,6 +28,7 @@ from contracts.facts import (
     WhistleBlownV1,
     WhistleCalledUpwardV1,
 )
+from services.intake import attached
 from tests import factories
 from tests.component.intake import files
 from tests.component.intake.window import Window, small_town, told
@@ -222,3 +224,45 @@ async def test_what_the_store_has_lost_is_not_found(town: Town, tmp_path: Path) 
         f"/v1/attachments/{town.id_}", headers={"X-Api-Key": "demo-key"}
     )
     assert told(answer) == (404, "attachment_not_found")
+
+
+def alike(town: Town, count: int) -> list[Event]:
+    """Tell of cases that have the same attachment: the last one by its id is of `g01` alone."""
+    grids = ["g02"] * (count - 1) + ["g01"]
+    return [
+        Event(
+            event_id=effect_id(case_id, "opened"),
+            tenant_id=TENANT,
+            subject_id=case_id,
+            occurred_at=START,
+            source="/routing",
+            data=town.opened(town.id_, grid=grid, unit=grid),
+            seq=1,
+        )
+        for case_id, grid in ((UUID(int=n), grid) for n, grid in enumerate(grids))
+    ]
+
+
+async def test_a_form_attached_to_many_cases_is_read_by_the_people_of_each(town: Town) -> None:
+    await town.window.hear(*alike(town, 1_002))
+    assert await town.readers() == {"g01", "g02", "v1", "town"}
+
+
+async def test_a_reader_is_found_by_the_attachments_cases_alone(town: Town) -> None:
+    await town.hear(town.opened(town.id_, grid="g01"))
+    given = (TENANT, town.id_, ["g01"], None, ["g01"], False)
+    async with town.window.pool.acquire() as conn, conn.transaction():
+        await conn.execute(
+            "INSERT INTO case_attachment SELECT $1, 'a' || n, gen_random_uuid()"
+            " FROM generate_series(1, 20000) AS n",
+            TENANT,
+        )
+        await conn.execute(
+            'INSERT INTO case_reach SELECT tenant_id, case_id, \'{"owner": "g02"}\''
+            " FROM case_attachment ON CONFLICT DO NOTHING"
+        )
+        await conn.execute("ANALYZE case_attachment, case_reach")
+        rows = await conn.fetch(f"EXPLAIN {attached.IS_READ_BY}", *given)
+    plan = "\n".join(row[0] for row in rows)
+    assert {"case_attachment_pkey", "case_reach_pkey"} <= set(re.findall(r"\w+_pkey", plan))
+    assert "Seq Scan" not in plan
