@@ -10,6 +10,7 @@ import typer
 
 from deploy.cli.clock import seconds_of
 from deploy.cli.dlq_shown import as_json, show_counts, show_one, show_subjects
+from deploy.cli.given import read, said, write
 from deploy.cli.screen import DATA_DIR, DataDir, out, progress, run
 from deploy.local.corrections import Correction
 from deploy.local.errors import LocalStackError
@@ -126,7 +127,7 @@ def show(
             others = [] if kept.key is None or at.unsent else await behind(conn, kept)
             done = [dict(row) for row in await acts(conn, at)]
         if raw is not None:
-            raw.write_bytes(kept.now[1] or b"")
+            write(raw, kept.now[1] or b"")
         show_one(kept, others, done, as_one_json=json_)
 
     run(work)
@@ -155,29 +156,21 @@ def fix_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     async def work() -> None:
         dsns = dsns_of(dsn, data_dir)
         at = place_of(place, dsns)
-        body = None if file is None else _read(file)
+        words = said("--why", why)
+        body = None if file is None else read(file)
         wanted = Correction(value or (), header or (), body)
         if wanted == Correction():
             raise LocalStackError(
                 "要改什么？用 --set、--header 或 --file。",
                 "What is wrong? Use --set, --header, --file.",
             )
-        kept = await fix(dsns[at.service], at, wanted, by or getpass.getuser(), why)
+        kept = await fix(dsns[at.service], at, wanted, by or getpass.getuser(), words)
         show_one(kept, [], [], as_one_json=False)
         out.print(
             f"已改正；生效请用 chuishao dlq replay {at} · corrected; replay it to take effect"
         )
 
     run(work)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise LocalStackError(
-            f"--file {file}：读不了（{error.strerror}）。", f"--file {file}: {error.strerror}."
-        ) from error
 
 
 @app.command()
@@ -269,8 +262,7 @@ def drop_(
     async def work() -> None:
         dsns = dsns_of(dsn, data_dir)
         at = place_of(place, dsns)
-        if not reason.strip():
-            raise LocalStackError("--reason 不能空着。", "--reason: it must say something.")
+        words = said("--reason", reason)
         async with opened(dsns[at.service]) as conn:
             kept = await one(conn, at)
         if kept.headers.get("ce_type", b"").decode(errors="replace") == REPORT and not yes:
@@ -279,7 +271,7 @@ def drop_(
                 f"{at} is a report: somebody was told 202 and has a tracking code. Call the town "
                 "and the developers first; with --yes it is dropped all the same.",
             )
-        await drop(dsns[at.service], at, by or getpass.getuser(), reason.strip())
+        await drop(dsns[at.service], at, by or getpass.getuser(), words)
         out.print(
             f"已舍弃 {at}，原文和原因已存档；后面等着的自己会生效 · dropped; original and reason "
             "are kept, those behind take effect by themselves",

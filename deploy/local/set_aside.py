@@ -128,21 +128,23 @@ WHERE n = 1
 ORDER BY at, topic, partition, record_offset
 LIMIT $3
 """
+_WHY_UNSENT = "cannot be sent to %s: %s bytes"
 UNSENT = """
 WITH every AS (
     SELECT *,
+        format($4::text, topic, coalesce(octet_length(body), 0)) AS reason,
         row_number() OVER (PARTITION BY topic, record_key ORDER BY id) AS n,
         count(*) OVER (PARTITION BY topic, record_key) - 1 AS behind
     FROM outbox_parked
 )
-SELECT lane, id, record_key, headers ->> 'ce_type' AS type, topic, created_at, behind,
-    octet_length(body) AS bytes,
+SELECT lane, id, record_key, headers ->> 'ce_type' AS type, topic, created_at, behind, reason,
     extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_s
 FROM every
 WHERE n = 1
     AND created_at <= clock_timestamp() - $1::float8 * interval '1 s'
+    AND strpos(lower(reason), lower($2)) > 0
 ORDER BY created_at, lane, id
-LIMIT $2
+LIMIT $3
 """
 
 
@@ -152,10 +154,8 @@ async def subjects(
     """Return what holds each subject of a service, the oldest first."""
     async with opened(dsn) as conn:
         kept = await conn.fetch(SUBJECTS, older_s, reason, limit)
-        unsent = await conn.fetch(UNSENT, older_s, limit)
-    found = [_subject(service, row) for row in kept]
-    rows = [_unsent(service, row) for row in unsent]
-    return found + [row for row in rows if reason.lower() in row.reason.lower()]
+        unsent = await conn.fetch(UNSENT, older_s, reason, limit, _WHY_UNSENT)
+    return [_subject(service, row) for row in kept] + [_unsent(service, row) for row in unsent]
 
 
 def _subject(service: str, row: asyncpg.Record) -> Subject:
@@ -174,17 +174,13 @@ def _unsent(service: str, row: asyncpg.Record) -> Subject:
         key=row["record_key"],
         type=row["type"] or "",
         state="unsent",
-        reason=_why_unsent(row["topic"], row["bytes"]),
+        reason=row["reason"],
         at=row["created_at"],
         age_s=row["age_s"],
         behind=row["behind"],
         corrected=False,
         released=False,
     )
-
-
-def _why_unsent(topic: str, size: int | None) -> str:
-    return f"cannot be sent to {topic}: {size or 0} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +212,13 @@ FROM quarantine
 WHERE (topic, partition, record_offset) = ($1, $2, $3)
 FOR UPDATE
 """
-ONE_UNSENT = "SELECT * FROM outbox_parked WHERE (lane, id) = ($1, $2) FOR UPDATE"
+# A lane is a small number; a place may be written with any.
+ONE_UNSENT = """
+SELECT *, format($3::text, topic, coalesce(octet_length(body), 0)) AS reason
+FROM outbox_parked
+WHERE (lane, id) = ($1::integer, $2::bigint)
+FOR UPDATE
+"""
 
 
 async def one(conn: Conn, place: Place) -> Kept:
@@ -225,8 +227,10 @@ async def one(conn: Conn, place: Place) -> Kept:
     Raises:
         LocalStackError: it does not lie there (any more).
     """
-    given = place.row[1:] if place.unsent else place.row
-    row = await conn.fetchrow(ONE_UNSENT if place.unsent else ONE, *given)
+    if place.unsent:
+        row = await conn.fetchrow(ONE_UNSENT, *place.row[1:], _WHY_UNSENT)
+    else:
+        row = await conn.fetchrow(ONE, *place.row)
     if row is None:
         raise LocalStackError(
             f"{place}：那里没有被搁置的记录，可能已经重放或舍弃。现有的见 chuishao dlq ls。",
@@ -235,11 +239,8 @@ async def one(conn: Conn, place: Place) -> Kept:
         )
     if place.unsent:
         headers = {name: str(value).encode() for name, value in row["headers"].items()}
-        reason = _why_unsent(row["topic"], len(row["body"] or b""))
-        at = row["created_at"]
-        return Kept(
-            place, row["topic"], row["record_key"], "unsent", reason, at, headers, row["body"]
-        )
+        about = ("unsent", row["reason"], row["created_at"])
+        return Kept(place, row["topic"], row["record_key"], *about, headers, row["body"])
     corrected = row["corrected_headers"]
     return Kept(
         place=place,
