@@ -51,6 +51,15 @@ def test_a_service_can_be_scaled_and_starts_after_the_jobs(name: str) -> None:
     assert all(one == ended_well for one in part["depends_on"].values())
 
 
+def test_whatever_stays_up_tells_whether_it_is_well() -> None:
+    built = {name for name in SERVICES if "\nHEALTHCHECK " in RECIPE}
+    stay = {name for name, part in PARTS.items() if "restart" in part}
+    told = {name for name, part in PARTS.items() if "healthcheck" in part}
+    assert stay == built | told
+    asked = PARTS["gate"]["healthcheck"]["test"][-1]
+    assert any(door.startswith(f"{asked}=ledger:") for door in PARTS["gate"]["command"])
+
+
 def test_the_stack_file_names_the_doors_and_databases_of_the_compose_file() -> None:
     stack = json.loads((ROOT / "deploy" / "docker" / "stack.json").read_text(encoding="utf-8"))
     for name in SERVICES:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from deploy.local.ports import answers, unused_ports
+from tests.unit.deploy.test_healthy import asked
 from tests.waiting import PATIENCE_S, until
 
 PROGRAM = Path(__file__).resolve().parents[3] / "deploy" / "docker" / "gate.py"
@@ -50,3 +51,17 @@ async def test_where_nobody_answers_the_connection_is_closed() -> None:
     port, inner = unused_ports(2)
     async with gate(port, inner):
         assert await said_at(port, b"?") == b""
+
+
+async def test_its_health_is_that_of_the_door_behind_it() -> None:
+    async def ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nready")
+        writer.close()
+
+    port, inner = unused_ports(2)
+    async with gate(port, inner):
+        code, _ = await asked(port)
+        assert code == 1
+        async with await asyncio.start_server(ready, "127.0.0.1", inner):
+            assert await asked(port) == (0, "ready\n")
