@@ -124,7 +124,9 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
         attachments = Attachments(settings, acceptor, registry, ring, pool)
         tokens = TokenCheck(settings.token_key_file)
         app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
-        routing = Subscription(settings, pool, "routing", parse, Tracking(ring).apply, lambda: None)
+        routing = Subscription(
+            settings, pool, [ROUTING_EVENTS.name], parse, Tracking(ring).apply, lambda: None
+        )
         transport = httpx.ASGITransport(doors, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:
             window = Window(app, http, pool, ring, secrets, registry, routing, callers)

@@ -125,7 +125,7 @@ async def open_office(
         if settings.mode == "development":
             app.include_router(make_clock_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        facts = Subscription(settings, pool, "facts", parse, on_facts, lambda: None)
+        facts = Subscription(settings, pool, [ROUTING_EVENTS.name], parse, on_facts, lambda: None)
         async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as http:
             yield Office(pool, secrets, http, facts, factories.TENANT)
 

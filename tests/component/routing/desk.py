@@ -16,7 +16,7 @@ import httpx
 from contracts.events import Event, read_event
 from contracts.facts import ROUTING_FACTS, CaseDeadlineMissedV1
 from contracts.registry import Change
-from contracts.topics import INTAKE_EVENTS, NOTIFY_EVENTS, ROUTING_EVENTS
+from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
 from deploy.local.secrets import Secrets
 from services.chassis.batch import Subscription
 from services.chassis.http import make_app
@@ -270,16 +270,21 @@ async def open_desk(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[De
         intake = Subscription(
             settings,
             pool,
-            "intake",
+            [INTAKE_EVENTS.name],
             parse_intake,
             IntakeEvents(towns, consumer.is_copied).apply,
             wake,
         )
         registry = Subscription(
-            settings, pool, "registry", parse_registry, on_registry, lambda: None
+            settings, pool, [LEDGER_REGISTRY.name], parse_registry, on_registry, lambda: None
         )
         replies = Subscription(
-            settings, pool, "replies", parse_notify, partial(take_requests, towns=towns), wake
+            settings,
+            pool,
+            [NOTIFY_EVENTS.name],
+            parse_notify,
+            partial(take_requests, towns=towns),
+            wake,
         )
         every: dict[str, Subscription[Any]] = {
             "intake": intake,
