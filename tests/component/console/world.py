@@ -306,10 +306,12 @@ class World:
         speaker = Speaker(town, WORDS[language])
         return [speaker.act(told).striptags() for told in await self.acts(tenant)]
 
+    def hall(self) -> Hall:
+        return Hall(self.settings, self.pool, self.towns, self.boards, self.pages, self.streams)
+
     def app(self) -> FastAPI:
         app = make_app("console", {})
-        hall = Hall(self.settings, self.pool, self.towns, self.boards, self.pages, self.streams)
-        add_pages(app, hall)
+        add_pages(app, self.hall())
         return app
 
     @asynccontextmanager

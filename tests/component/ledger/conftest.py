@@ -40,3 +40,9 @@ async def ledger(ledger_dsn: str, ledger_secrets: Secrets) -> AsyncIterator[Offi
 def office(ledger: Office) -> Office:
     """Ledger, for a town that nobody has seen before."""
     return ledger.of(TENANTS[next(_fresh)])
+
+
+@pytest.fixture
+def neighbour(ledger: Office) -> Office:
+    """Another town beside it."""
+    return ledger.of(TENANTS[next(_fresh)])
