@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -89,10 +89,12 @@ async def test_the_time_of_the_202_is_the_brokers_plus_the_towns(trio: Trio) -> 
     ahead = timedelta(seconds=answer.json()["ahead_s"])
 
     async def virtual() -> bool:
-        accepted = (await trio.report("virtual", "probe")).json()
-        return datetime.fromisoformat(accepted["received_at"]).year == 2025
+        accepted = (await trio.report("virtual", str(uuid4()))).json()
+        case = await trio.case("virtual", UUID(accepted["case_id"]))
+        told = (accepted["received_at"], case["received_at"])
+        return all(datetime.fromisoformat(one).year == 2025 for one in told)
 
-    await until(virtual, "intake knows the town's clock")
+    await until(virtual, "intake and routing know the town's clock")
     accepted = (await trio.report("virtual", "timed")).json()
     (record,) = await record_of(trio, UUID(accepted["case_id"]))
     assert record.timestamp_type == 1
