@@ -10,14 +10,15 @@ from tests import factories
 from tests.component.routing.desk import Desk, open_desk
 from tests.servers import Postgres
 
-TENANTS = [f"town{n}" for n in range(300)]
+TENANTS = [f"town{n}" for n in range(600)]
+UNSEEN = [f"unseen-{n}" for n in (1, 2, 3)]  # towns that have keys and no registry
 MARGIN_S = 0.3
 _fresh = count()
 
 
 @pytest.fixture(scope="session")
 def routing_secrets(tmp_path_factory: pytest.TempPathFactory) -> Secrets:
-    return factories.secrets(tmp_path_factory.mktemp("routing-keys"), "yihe", *TENANTS)
+    return factories.secrets(tmp_path_factory.mktemp("routing-keys"), "yihe", *UNSEEN, *TENANTS)
 
 
 @pytest.fixture(scope="session")

@@ -159,7 +159,7 @@ async def test_a_page_that_cannot_be_is_named(desk: Desk, params: dict[str, str]
 
 
 async def test_a_town_that_is_not_here_has_no_queue(routing: Desk) -> None:
-    answer = await routing.of("town297").get("/v1/queues/g01")
+    answer = await routing.of("unseen-1").get("/v1/queues/g01")
     assert (answer.status_code, answer.json()["code"]) == (404, "unit_not_found")
 
 

@@ -208,7 +208,7 @@ async def test_reports_of_two_towns_in_one_batch_keep_apart(desk: Desk, neighbou
 
 
 async def test_a_report_of_a_town_that_is_not_here_yet_waits(routing: Desk) -> None:
-    unknown = routing.of("town299")
+    unknown = routing.of("unseen-2")
     record = unknown.record(unknown.event(), await unknown.now())
     unknown.consumer.copied = False
     await unknown.hear(record)
@@ -230,7 +230,7 @@ async def aside(desk: Desk, record: Record) -> tuple[str, str]:
 async def test_a_report_whose_town_never_comes_is_set_aside_and_holds_up_no_other(
     desk: Desk, routing: Desk
 ) -> None:
-    lost = routing.of("town298")
+    lost = routing.of("unseen-3")
     desk.consumer.copied = False
     record, mine = lost.record(lost.event()), desk.event()
     await desk.hear(record, desk.record(mine))
@@ -238,7 +238,7 @@ async def test_a_report_whose_town_never_comes_is_set_aside_and_holds_up_no_othe
     assert await desk.case(mine.subject_id)
     state, reason = await aside(desk, record)
     assert state == "parked"
-    assert "tenant town298" in reason
+    assert "tenant unseen-3" in reason
 
 
 async def test_reports_of_a_town_without_units_stop_nobody_not_even_for_a_moment(
