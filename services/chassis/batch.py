@@ -196,7 +196,8 @@ class Subscription(Generic[M]):
         ends = {TopicPartition(one.topic, one.partition): one.offset + 1 for one in records}
         try:
             async with asyncio.timeout(_COMMIT_WAIT_S):
-                await consumer.commit({p: ends[p] for p in ends.keys() & consumer.assignment()})
+                if ours := ends.keys() & consumer.assignment():  # none, amid a rebalance
+                    await consumer.commit({place: ends[place] for place in ours})
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             count("chuishao_commit_failures_total", topic=self.name)
             log.warning("offsets_not_committed", topic=self.name, error=repr(error))

@@ -207,15 +207,13 @@ async def end_offsets(consumer: Consumer, topic: str, partitions: int) -> dict[i
     return {p.partition: end for p, end in (await consumer.end_offsets(places)).items()}
 
 
-async def is_processed(
-    consumer: Consumer, conn: Connection | Pool, topic: str, partitions: int
-) -> bool:
-    """Tell whether this database holds all that the topic holds; not, if the topic is away."""
+async def is_processed(one: Subscription[Any], partitions: int, conn: Connection | Pool) -> bool:
+    """Tell whether this database holds all that its topic holds; not, if the topic is away."""
     try:
-        ends = await end_offsets(consumer, topic, partitions)
+        ends = await end_offsets(one.subscriber.consumer, one.name, partitions)
     except KafkaError:
         return False
-    done = await inbox.processed(conn, topic)
+    done = await inbox.processed(conn, one.name)
     return all(done.get(n, 0) >= end for n, end in ends.items())
 
 

@@ -10,16 +10,16 @@ import hmac
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Base64Bytes, BaseModel, ValidationError
 
-Texts: TypeAlias = Mapping[str, str]  # by field
+Texts = Mapping[str, str]  # by field
 _NONCE_BYTES = 12
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -49,14 +49,14 @@ class _KeyFile(BaseModel):
 
 
 class KeyRing:
-    """The tenants' keys, read from the key file; new ones are found by reading it again."""
+    """The tenants' keys, read from the key file, and again as soon as it has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read()
 
     def _read(self) -> None:
-        read_at = self._path.stat().st_mtime
+        read_at = self._path.stat().st_mtime_ns
         try:
             content = _KeyFile.model_validate_json(self._path.read_bytes())
         except ValidationError:  # not now: no record is at fault, and what was known before stays
@@ -71,10 +71,11 @@ class KeyRing:
             OSError: the key file cannot be read.
         """
         known = self._tenants.get(tenant_id)
-        missing = known is None or (kid is not None and kid not in known.keys)
-        if missing and self._path.stat().st_mtime != self._read_at:
-            self._read()
-            known = self._tenants.get(tenant_id)
+        # What is known opens without the file.
+        with suppress(*() if known is None or kid not in (None, *known.keys) else (OSError,)):
+            if self._path.stat().st_mtime_ns != self._read_at:
+                self._read()
+        known = self._tenants.get(tenant_id)
         if known is None:
             raise CannotOpen(f"the key file has no keys for tenant {tenant_id}")
         return known
@@ -89,12 +90,12 @@ class KeyRing:
         """
         if like is None:
             tenant, data_key = self.tenant(tenant_id), os.urandom(32)
-            wrapped = _encrypt(tenant.keys[tenant.kid], data_key, f"{tenant_id}|{subject}")
+            wrapped = encrypt(tenant.keys[tenant.kid], data_key, f"{tenant_id}|{subject}")
             like = SealedFields(tenant.kid, wrapped, {})
         else:
-            data_key = self._data_key(tenant_id, subject, like)
+            data_key = self.data_key(tenant_id, subject, like)
         place = f"{tenant_id}|{subject}|"
-        fields = {n: _encrypt(data_key, text.encode(), place + n) for n, text in texts.items()}
+        fields = {n: encrypt(data_key, text.encode(), place + n) for n, text in texts.items()}
         return SealedFields(like.kid, like.key, fields)
 
     def open(
@@ -105,19 +106,25 @@ class KeyRing:
         Raises:
             CannotOpen: wrong key, wrong place, or altered.
         """
-        data_key, place = self._data_key(tenant_id, subject, sealed), f"{tenant_id}|{subject}|"
+        data_key, place = self.data_key(tenant_id, subject, sealed), f"{tenant_id}|{subject}|"
         there = {n: token for n, token in sealed.fields.items() if n in names}
         try:
             return {n: _decrypt(data_key, there[n], place + n).decode() for n in there}
         except (ValueError, InvalidTag) as error:
             raise CannotOpen(f"a sealed text of {subject} does not open") from error
 
-    def _data_key(self, tenant_id: str, subject: str, sealed: SealedFields) -> bytes:
+    def data_key(self, tenant_id: str, subject: str, sealed: SealedFields) -> bytes:
+        """Return the subject's data key, unwrapped.
+
+        Raises:
+            CannotOpen: wrong key, wrong place, altered, or the key is lost.
+        """
         keys = self.tenant(tenant_id, sealed.kid).keys
         try:
             return _decrypt(keys[sealed.kid], sealed.key, f"{tenant_id}|{subject}")
         except (KeyError, ValueError, InvalidTag) as error:
-            raise CannotOpen(f"the data key of {subject} does not open") from error
+            key = f"key {sealed.kid} of {tenant_id}{'' if sealed.kid in keys else ' is lost: it'}"
+            raise CannotOpen(f"{key} does not open the data key of {subject}") from error
 
     def body_mac(self, tenant_id: str, body: bytes) -> str:
         """Return a digest which tells two bodies apart and tells nothing of either."""
@@ -137,7 +144,7 @@ def _digest(key: bytes, purpose: bytes, text: bytes) -> bytes:
     return hmac.new(key, purpose + b"|" + text, sha256).digest()
 
 
-def _encrypt(key: bytes, plain: bytes, place: str) -> str:
+def encrypt(key: bytes, plain: bytes, place: str) -> str:
     nonce = os.urandom(_NONCE_BYTES)
     return b64encode(nonce + AESGCM(key).encrypt(nonce, plain, place.encode())).decode()
 

@@ -13,8 +13,12 @@ async def read_body(request: Request, bytes_max: int, deadline_s: float) -> byte
     """Read a body of at most so many bytes.
 
     Raises:
-        Problem: 413 where it is larger, 408 where it does not come whole in time.
+        Problem: 413 where it is larger, 408 where it does not come whole in time, 415 where it is
+            compressed.
     """
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        zh, en = "请发未压缩的正文，不带 Content-Encoding。", "Send the body uncompressed."
+        raise Problem(415, "body_compressed", zh, en, field="Content-Encoding")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > bytes_max:
         raise too_large(bytes_max)

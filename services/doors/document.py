@@ -92,6 +92,7 @@ def _refusals(method: str, operation: Mapping[str, Json]) -> Iterator[tuple[int,
         408: (has_body, "The body did not arrive whole"),
         409: (has_place and method == "post", "Not as things stand now"),
         413: (has_body, "The body is too large"),
+        415: (has_body, "The body is compressed"),
         422: (has_body or given, "A field is wrong: `errors` names it"),
         503: (True, "Not now: send again after `Retry-After`"),
     }

@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import structlog
-from faststream.kafka import KafkaBroker
 
+from contracts.events import Event
 from contracts.registry import Change
 from contracts.topics import LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
 from services.chassis.batch import Subscription
-from services.chassis.copy import Copied, until_any
+from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
 from services.chassis.outbox import Relay
 from services.chassis.postgres import Pool, open_pool
@@ -68,15 +68,19 @@ async def main() -> None:
         async def run() -> None:
             await kafka.start_broker(broker, settings, TOPICS, work)
             work.waiting_for = "the registry"
-            registry, copied = await _read_registry(broker, settings, pool)
+            read = partial(kafka.subscribe, broker, settings, pool)
+            registry: Subscription[Change] = await read(
+                topics=[LEDGER_REGISTRY.name],
+                group=f"{NAME}.registry",
+                parse=parse_registry,
+                apply=on_registry,
+            )
+            copied = partial(kafka.is_processed, registry, LEDGER_REGISTRY.partitions)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(kafka.consume_until_stopped(work, [registry]))
                 tasks.create_task(replay_until_stopped(work, [registry]))
                 await until_any(pool, "profile", copied)
-                told = await kafka.subscribe(
-                    broker,
-                    settings,
-                    pool,
+                told: Subscription[Event] = await read(
                     topics=[ROUTING_EVENTS.name],
                     group=NAME,
                     parse=parse_routing,
@@ -105,28 +109,6 @@ async def main() -> None:
         app.include_router(inbox.make_router(door))
         document(app)
         await serve(settings, app, work, run)
-
-
-async def _read_registry(
-    broker: KafkaBroker, settings: NotifySettings, pool: Pool
-) -> tuple[Subscription[Change], Copied]:
-    """Copy the registry; return its reader, and what tells whether the copy is whole."""
-    registry = await kafka.subscribe(
-        broker,
-        settings,
-        pool,
-        topics=[LEDGER_REGISTRY.name],
-        group=f"{NAME}.registry",
-        parse=parse_registry,
-        apply=on_registry,
-    )
-    copied = partial(
-        kafka.is_processed,
-        registry.subscriber.consumer,
-        topic=LEDGER_REGISTRY.name,
-        partitions=LEDGER_REGISTRY.partitions,
-    )
-    return registry, copied
 
 
 @asynccontextmanager

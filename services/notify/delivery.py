@@ -65,12 +65,15 @@ class Deliverer:
             return job.intent.recipient
         if job.sealed is None:
             return Permanent(NO_CONTACT)
+        tenant_id, needed = job.intent.tenant_id, channel.needs
         try:
             sealed = SealedFields(**job.sealed)
-            tenant_id, needed = job.intent.tenant_id, channel.needs
             opened = self._keys.open(tenant_id, job.subject, sealed, {needed})
-        except CannotOpen:
-            log.warning("contact_not_opened", case_id=str(job.intent.case_id))
+        except CannotOpen as error:  # it names the key and whose it is, nothing else
+            case_id = str(job.intent.case_id)
+            log.warning(
+                "contact_not_opened", tenant_id=tenant_id, case_id=case_id, reason=str(error)
+            )
             return Permanent(CANNOT_OPEN)
         except OSError as error:
             log.warning("keys_not_read", error=type(error).__name__)

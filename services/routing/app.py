@@ -4,16 +4,14 @@ import asyncio
 import gc
 from functools import partial
 
-from faststream.kafka import KafkaBroker
-
 from contracts.events import Event
 from contracts.registry import Change
 from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
 from services.chassis.batch import Subscription
-from services.chassis.copy import Copied, until_any
+from services.chassis.copy import until_any
 from services.chassis.http import Work, make_app, serve
-from services.chassis.postgres import Pool, open_pool
+from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
 from services.doors.document import document
@@ -56,23 +54,31 @@ async def main() -> None:
         async def run() -> None:
             await kafka.start_broker(broker, settings, TOPICS, work)
             work.waiting_for = "the registry"
-            registry, copied = await _read_registry(broker, settings, pool)
+            read = partial(kafka.subscribe, broker, settings, pool)
+            registry: Subscription[Change] = await read(
+                topics=[LEDGER_REGISTRY.name],
+                group=f"{NAME}.registry",
+                parse=parse_registry,
+                apply=on_registry,
+            )
+            copied = partial(kafka.is_processed, registry, LEDGER_REGISTRY.partitions)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(kafka.consume_until_stopped(work, [registry]))
                 tasks.create_task(replay_until_stopped(work, [registry]))
                 await until_any(pool, "profile", copied)
-                read = partial(kafka.subscribe, broker, settings, pool, committed=relay.wake)
                 reports: Subscription[Event] = await read(
                     topics=[INTAKE_EVENTS.name],
                     group=NAME,
                     parse=parse_intake,
                     apply=IntakeEvents(towns, copied).apply,
+                    committed=relay.wake,
                 )
                 replies: Subscription[Event] = await read(
                     topics=[NOTIFY_EVENTS.name],
                     group=f"{NAME}.replies",
                     parse=parse_notify,
                     apply=partial(take_requests, towns=towns),
+                    committed=relay.wake,
                 )
                 consumer = reports.subscriber.consumer
                 there = partial(topics_of, settings.kafka_bootstrap)
@@ -102,25 +108,3 @@ async def main() -> None:
         document(app)
         gc.freeze()  # what stays for good need not be looked through with every large batch
         await serve(settings, app, work, run)
-
-
-async def _read_registry(
-    broker: KafkaBroker, settings: RoutingSettings, pool: Pool
-) -> tuple[Subscription[Change], Copied]:
-    """Copy the registry; return its reader, and what tells whether the copy is whole."""
-    registry = await kafka.subscribe(
-        broker,
-        settings,
-        pool,
-        topics=[LEDGER_REGISTRY.name],
-        group=f"{NAME}.registry",
-        parse=parse_registry,
-        apply=on_registry,
-    )
-    copied = partial(
-        kafka.is_processed,
-        registry.subscriber.consumer,
-        topic=LEDGER_REGISTRY.name,
-        partitions=LEDGER_REGISTRY.partitions,
-    )
-    return registry, copied

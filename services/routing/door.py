@@ -9,7 +9,7 @@ from uuid import UUID
 
 from services.chassis.clock import database_now
 from services.chassis.postgres import Connection, Pool
-from services.chassis.seal import KeyRing, SealedFields
+from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 from services.chassis.token import Identity, TokenCheck
 from services.doors.attachment_id import check_given_out
 from services.doors.who import identified
@@ -118,8 +118,11 @@ class Door:
     def _words(
         self, kept: Kept, sealed: Mapping[str, Any], names: set[str] = _WORDS
     ) -> dict[str, str]:
-        subject = str(kept.case.case_id)
-        return self.keys.open(kept.tenant_id, subject, SealedFields(**sealed), names)
+        subject, given = str(kept.case.case_id), SealedFields(**sealed)
+        try:
+            return self.keys.open(kept.tenant_id, subject, given, names)
+        except CannotOpen as error:
+            raise refusals.not_opened(kept.tenant_id, given.kid) from error
 
     def check_proof(self, tenant_id: str, given: Mapping[str, Any]) -> None:
         """Refuse a proof that nobody has posted in this tenant."""
@@ -127,7 +130,10 @@ class Door:
 
     def sealed_words(self, kept: Kept, texts: Mapping[str, str]) -> Mapping[str, object]:
         like = SealedFields(**kept.sealed)
-        sealed = self.keys.seal(kept.tenant_id, str(kept.case.case_id), texts, like)
+        try:
+            sealed = self.keys.seal(kept.tenant_id, str(kept.case.case_id), texts, like)
+        except CannotOpen as error:
+            raise refusals.not_opened(kept.tenant_id, like.kid) from error
         return {"kid": sealed.kid, "key": sealed.key, "fields": sealed.fields}
 
 

@@ -16,6 +16,13 @@ def forbidden() -> Problem:
     return Problem(403, "unit_not_allowed", zh, en)
 
 
+def not_opened(tenant_id: str, kid: str) -> Problem:
+    """Say by which key a case's words do not open: it is lost, or they were altered."""
+    zh = f"{tenant_id} 的密钥 {kid} 打不开这件事的内容：请运维查 chuishao keys ls。"
+    en = f"Key {kid} of {tenant_id} does not open this case's words: see `chuishao keys ls`."
+    return Problem(503, "words_not_opened", zh, en)
+
+
 _REFUSALS = {
     "unknown_step": (422, "流程中没有这一步", "the flow has no such step"),
     "step_not_allowed": (409, "现在不能走这一步", "this step is not possible in this state"),

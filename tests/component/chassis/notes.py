@@ -128,6 +128,8 @@ class Consumer:
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         if self.refusal is not None:
             raise self.refusal
+        if not offsets:
+            raise ValueError(offsets)
         assert offsets.keys() <= self.assigned
         self.committed.update(offsets)
 

@@ -430,6 +430,15 @@ async def test_offsets_are_committed_for_partitions_that_are_still_ours(ground: 
     assert len(await ground.texts()) == 6
 
 
+async def test_a_batch_whose_partitions_are_all_gone_is_applied_and_commits_nothing(
+    ground: Ground,
+) -> None:
+    consumer = Consumer(assigned=set())
+    await ground.reader().on_batch(consumer, [record(note(f"s{n}", n), n, n % 3) for n in range(6)])
+    assert consumer.ends == {}
+    assert len(await ground.texts()) == 6
+
+
 async def test_a_batch_given_back_amid_a_rebalance_touches_only_what_is_still_ours(
     ground: Ground,
 ) -> None:

@@ -272,14 +272,19 @@ async def test_clocks_outlast_a_broker_that_stands_still(timed: Desk) -> None:
     class Silent(Consumer):
         silent = 2
 
+        def __init__(self, topics: Consumer) -> None:
+            super().__init__()
+            self.ends, self.reply_ends = topics.ends, topics.reply_ends
+            self.reply_firsts = topics.reply_firsts
+
         async def end_offsets(self, places: Iterable[Any]) -> dict[Any, int]:
             if self.silent:
                 self.silent -= 1
                 raise KafkaTimeoutError
-            return await timed.consumer.end_offsets(places)
+            return await super().end_offsets(places)
 
     stopping = asyncio.Event()
-    running = asyncio.create_task(timed.clockwork(consumer=Silent()).run(stopping))
+    running = asyncio.create_task(timed.clockwork(consumer=Silent(timed.consumer)).run(stopping))
     await until(lambda: timed.missed(case_id), "the clocks go on")
     stopping.set()
     await running

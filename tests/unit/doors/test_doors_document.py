@@ -46,7 +46,7 @@ def shown() -> dict[str, Any]:
 def test_each_door_tells_how_it_may_refuse_by_what_it_is_given(shown: dict[str, Any]) -> None:
     paths = shown["paths"]
     posted = paths["/things/{thing}"]["post"]["responses"]
-    refused = ["400", "401", "403", "404", "408", "409", "413", "422", "429", "503"]
+    refused = ["400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "503"]
     assert list(posted) == ["200", *refused]
     assert list(paths["/things"]["get"]["responses"]) == ["200", "503"]
     assert list(paths["/live"]["get"]["responses"]) == ["200"]

@@ -75,3 +75,9 @@ def test_each_sentence_is_of_an_error_that_there_is_and_fills_in_what_that_one_t
             filled = {name for text in sentences for _, name, *_ in Formatter().parse(text) if name}
             about: dict[str, Any] = {**dict.fromkeys((*filled, "actual_length"), 5), **words}
             assert PydanticKnownError(kind, about).type == kind  # type: ignore[arg-type]
+
+
+def test_of_very_many_faults_the_first_are_named() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Act.model_validate({f"x{n}": 1 for n in range(1_000)})
+    assert len(invalid(caught.value.errors()).body["errors"]) == 100

@@ -1,10 +1,12 @@
 """Every door of every service reads bodies alike; none may be added that does not."""
 
 import asyncio
+import gzip
 import importlib
 import json
 import pkgutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from inspect import signature
 from types import SimpleNamespace
 from typing import Annotated, Any, Literal
@@ -20,12 +22,14 @@ import services
 from services.chassis.http import Problem, make_app
 from services.doors.route import BODY_BYTES_MAX, JsonRoute, json_route
 
-# These read their bodies themselves: a file, NDJSON, a provider's own form.
+# These read their bodies themselves: a file, NDJSON, a form of a provider or a browser.
 RAW = {
     "/v1/attachments",
     "/v1/registry/change-sets/{change_set_id}",
     "/v1/receipts/{provider}",
     "/v1/replies/{provider}",
+    "/{tenant}/sign-in",
+    "/{tenant}/sign-out",
 }
 
 
@@ -80,6 +84,15 @@ class Body(BaseModel):
     means: Literal["app", "site"] = "app"
 
 
+@asynccontextmanager
+async def served(router: APIRouter) -> AsyncIterator[httpx.AsyncClient]:
+    app = make_app("doors", {})
+    app.include_router(router)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://doors") as client:
+        yield client
+
+
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     router = APIRouter(prefix="/v1", route_class=JsonRoute)
@@ -90,10 +103,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
     ) -> dict[str, Any]:
         return {"thing_id": thing_id, "limit": limit, **body.model_dump()}
 
-    app = make_app("doors", {})
-    app.include_router(router)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://doors") as client:
+    async with served(router) as client:
         yield client
 
 
@@ -167,6 +177,13 @@ async def test_a_large_body_another_method_and_an_unknown_path_are_told(
     assert (path.status_code, path.json()["code"]) == (404, "http_404")
 
 
+async def test_a_compressed_body_is_not_taken_for_bad_json(http: httpx.AsyncClient) -> None:
+    packed, plain = {"Content-Encoding": "gzip"}, {"Content-Encoding": "Identity"}
+    refused = await http.post(THING, content=gzip.compress(b'{"word": "abc"}'), headers=packed)
+    assert (refused.status_code, refused.json()["code"]) == (415, "body_compressed")
+    assert (await http.post(THING, content=b'{"word": "abc"}', headers=plain)).status_code == 200
+
+
 async def test_a_body_that_stops_is_given_up() -> None:
     async def stopping() -> AsyncIterator[bytes]:
         yield b"{"
@@ -178,10 +195,7 @@ async def test_a_body_that_stops_is_given_up() -> None:
     @router.post("/things")
     async def post_thing(body: Body) -> None: ...
 
-    app = make_app("doors", {})
-    app.include_router(router)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://doors") as client:
+    async with served(router) as client:
         answer = await client.post("/things", content=stopping())
     assert (answer.status_code, answer.json()["code"]) == (408, "body_incomplete")
 
@@ -196,10 +210,7 @@ async def test_nobody_s_body_is_read_before_he_is_known() -> None:
     @router.post("/things")
     async def post_thing(body: Body) -> None: ...
 
-    app = make_app("doors", {})
-    app.include_router(router)
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://doors") as client:
+    async with served(router) as client:
         stranger = await client.post("/things", content=b"{")
         known = await client.post("/things", content=b"{", headers={"Authorization": "x"})
     assert (stranger.status_code, known.status_code) == (401, 400)
