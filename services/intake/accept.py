@@ -1,6 +1,7 @@
 """Taking a report in: limits first, then who, then what; 202 only once Kafka has it.
 
-This path touches nothing but memory and Kafka. A report that was not confirmed in time may still
+This path touches nothing but memory and Kafka; where a report names attachments, the store is asked
+for a moment whether it still has them. A report that was not confirmed in time may still
 arrive: sent again with the same key it is the same case.
 """
 
@@ -9,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -30,16 +32,19 @@ from services.chassis.seal import KeyRing
 from services.doors.attachment_id import check_given_out
 from services.doors.body import read_body
 from services.intake.checks import (
+    LARGE_BYTES,
     check_kind,
     check_when,
     idempotency_key,
     lapsed,
+    read_apart,
     sealing,
     starting,
     told_time,
     traceparent,
     validated,
 )
+from services.intake.contents import Contents
 from services.intake.domain.tracking import shown_code
 from services.intake.gate import Gate, overloaded
 from services.intake.guard import guard, worth_reading
@@ -47,6 +52,7 @@ from services.intake.naming import town_named
 from services.intake.registry import Granted, Registry, TownKnown
 from services.intake.report import Report
 from services.intake.settings import IntakeSettings
+from services.intake.unnamed import check_kept
 from services.telemetry import traces
 from services.telemetry.metrics import count
 
@@ -63,6 +69,7 @@ class Ready:
     tracking_code: str
     town: TownKnown
     emergency: Sequence[Mapping[str, Any]] = ()
+    attachments: Sequence[str] = ()
 
 
 class Acceptor:
@@ -74,10 +81,11 @@ class Acceptor:
         broker: KafkaBroker,
         registry: Registry,
         keys: KeyRing,
+        contents: Contents,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._settings, self._broker, self._registry, self._keys = settings, broker, registry, keys
-        self._on_fatal = on_fatal
+        self.contents, self._on_fatal = contents, on_fatal
         self.gate = Gate(settings.in_flight_max)
         self._asking = 0
         self._standing_still = False  # the broker left the last one without an answer
@@ -100,7 +108,10 @@ class Acceptor:
         strained = self.strained(request, granted)
         if strained and not worth_reading(body):
             raise overloaded()
-        report = validated(Report, body)
+        if len(body) < LARGE_BYTES:  # as most are: not a turn more than it takes
+            report = validated(Report, body)
+        else:
+            report = await read_apart(partial(validated, Report), body)
         ready = self.ready(report, key, granted, traceparent(request), strained=strained)
         return JSONResponse(await self.take(ready), 202)
 
@@ -123,14 +134,16 @@ class Acceptor:
             check_given_out(self._keys, tenant_id, "attachments", report.attachments)
             tracking_code = self._keys.tracking_code(tenant_id, str(reported_id))
             event = self._event(reported_id, tenant_id, source, report, town, trace)
-        return Ready(event, tracking_code, town, emergency)
+        return Ready(event, tracking_code, town, emergency, report.attachments)
 
     async def take(self, ready: Ready, *, among_many: bool = False) -> dict[str, Any]:
         """Publish a report; return what its front end is told.
 
         Raises:
-            Problem: 503 when it was not confirmed in time.
+            Problem: 422, it names an attachment that was swept; 503, not confirmed in time.
         """
+        if ready.attachments:
+            await check_kept(self.contents, ready.event.tenant_id, ready.attachments)
         at = await self.publish(ready.event, among_many=among_many)
         crash_point("after_ack")
         count("chuishao_accepted_total")

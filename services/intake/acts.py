@@ -5,6 +5,7 @@ in the way. What the rules say to the act, the department reads on its topic.
 """
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from services.intake.accept import Acceptor
 from services.intake.checks import (
     idempotency_key,
     named_tenant,
+    read_apart,
     told_time,
     traceparent,
     validated,
@@ -60,7 +62,7 @@ class Acts:
     async def _post_act(self, request: Request) -> Response:
         granted = self._acceptor.who(request)
         key = idempotency_key(request)
-        act = validated(Act, await self._acceptor.body(request))
+        act = await read_apart(partial(validated, Act), await self._acceptor.body(request))
         tenant_id, source, town = self._acceptor.town(named_tenant(act.tenant, granted), granted)
         departments = granted[tenant_id][1].departments
         if act.department not in departments:

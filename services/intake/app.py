@@ -16,6 +16,7 @@ from services.intake.accept import Acceptor
 from services.intake.api import make_router, with_front_ends
 from services.intake.attachments import Attachments
 from services.intake.callers import Callers
+from services.intake.contents import Contents
 from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
 from services.intake.registry import Registry
@@ -66,16 +67,18 @@ async def main() -> None:
             async with asyncio.TaskGroup() as tasks:
                 failing = tasks.create_task(_raise_when(lost))
                 tasks.create_task(replay_until_stopped(work, [tracked]))
+                tasks.create_task(attachments.unnamed.sweep_until_stopped(work))
                 await kafka.consume_until_stopped(work, [tracked])
                 failing.cancel()
             await broker.stop()
 
         # The database is not part of readiness: reports are accepted without it.
         app = make_app("Chuishao intake", {"work": work.check})
-        acceptor = Acceptor(settings, broker, registry, keys, on_fatal)
+        contents = Contents(settings, keys)
+        acceptor = Acceptor(settings, broker, registry, keys, contents, on_fatal)
         callers = Callers(settings)
         app.include_router(make_router(pool, registry, callers, acceptor.gate))
-        attachments = Attachments(settings, acceptor, registry, keys, pool)
+        attachments = Attachments(settings, acceptor, registry, keys, pool, contents)
         tokens = TokenCheck(settings.token_key_file)
         app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
         follow_ups = FollowUps(acceptor, registry, keys, pool, callers)

@@ -23,6 +23,7 @@ from contracts.facts import (
     WhistleCalledUpwardV1,
 )
 from services.chassis.postgres import Connection
+from services.intake import posted
 from services.intake.domain.reach import Reach, Reader
 
 FACTS: Mapping[str, type[Fact]] = {
@@ -159,6 +160,7 @@ ON CONFLICT DO NOTHING
 async def _put_attached(conn: Connection, rows: Iterable[tuple[str, UUID, str]]) -> None:
     if rows := sorted(rows):
         await conn.execute(PUT_ATTACHED, *zip(*rows, strict=True))
+        await posted.note_named(conn, {(tenant_id, id_) for tenant_id, _, id_ in rows})
 
 
 IS_READ_BY = """

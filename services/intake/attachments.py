@@ -1,8 +1,8 @@
 """Taking attachments in and handing them out.
 
 What comes in is told by its bytes, drawn anew where it is an image, and kept before its id is given
-out. The way in needs no database: limits, key, size, type, store. Staff read what is attached to a
-case that is theirs; a front end reads what it has posted.
+out; the database knows of it until a case names it. Staff read what is attached to a case that is
+theirs; a front end reads what it has posted.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ from services.intake.domain.reach import reader_of
 from services.intake.gate import overloaded
 from services.intake.registry import Granted, Registry
 from services.intake.settings import IntakeSettings
+from services.intake.unnamed import Unnamed
 from services.intake.vetting import Vetting, kind_of
 
 log = structlog.get_logger()
@@ -74,11 +75,11 @@ class Attachments:
         registry: Registry,
         keys: KeyRing,
         pool: Pool,
+        contents: Contents,
     ) -> None:
         self._settings, self._acceptor, self._registry = settings, acceptor, registry
-        self._keys, self._pool = keys, pool
-        where, deadline_s = settings.attachment_url, settings.attachment_store_deadline_s
-        self._contents = Contents(where, deadline_s, keys, settings.attachment_s3_file)
+        self._keys, self._pool, self._contents = keys, pool, contents
+        self.unnamed = Unnamed(settings, pool, contents)
         self._vetting = Vetting(settings)
         self._at_once = 0
 
@@ -96,10 +97,13 @@ class Attachments:
             )
             kind = kind_of(content)
             id_ = await asyncio.to_thread(attachment_id, self._keys, tenant_id, content)
+            await self.unnamed.renew(tenant_id, id_)
             known = await self._known(tenant_id, id_)
             if known is None:
+                await self.unnamed.check_room(tenant_id, front_end, len(content))
                 vetted = await self._vetting.vetted(content, kind)
                 record, evidence = vetted.record, vetted.evidence
+                await self.unnamed.note(tenant_id, id_, front_end, record.bytes)
                 await self._contents.put(tenant_id, id_, vetted.content, record, evidence)
             else:
                 record, evidence, _ = known

@@ -101,15 +101,30 @@ class Batches:
             raise Problem(413, "batch_too_long", zh, en, limit=limit)
         return batch
 
+    def charge_for_size(self, request: Request, granted: Granted, size: int) -> int:
+        """Charge a batch as many as would be as large alone, before it is read; return how many.
+
+        No more than a quota that is full: it is to come through once in a while.
+
+        Raises:
+            Problem: 429, the quota is used up.
+        """
+        burst = min(front_end.burst for _, front_end in granted.values())
+        more = min(size // self._settings.body_bytes_max, burst - 1)
+        for _ in range(more):
+            self._acceptor.charge(request, granted)
+        return 1 + more
+
     async def take(
-        self, request: Request, granted: Granted, made: Mapping[int, Prepare]
+        self, request: Request, granted: Granted, made: Mapping[int, Prepare], paid: int = 1
     ) -> list[Result]:
         """Publish those that are right, and tell what became of each, in order.
 
-        Each costs as much of the quota as it would alone; those that are right come first.
+        Each costs as much of the quota as it would alone; those that are right come first, and for
+        the first of them the request has `paid`.
         """
         ready, bad = await parted(made)
-        for n in [*ready, *bad][1:]:  # the request has paid for one
+        for n in [*ready, *bad][paid:]:
             try:
                 self._acceptor.charge(request, granted)
             except Problem as problem:

@@ -1,7 +1,8 @@
 """What is checked before a report or an act is taken in; each refusal names the field."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -20,7 +21,10 @@ from services.telemetry import traces
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+
+LARGE_BYTES = 64 * 1024  # a body from here on is read beside the loop: it could be made to hold it
 
 _OCCURRED_MIN = datetime(2000, 1, 1, tzinfo=UTC)
 _AHEAD_MAX = timedelta(days=1)  # devices' clocks are wrong, but not by more
@@ -53,6 +57,11 @@ def traceparent(request: Request) -> str:
 
 def validated(model: type[M], body: bytes) -> M:
     return shaped(model, read_json(body))
+
+
+async def read_apart(read: Callable[[bytes], T], body: bytes) -> T:
+    """Read a body, beside the loop where it is a large one."""
+    return read(body) if len(body) < LARGE_BYTES else await asyncio.to_thread(read, body)
 
 
 def shaped(model: type[M], said: Json) -> M:

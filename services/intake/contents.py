@@ -2,14 +2,15 @@
 
 An object is a line of JSON, then `nonce | ciphertext | tag` (AES-256-GCM; associated data
 `tenant|id|content`) under a data key of its own. That key and the evidence are sealed in the line
-as a case's words are. Beside it an empty object for each front end that has posted it.
+as a case's words are. Beside it an empty object for each front end that has posted it. What is
+hidden lies under another name, and is as if it were not there.
 """
 
 import asyncio
 import os
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
 from functools import cached_property
@@ -28,6 +29,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, Validati
 from contracts.facts import Sealed
 from services.chassis.seal import KeyRing, SealedFields
 from services.intake.domain.evidence import Evidence
+from services.intake.settings import IntakeSettings
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -66,14 +68,13 @@ class _Line(Record):
 class Contents:
     """The store. What it keeps is found by tenant and id alone.
 
-    `url`: `file:///directory`, or `s3://bucket/prefix` with what `s3_file` tells, as obstore names
-    it: `endpoint`, `region`, `access_key_id`, `secret_access_key`, …
+    `attachment_url`: `file:///directory`, or `s3://bucket/prefix` with what `attachment_s3_file`
+    tells, as obstore names it: `endpoint`, `region`, `access_key_id`, `secret_access_key`, …
     """
 
-    def __init__(
-        self, url: str, deadline_s: float, keys: KeyRing, s3_file: Path | None = None
-    ) -> None:
-        self._url, self._deadline_s, self._keys, self._s3_file = url, deadline_s, keys, s3_file
+    def __init__(self, settings: IntakeSettings, keys: KeyRing) -> None:
+        self._url, self._s3_file = settings.attachment_url, settings.attachment_s3_file
+        self._deadline_s, self._keys = settings.attachment_store_deadline_s, keys
 
     async def put(
         self, tenant_id: str, id_: str, content: bytes, record: Record, evidence: Evidence
@@ -109,12 +110,37 @@ class Contents:
             await obstore.put_async(self._store, _by(tenant_id, id_, front_end), b"")
 
     async def was_posted_by(self, tenant_id: str, id_: str, front_end: str) -> bool:
+        return await self._is_there(_by(tenant_id, id_, front_end))
+
+    async def is_kept(self, tenant_id: str, id_: str) -> bool:
+        return await self._is_there(_path(tenant_id, id_))
+
+    async def _is_there(self, path: str) -> bool:
         async with self._asked():
             try:
-                await obstore.head_async(self._store, _by(tenant_id, id_, front_end))
+                await obstore.head_async(self._store, path)
             except FileNotFoundError:
                 return False
             return True
+
+    async def hide(self, tenant_id: str, id_: str) -> None:
+        await self._rename(_path(tenant_id, id_), _hidden(tenant_id, id_))
+
+    async def show(self, tenant_id: str, id_: str) -> None:
+        await self._rename(_hidden(tenant_id, id_), _path(tenant_id, id_))
+
+    async def _rename(self, path: str, to: str) -> None:
+        async with self._asked():
+            with suppress(FileNotFoundError):
+                await obstore.rename_async(self._store, path, to)
+
+    async def remove(self, tenant_id: str, id_: str) -> None:
+        """Remove what is hidden, and who has posted it."""
+        async with self._asked():
+            marks = await obstore.list(self._store, _by(tenant_id, id_)).collect_async()
+            for path in (*(mark["path"] for mark in marks), _hidden(tenant_id, id_)):
+                with suppress(FileNotFoundError):
+                    await obstore.delete_async(self._store, path)
 
     @asynccontextmanager
     async def _asked(self) -> AsyncIterator[None]:
@@ -132,7 +158,7 @@ class Contents:
         if parts.scheme == "file":
             place = Path(unquote(parts.path))
             place.mkdir(parents=True, exist_ok=True)
-            return LocalStore(place)
+            return LocalStore(place, automatic_cleanup=True)
         config = _CONFIG.validate_json(self._s3_file.read_bytes()) if self._s3_file else {}
         each_s, plain = timedelta(seconds=self._deadline_s / 2), "http://"
         return S3Store(
@@ -187,5 +213,9 @@ def _path(tenant_id: str, id_: str) -> str:
     return f"{tenant_id}/{id_[:2]}/{id_}"
 
 
-def _by(tenant_id: str, id_: str, front_end: str) -> str:
+def _hidden(tenant_id: str, id_: str) -> str:
+    return f"{_path(tenant_id, id_)}.gone"
+
+
+def _by(tenant_id: str, id_: str, front_end: str = "") -> str:
     return f"{_path(tenant_id, id_)}.by/{front_end}"

@@ -4,6 +4,7 @@ The promises, the limits and the answers are those of `POST /v1/cases`; source a
 idempotency key. An event's type is what it will be on the bus, its data what a report says.
 """
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
@@ -13,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 
 from contracts.facts import CaseReportedV1
 from services.chassis.http import Json, Problem, read_json
+from services.doors.body import too_large
 from services.intake.accept import Acceptor, Ready
 from services.intake.batch import Batches
-from services.intake.checks import shaped, traceparent
+from services.intake.checks import read_apart, shaped, traceparent
 from services.intake.cloudevents import (
     CloudEvent,
     mode_of,
@@ -52,23 +54,36 @@ class Events:
         if mode == "batched":
             return await self._post_batch(request, granted, ready)
         body = await self._acceptor.body(request)
-        if mode == "binary":
-            event = read_binary(request.headers, body)
-        else:
-            event = read_structured(read_json(body))
+        read = partial(read_binary, request.headers) if mode == "binary" else _structured
+        event = await read_apart(read, body)
         return JSONResponse(await self._acceptor.take(_ready(event, ready)), 202)
 
     async def _post_batch(self, request: Request, granted: Granted, ready: Prepare) -> Response:
         async with self._batches.place():
             body = await self._acceptor.body(request, self._settings.batch_bytes_max)
-            batch = self._batches.counted(read_batch(read_json(body)))
-            made = {n: partial(_one, said, ready) for n, said in enumerate(batch, 1)}
-            results = await self._batches.take(request, granted, made) if made else []
+            paid = self._batches.charge_for_size(request, granted, len(body))
+            said = await read_apart(read_json, body)
+            batch = self._batches.counted(read_batch(said))
+            limit = self._settings.body_bytes_max
+            one = partial(_one, ready=ready, limit=limit if len(body) > limit else None)
+            made = {n: partial(one, said) for n, said in enumerate(batch, 1)}
+            results = await self._batches.take(request, granted, made, paid) if made else []
         return JSONResponse(results)
 
 
-def _one(said: Json, ready: Prepare) -> Ready:
+def _structured(body: bytes) -> CloudEvent:
+    return read_structured(read_json(body))
+
+
+def _one(said: Json, ready: Prepare, limit: int | None) -> Ready:
+    """Take one of a batch; where there is a limit, it may be as large as it might be alone."""
+    if limit is not None and _size(said) > limit:
+        raise too_large(limit)
     return _ready(read_structured(said), ready)
+
+
+def _size(said: Json) -> int:
+    return len(json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _ready(event: CloudEvent, ready: Prepare) -> Ready:

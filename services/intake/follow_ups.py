@@ -30,6 +30,7 @@ from services.intake.callers import Callers
 from services.intake.checks import (
     idempotency_key,
     named_tenant,
+    read_apart,
     sealing,
     starting,
     told_time,
@@ -41,6 +42,7 @@ from services.intake.domain.tracking import normal_code
 from services.intake.gate import overloaded
 from services.intake.registry import Registry, TownKnown
 from services.intake.report import Kept, Part, Slug
+from services.intake.unnamed import check_kept
 from services.telemetry.metrics import count
 
 TRACK = "track"  # as which front end a reporter writes himself
@@ -120,7 +122,7 @@ class FollowUps:
             raise overloaded()
         who = self._callers.check(request)
         key = idempotency_key(request)
-        said = validated(model, await self._acceptor.body(request))
+        said = await read_apart(partial(validated, model), await self._acceptor.body(request))
         return await self._take(request, await self._tracked(request, who), key, said)
 
     async def _by_id(
@@ -128,7 +130,7 @@ class FollowUps:
     ) -> Response:
         granted = self._acceptor.who(request)
         key = idempotency_key(request)
-        said = validated(model, await self._acceptor.body(request))
+        said = await read_apart(partial(validated, model), await self._acceptor.body(request))
         tenant_id, source, _ = self._acceptor.town(named_tenant(said.tenant, granted), granted)
         case = self._shown(request, tenant_id, source, said.tracking_code)
         return await self._take(request, case, key, said)
@@ -171,6 +173,8 @@ class FollowUps:
         town = self._registry.towns.get(case.tenant_id, TownKnown())
         with sealing(case.tenant_id):
             data, mac = self._fact(case, said)
+        if isinstance(said, FollowUp) and said.attachments:
+            await check_kept(self._acceptor.contents, case.tenant_id, said.attachments)
         event = Event(
             event_id=effect_id(case.case_id, f"{data.TYPE}|{case.front_end}|{key}|{mac}"),
             tenant_id=case.tenant_id,

@@ -39,6 +39,8 @@ class IntakeSettings(ServiceSettings):
     attachment_body_deadline_s: float = Field(60, gt=0)
     attachment_redraw_deadline_s: float = Field(60, gt=0)
     attachment_store_deadline_s: float = Field(10, gt=0)
+    attachment_unnamed_bytes_max: int = Field(2 * 1024**3, ge=1024**2)  # of a front end in a town
+    attachment_unnamed_days: int = Field(30, ge=1, le=3_650)  # as long as a report may wait
 
     @field_validator("trusted_proxies")
     @classmethod

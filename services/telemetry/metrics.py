@@ -20,6 +20,8 @@ Name = Literal[
     "chuishao_outbox_parked_total",
     # Counter: what was taken in with a 202: requests, and each line or event of a batch.
     "chuishao_accepted_total",
+    # Counter: attachments removed, since no case had come to name them.
+    "chuishao_attachments_swept_total",
     # Counter: messages to people, by the state they came into (planned, accepted, crossed …).
     "chuishao_messages_total",
     # Counter: calls to providers, by channel and outcome.
@@ -30,6 +32,10 @@ Name = Literal[
     "chuishao_timer_waiting_seconds",
     # Gauge: what no open case may lack and does, by what.
     "chuishao_audit_found",
+    # Gauge: acts of the audit log that are not sealed yet.
+    "chuishao_audit_unsealed_rows",
+    # Gauge: for how long the oldest of them has waited.
+    "chuishao_audit_unsealed_age_seconds",
     # Gauge: 1 while a consumer has stopped itself, by topic.
     "chuishao_consumer_halted",
     # Histogram: one batch, from read to committed, by topic.

@@ -5,8 +5,9 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -306,14 +307,14 @@ async def test_a_copy_is_whole_once_the_database_holds_what_the_topic_holds(
     async with real.producer(ground.bootstrap) as to:
         await real.send(to, ground.topic, real.about(SUBJECTS, 0, 300))
     async with reader(ground) as one:
-        consumer = one.subscriber.consumer
 
         async def whole() -> bool:
-            return await chassis_kafka.is_processed(consumer, ground.pool, ground.topic, 4)
+            return await chassis_kafka.is_processed(one, 4, ground.pool)
 
         await real.until(whole)
         assert len(await ground.texts()) == 300
-    assert not await chassis_kafka.is_processed(Away(), ground.pool, ground.topic, 4)
+        away = replace(one, subscriber=SimpleNamespace(consumer=Away()))
+        assert not await chassis_kafka.is_processed(away, 4, ground.pool)
 
 
 class Away:

@@ -18,6 +18,7 @@ from services.chassis.http import Problem
 from services.chassis.seal import KeyRing
 from services.intake.accept import Acceptor, Ready
 from services.intake.batch import Batches, parted
+from services.intake.contents import Contents
 from services.intake.registry import Registry, TownKnown
 from services.intake.settings import IntakeSettings
 from tests import factories
@@ -155,7 +156,8 @@ async def test_many_that_come_together_do_not_close_the_gate_for_others(
 ) -> None:
     settings = factories.settings(IntakeSettings, intake_secrets)
     ring, broker = KeyRing(settings.key_file), SlowBroker()
-    acceptor = Acceptor(settings, broker, Registry(), ring, lambda _: None)  # type: ignore[arg-type]  # a stub
+    contents = Contents(settings, ring)
+    acceptor = Acceptor(settings, broker, Registry(), ring, contents, lambda _: None)  # type: ignore[arg-type]  # a stub
     ready = [Ready(factories.report_event(ring, f"k{n}"), "", TownKnown()) for n in range(50)]
     request = Request({"type": "http", "headers": [(b"x-api-key", b"demo-key")]})
     line = factories.demo_front_end(ring, "demo-key", quota_per_s=100, burst=100)

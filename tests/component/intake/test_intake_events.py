@@ -1,9 +1,13 @@
 """CloudEvents at intake's door, in all modes, as the official SDK for Python writes them."""
 
+import asyncio
 import json
 import re
+import threading
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -15,6 +19,7 @@ from cloudevents.core.bindings.http import (
 from cloudevents.core.v1.event import CloudEvent
 
 from tests.component.intake.window import REPORT, RIGHT, Window, small_town, told
+from tests.waiting import PATIENCE_S
 
 ATTRIBUTES = {
     "specversion": "1.0",
@@ -77,6 +82,81 @@ async def test_a_batch_has_a_result_for_each(window: Window) -> None:
         (4, 400, "event_not_an_object"),
         (5, 422, "event_type_unknown"),
     ]
+
+
+OVER = (429, "quota_exceeded")
+
+
+async def test_each_event_of_a_batch_costs_its_share_of_the_quota(window: Window) -> None:
+    window.front_end("demo-key", "demo", quota_per_s=0.001, burst=3)
+    batch = [said(id=None), *(said(id=f"r-{n}") for n in range(4))]
+    answer = await structured(window, batch, BATCHED)
+    ends = [(one["status"], one["problem"]["code"]) for one in answer.json()]
+    assert ends == [OVER, RIGHT, RIGHT, RIGHT, OVER]
+    assert answer.json()[-1]["retry_after_s"] > 1
+    assert told(await structured(window, [], BATCHED)) == OVER
+
+
+async def test_a_large_batch_pays_for_its_size_before_it_is_read(window: Window) -> None:
+    window.front_end("demo-key", "demo", quota_per_s=0.001, burst=4)
+    large = [said(data={**REPORT, "description": "x" * 200_000}, id=f"r-{n}") for n in range(3)]
+    answer = await structured(window, large, BATCHED)  # three for its size, and for its events
+    ends = [(one["status"], one["problem"]["code"]) for one in answer.json()]
+    assert ends == [(422, "invalid_fields")] * 3
+    answer = await structured(window, b"[" * 600_000, BATCHED)
+    assert told(answer) == OVER
+    assert int(answer.headers["retry-after"]) > 1
+
+
+async def test_a_batch_larger_than_any_quota_comes_through_when_it_is_full(window: Window) -> None:
+    window.front_end("demo-key", "demo", quota_per_s=0.001, burst=2)
+    answer = await structured(window, b"[" * 3_000_000, BATCHED)
+    assert told(answer) == (400, "json_too_deep")
+    assert told(await structured(window, [], BATCHED)) == OVER
+
+
+async def test_an_event_of_a_batch_is_no_larger_than_it_may_be_alone(window: Window) -> None:
+    large = said(data={**REPORT, "description": "x" * 300_000}, id="r-2")
+    answer = await structured(window, [said(), large, said(id="r-3")], BATCHED)
+    ends = [(one["status"], one["problem"]["code"]) for one in answer.json()]
+    assert ends == [RIGHT, (413, "body_too_large"), RIGHT]
+
+
+@pytest.mark.parametrize("mode", ["case", "structured", "binary", "batched", "follow-up", "act"])
+async def test_a_large_body_is_read_beside_the_loop_and_a_small_one_is_not(
+    window: Window, mode: str
+) -> None:
+    go_on, loop, beside = threading.Event(), asyncio.get_running_loop(), ThreadPoolExecutor(1)
+    loop.set_default_executor(beside)
+    beside.submit(go_on.wait)
+    large = asyncio.create_task(read_by(window, mode, "x" * 70_000))
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await read_by(window, mode, "x")
+        for _ in range(1_000):
+            await asyncio.sleep(0)
+        assert not large.done()
+    finally:
+        go_on.set()
+        assert (await large).status_code in (200, 422)
+        loop.set_default_executor(ThreadPoolExecutor())
+        beside.shutdown()
+
+
+async def read_by(window: Window, mode: str, text: str) -> httpx.Response:
+    data = {**REPORT, "description": text}
+    match mode:
+        case "case":
+            return await window.post(data)
+        case "structured":
+            return await structured(window, said(data=data))
+        case "batched":
+            return await structured(window, [said(data=data)], BATCHED)
+        case "binary":
+            return await send(window, to_binary_event(sdk_event(data)))
+    door = f"cases/{uuid4()}/follow-ups" if mode == "follow-up" else "acts"
+    headers = {"X-Api-Key": "demo-key", "Idempotency-Key": "k1"}
+    return await window.http.post(f"/v1/{door}", json={"description": text}, headers=headers)
 
 
 async def test_an_empty_batch_is_a_batch(window: Window) -> None:

@@ -43,6 +43,18 @@ async def s3() -> AsyncIterator[str]:
 
 
 @pytest.fixture
+def bucket(s3: str) -> S3Store:
+    return S3Store(
+        "town",
+        endpoint=s3,
+        region="us-east-1",
+        access_key_id="someone",
+        secret_access_key="something",
+        client_options={"allow_http": True},
+    )
+
+
+@pytest.fixture
 async def on_s3(
     s3: str, intake_dsn: str, intake_secrets: Secrets, tmp_path: Path
 ) -> AsyncIterator[Window]:
@@ -52,15 +64,9 @@ async def on_s3(
         yield opened
 
 
-async def test_what_is_kept_on_s3_is_sealed_and_handed_out_again(on_s3: Window, s3: str) -> None:
-    bucket = S3Store(
-        "town",
-        endpoint=s3,
-        region="us-east-1",
-        access_key_id="someone",
-        secret_access_key="something",
-        client_options={"allow_http": True},
-    )
+async def test_what_is_kept_on_s3_is_sealed_and_handed_out_again(
+    on_s3: Window, bucket: S3Store
+) -> None:
     large = files.PDF[:-6] + b"\0" * 6_000_000 + files.PDF[-6:]
     for content in (files.PDF, large):
         posted = [
@@ -74,6 +80,33 @@ async def test_what_is_kept_on_s3_is_sealed_and_handed_out_again(on_s3: Window, 
         assert b"%PDF" not in bytes(await stored.bytes_async())
     unknown = await on_s3.http.get(f"/v1/attachments/{'0' * 64}", headers=KEY)
     assert unknown.status_code == 404
+
+
+async def test_what_no_case_names_is_hidden_shown_and_removed_on_s3_too(
+    on_s3: Window, bucket: S3Store
+) -> None:
+    statuses, places = [], []
+    for named in (False, True):
+        answer = await on_s3.http.post("/v1/attachments", content=UNNAMED, headers=KEY)
+        assert answer.status_code == 201
+        id_, url = answer.json()["attachment_id"], answer.headers["location"]
+        for turn in (False, named):
+            await on_s3.pool.execute(TURN, id_, turn)
+            assert await on_s3.unnamed.sweep_one()
+            statuses.append((await on_s3.http.get(url, headers=KEY)).status_code)
+            found = await obstore.list(bucket, f"kept/here/yihe/{id_[:2]}").collect_async()
+            places.append(sorted(one["path"].rpartition("/")[2].removeprefix(id_) for one in found))
+    assert statuses == [404, 404, 404, 200]
+    assert places == [[".gone", "demo"], [], [".gone", "demo"], ["", "demo"]]
+    assert not await on_s3.unnamed.sweep_one()
+
+
+UNNAMED = files.PDF + b"\n"
+TURN = """
+UPDATE attachment_posted
+SET due_at = clock_timestamp(), named = $2
+WHERE attachment_id = $1
+"""
 
 
 async def test_a_bucket_or_a_file_that_is_wrong_is_a_store_that_is_down(

@@ -27,10 +27,12 @@ from services.intake.accept import Acceptor
 from services.intake.api import make_router, with_front_ends
 from services.intake.attachments import Attachments
 from services.intake.callers import Callers
+from services.intake.contents import Contents
 from services.intake.follow_ups import FollowUps
 from services.intake.handlers import Tracking, parse
 from services.intake.registry import KINDS, Registry
 from services.intake.settings import IntakeSettings
+from services.intake.unnamed import Unnamed
 from tests import factories
 from tests.factories import START, TENANT
 
@@ -63,6 +65,7 @@ class Window:
     registry: Registry
     routing: Subscription[Any]
     callers: Callers
+    unnamed: Unnamed
 
     def know(self, *lines: Mapping[str, Any], change_set: str, tenant: str = TENANT) -> None:
         changes = factories.registry_changes(self.ring, lines, tenant=tenant, change_set=change_set)
@@ -113,15 +116,14 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
     ring, registry = KeyRing(settings.key_file), Registry()
     async with open_pool(settings, "intake") as pool:
         broken: list[BaseException] = []
-        acceptor = Acceptor(
-            settings, kafka.make_broker(settings, "intake"), registry, ring, broken.append
-        )
+        contents, broker = Contents(settings, ring), kafka.make_broker(settings, "intake")
+        acceptor = Acceptor(settings, broker, registry, ring, contents, broken.append)
         app = make_app("intake", {})
         callers = Callers(settings)
         app.include_router(make_router(pool, registry, callers, acceptor.gate))
         follow_ups = FollowUps(acceptor, registry, ring, pool, callers)
         doors = with_front_ends(app, acceptor, settings, follow_ups)
-        attachments = Attachments(settings, acceptor, registry, ring, pool)
+        attachments = Attachments(settings, acceptor, registry, ring, pool, contents)
         tokens = TokenCheck(settings.token_key_file)
         app.include_router(attachment_api.make_router(attachments, acceptor, tokens))
         routing = Subscription(
@@ -129,7 +131,8 @@ async def open_window(dsn: str, secrets: Secrets, **more: Any) -> AsyncIterator[
         )
         transport = httpx.ASGITransport(doors, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://intake") as http:
-            window = Window(app, http, pool, ring, secrets, registry, routing, callers)
+            unnamed = attachments.unnamed
+            window = Window(app, http, pool, ring, secrets, registry, routing, callers, unnamed)
             window.know(*small_town(), change_set="seed")
             window.front_end("demo-key", "demo")
             registry.complete = True

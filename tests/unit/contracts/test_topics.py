@@ -7,6 +7,7 @@ from contracts.topics import DAY_MS, LEDGER_REGISTRY, TOPICS
 
 def test_a_reader_that_was_away_for_weeks_still_sees_what_was_removed() -> None:
     assert LEDGER_REGISTRY.config["delete.retention.ms"] == str(30 * DAY_MS)
+    assert LEDGER_REGISTRY.config["max.compaction.lag.ms"] == str(DAY_MS)
     assert [topic.name for topic in TOPICS if "delete.retention.ms" in topic.config] == [
         LEDGER_REGISTRY.name
     ]
