@@ -38,15 +38,19 @@ class Topic:
     def config(self) -> dict[str, str]:
         """The broker's settings for this topic, by Kafka's own names.
 
-        Removals stay on a compacted topic for a while: a reader that was away must see them.
+        Removals stay on a compacted topic for a while: a reader that was away must see them. What
+        they remove goes within a day or so, however little is written: it may have been erased.
         """
-        tombstones = {"delete.retention.ms": str(TOMBSTONES_MS)}
+        compacted = {
+            "delete.retention.ms": str(TOMBSTONES_MS),
+            "max.compaction.lag.ms": str(DAY_MS),
+        }
         return {
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms or -1),
             "message.timestamp.type": "LogAppendTime" if self.log_append_time else "CreateTime",
             "max.message.bytes": str(RECORD_BYTES_MAX),
-            **(tombstones if self.cleanup == "compact" else {}),
+            **(compacted if self.cleanup == "compact" else {}),
         }
 
     def config_for(self, replication: int) -> dict[str, str]:

@@ -5,7 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from deploy.cli import calendar, clock, dlq, jobs, operate
+from deploy.cli import audit, calendar, clock, dlq, erase, jobs, keys, operate, registry, workbooks
 from deploy.cli.bench import bench
 from deploy.cli.demo import demo
 from deploy.cli.replay import replay
@@ -24,10 +24,15 @@ app.command()(demo)
 app.command()(replay)
 app.add_typer(clock.app, name="clock")
 app.add_typer(calendar.app, name="calendar")
+registry.app.add_typer(workbooks.app)
+registry.app.add_typer(erase.app)
+app.add_typer(registry.app, name="registry")
 app.command()(operate.token)
 app.add_typer(operate.topics, name="topics")
 app.command()(operate.doctor)
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
 app.command()(jobs.secrets)
 app.command("migrate")(jobs.migrate_all)
 app.command()(jobs.seed)

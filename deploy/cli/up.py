@@ -181,6 +181,7 @@ async def show(running: Running) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     rows = (
         ("看板 · board", running.url("console")),
+        ("网格页 · a grid's page", _grid_page(running)),
         ("沙箱手机 · sandbox phones", f"{running.url('sandbox')}/phones"),
         ("上报 · report", f"POST {running.url('intake')}/v1/cases"),
         ("查询 · follow", f"{running.url('intake')}/v1/track/…"),
@@ -200,6 +201,14 @@ async def show(running: Running) -> None:
                 f"--staff {one.staff}{where}"
             )
     out.print("停止 · stop          Ctrl-C")
+
+
+def _grid_page(running: Running) -> str:
+    """Return where the first grid with households is shown; it asks for a token."""
+    tenant = running.tenants[0]
+    homes = (one for one in running.towns[tenant] if one.kind == "household")
+    grid = next((one.body["grid"] for one in homes), "…")
+    return f"{running.url('console')}/{tenant}/grids/{grid}"
 
 
 def _where(place: Path) -> str:

@@ -10,6 +10,7 @@ import httpx
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from deploy.local.audited import examined, in_words
 from deploy.local.quiet import Watch
 from deploy.local.set_aside import Place
 from deploy.local.state import StackState
@@ -21,7 +22,9 @@ CONNECT_TIMEOUT_S = 5.0
 KAFKA_TIMEOUT_S = 3.0
 LISTED_MAX = 20
 OVERDUE_S = 60.0
+UNSEALED_S, LINKS_MAX = 60.0, 2_000
 BACKLOG = "积压 · backlog"
+AUDIT_LOG = "审计 · audit log"
 OUTAGES = (OSError, KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 QUARANTINED = """
@@ -119,6 +122,8 @@ async def examine(state: StackState) -> list[Finding]:
         name = f"{service} 数据库 · database"
         findings += await _look(name, _set_aside(service, state.dsns[service]), todo)
     findings += await _look("时钟与承办人 · timers and owners", _cases(state, logs), todo)
+    if "ledger" in state.services:
+        findings += await _look(AUDIT_LOG, _audit(state, logs), todo)
     return findings
 
 
@@ -237,6 +242,35 @@ async def _cases(state: StackState, logs: str) -> list[Finding]:
             f"请人盯，留着数据库报给我们 · let a person watch; keep database and {logs}",
         ),
     ]
+
+
+async def _audit(state: StackState, logs: str) -> list[Finding]:
+    """Look at the end of each town's chain; `chuishao audit verify` looks at the whole."""
+    found = await examined(state.dsns["ledger"], state.data_dir, last=LINKS_MAX)
+    said = found.verdict
+    findings = []
+    if said.breaks:
+        lines = ["".join(in_words(one)) for one in said.breaks]
+        todo = (
+            "别动数据库，先留一份备份；再用 chuishao audit verify 查整条链，见 "
+            "docs/runbooks/audit_broken.md · change nothing, keep a backup first; then verify the "
+            "whole chain"
+        )
+        findings.append(Finding(AUDIT_LOG, "bad", "链断了 · the chain is broken", todo, lines))
+    if said.unsealed_s > UNSEALED_S:
+        text = f"{said.unsealed} 行等了 {said.unsealed_s:.0f} s 还没封存 · rows not sealed yet"
+        todo = (
+            f"ledger 要在运行；看它的 {logs}，找 audit_seal_waited · ledger must run; look for "
+            "that in its log"
+        )
+        findings.append(Finding(AUDIT_LOG, "bad", text, todo))
+    if said.rows and not found.anchors:
+        todo = (
+            "设 LEDGER_AUDIT_ANCHOR_PATH：没有锚，截尾和重写看不出来 · set it: without anchors "
+            "neither a tail cut off nor a rewritten chain shows"
+        )
+        findings.append(Finding(AUDIT_LOG, "note", "没有锚 · no anchors", todo))
+    return findings or [Finding(AUDIT_LOG, "well", f"末 {said.rows} 行完整 · rows, whole")]
 
 
 def _orphaned(rows: Sequence[Mapping[str, Any]]) -> Finding:

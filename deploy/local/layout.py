@@ -25,6 +25,7 @@ PORTS = {
 SERVICES = ("ledger", "routing", "notify", "console", "intake")
 GATEWAY_KEY_ID, SIGN_NAME, SHOW_NUMBER = "chuishao", "吹哨", "057100000000"
 QUIETER = ("QUIET_HOURS", "APP_INBOX")
+ANCHORS = Path("audit", "anchors.ndjson")  # in the data directory
 REPLICA_STRIDE = 20  # the second replica of a service listens so far above the first
 
 
@@ -72,9 +73,11 @@ class Layout:
     def _own(self, name: str, secrets: Secrets) -> dict[str, str]:
         match name:
             case "console":
-                return {"SANDBOX_URL": self.url("sandbox")}
+                return {"SANDBOX_URL": self.url("sandbox"), "LEDGER_URL": self.url("ledger")}
             case "intake":
                 return {"ATTACHMENT_URL": (self.data_dir.absolute() / "attachments").as_uri()}
+            case "ledger":
+                return {"AUDIT_ANCHOR_PATH": str(self.data_dir.absolute() / ANCHORS)}
             case "notify":
                 return {
                     "GATEWAY_URL": self.url("sandbox"),

@@ -14,7 +14,7 @@ from deploy.local.secrets import secrets_of
 from deploy.local.seeding import TownWish, entries_of, front_end_line, post_set, set_clock
 from deploy.local.state import StackState
 from deploy.local.topics import apply_topics
-from deploy.seed.town import Entry
+from deploy.seed.town import THERE_SINCE, Entry
 from services.chassis.seal import KeyRing
 
 OPERATOR = "operator"
@@ -42,7 +42,8 @@ async def record_town(
     lines.append(front_end_line(keys.api_key_digest(state.api_key)))
     if calendar:
         lines.append(line_of(load()))
-    await post_set(ledger, token, f"seed-{town.chosen_seed}", lines)
+    # A town may be sent back to any day that is ever replayed: it was there by then.
+    await post_set(ledger, token, f"seed-{town.chosen_seed}", lines, valid_from=THERE_SINCE)
 
 
 async def seed(

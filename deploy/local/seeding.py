@@ -157,13 +157,18 @@ def ndjson(lines: Iterable[dict[str, Any]]) -> bytes:
 
 
 async def post_set(
-    ledger_url: str, token: str, change_set: str, lines: Sequence[dict[str, Any]]
+    ledger_url: str,
+    token: str,
+    change_set: str,
+    lines: Sequence[dict[str, Any]],
+    **about: str,
 ) -> dict[str, Any]:
-    """Send a change set through ledger's door."""
+    """Send a change set through ledger's door; `about` it: `valid_from`, `reason`."""
     async with httpx.AsyncClient(base_url=ledger_url, timeout=_TIMEOUT) as client:
         answer = await client.post(
             f"/v1/registry/change-sets/{change_set}",
             content=ndjson(lines),
+            params=about,
             headers={
                 "Authorization": f"Bearer {token}",
                 "Content-Type": "application/x-ndjson",
@@ -183,11 +188,17 @@ async def set_clock(ledger_url: str, token: str, to: datetime) -> dict[str, Any]
     return _checked(answer)
 
 
+class LedgerRefusedError(LocalStackError):
+    """Ledger's door refused; `errors` are its faults, each by field."""
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self.errors: list[dict[str, Any]] = body.get("errors", [])
+        detail = json.dumps(body.get("errors", body.get("detail")), ensure_ascii=False)[:2_000]
+        super().__init__(f"台账服务没有接受：{body.get('title')}", f"The ledger refused: {detail}")
+
+
 def _checked(answer: httpx.Response) -> dict[str, Any]:
     body: dict[str, Any] = answer.json()
     if answer.is_error:
-        detail = json.dumps(body.get("errors", body.get("detail")), ensure_ascii=False)[:2_000]
-        raise LocalStackError(
-            f"台账服务没有接受：{body.get('title')}", f"The ledger refused: {detail}"
-        )
+        raise LedgerRefusedError(body)
     return body

@@ -91,7 +91,11 @@ def persons(
     for home in homes:
         for body in census.move_in(home):
             number += 1
-            yield f"p{number:06d}", body
+            yield person_id(number), body
+
+
+def person_id(number: int) -> str:
+    return f"p{number:06d}"
 
 
 class _Census:

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -20,9 +19,11 @@ from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
 from services.ledger import references
 from services.ledger.checks import PERSONAL, tidied, wrong_in
+from services.ledger.domain import blind
 from services.ledger.faults import both, wrong_by
-from services.ledger.store import registry
-from services.ledger.store.registry import ChangeSet, Entry
+from services.ledger.remarks import numbers_of, told_twice
+from services.ledger.store import due, history, registry, search
+from services.ledger.store.registry import ChangeSet, Entry, Expected
 
 _ENTRIES_PER_STATEMENT = 5_000
 _FAULTS_MAX = 50
@@ -30,7 +31,10 @@ Fault = dict[str, Any]
 
 
 class Line(BaseModel):
-    """One line of a change set. `body` null removes the record. Clocks have their own door."""
+    """One line of a change set. `body` null removes the record. Clocks have their own door.
+
+    With `expected_version` (0: none yet) it is refused where another was recorded meanwhile.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     kind: Literal[
@@ -46,9 +50,17 @@ class Line(BaseModel):
         "roster",
         "absence",
         "backup_pair",
+        "place",
+        "thing",
+        "matter",
+        "organisation",
+        "link",
+        "party_unit",
+        "code_list",
     ]
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
     body: dict[str, Any] | None
+    expected_version: Annotated[int, Field(ge=0, strict=True)] | None = None
 
 
 class Faulty(ValueError):  # noqa: N818 - a state of the set
@@ -113,20 +125,26 @@ def sealed_entries(
         faults += [_fault(number, field, message) for field, message in wrong]
         if len(faults) >= _FAULTS_MAX:
             break
+    faults += [_fault(*one) for one in told_twice(numbers_of(lines))]
     if faults:
         raise Faulty(faults)
-    return [_sealed(tenant_id, line, keys) for line in lines.values()]
+    return [_sealed(tenant_id, number, line, keys) for number, line in lines.items()]
 
 
-def _sealed(tenant_id: str, line: Line, keys: KeyRing) -> Entry:
+def _sealed(tenant_id: str, number: int, line: Line, keys: KeyRing) -> Entry:
+    version = line.expected_version
+    expected = None if version is None else Expected(version, number)
     if line.body is None:
-        return Entry(line.kind, line.id, None)
+        return Entry(line.kind, line.id, None, expected)
     body = dict(line.body)
     personal = {name: body.pop(name, None) for name in PERSONAL.get(line.kind, ())}
     texts = {name: text for name, text in personal.items() if text}
+    found_by = frozenset[bytes]()
     if texts:
-        body["sealed"] = asdict(keys.seal(tenant_id, line.id, texts))
-    return Entry(line.kind, line.id, body)
+        sealed = keys.seal(tenant_id, line.id, texts)
+        body["sealed"] = {"kid": sealed.kid, "key": sealed.key, "fields": sealed.fields}
+        found_by = blind.tokens(keys.tenant(tenant_id).index, line.kind, texts)
+    return Entry(line.kind, line.id, body, expected, found_by)
 
 
 class ProfileFinal(ValueError):  # noqa: N818 - a state of the version
@@ -141,46 +159,118 @@ class CalendarUnfit(ValueError):  # noqa: N818 - a state of the table
         self.why = why
 
 
+class VersionConflict(ValueError):  # noqa: N818 - a state of the records
+    """Records of a set were recorded by somebody else since its author has looked."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(f"{len(faults)} faults")
+        self.faults = faults[:_FAULTS_MAX]
+
+
 class SetReused(ValueError):  # noqa: N818 - a state of the set
     """A set with this id is recorded with other content."""
 
 
 def digest_of(tenant_id: str, lines: Mapping[int, Line], keys: KeyRing) -> str:
     """Tell a set's records from others', whatever their spacing; keyed, so it tells no name."""
-    said = [line.model_dump(mode="json") for line in lines.values()]
+    said = [line.model_dump(mode="json", exclude_defaults=True) for line in lines.values()]
     return keys.body_mac(tenant_id, json.dumps(said, sort_keys=True).encode())
 
 
-async def record_set(conn: Connection, one: ChangeSet, entries: Sequence[Entry]) -> bool:
+async def record_set(
+    conn: Connection, one: ChangeSet, entries: Sequence[Entry], now: datetime
+) -> bool:
     """Record a set and announce it, in the caller's transaction; False if it is known already.
+
+    What holds from a moment to come is announced then (services/ledger/due.py); what another
+    version stands before, never.
 
     Raises:
         ProfileFinal: it would change what a version of a profile says.
         CalendarUnfit: its calendar is not newer, or takes an official year back.
         SetReused: its id is known with other content.
+        VersionConflict: a record has another version than its line expects.
         SetUnfit: a record would name what is not there then.
     """
     if not await registry.open_set(conn, one, len(entries)):
         if await registry.digest(conn, one) not in (None, one.digest):
             raise SetReused(one.change_set_id)
         return False
+    await _check_expected(conn, one.tenant_id, [entry for entry in entries if entry.expected])
     for entry in entries:
         await _check(conn, one.tenant_id, entry)
     for start in range(0, len(entries), _ENTRIES_PER_STATEMENT):
-        await registry.append(conn, one, entries[start : start + _ENTRIES_PER_STATEMENT])
-    await references.check(conn, one.tenant_id, entries)
-    published = [entry for entry in entries if entry.kind in Change.KINDS]
+        part = entries[start : start + _ENTRIES_PER_STATEMENT]
+        await registry.append(conn, one, part)
+        await search.put(conn, one.tenant_id, part)
+    begins = max(one.valid_from, now)
+    held = await _judge(conn, one, entries, begins, coming=begins > now)
+    if begins > now:
+        await due.put(conn, one, _published(entries))
+    else:
+        await publish(conn, one, held)
+    return True
+
+
+async def _judge(
+    conn: Connection, one: ChangeSet, entries: Sequence[Entry], begins: datetime, *, coming: bool
+) -> Sequence[Entry]:
+    """Judge the town when a set begins to hold, and at each later moment that is known of.
+
+    What is past is not judged. Returns the records that hold when it begins.
+    """
+    if not await history.later(conn, one.tenant_id, one.valid_from):  # so nothing stands before it
+        await references.check(conn, one.tenant_id, entries, begins, coming=coming)
+        return entries
+    held = await history.held_by(conn, one, entries, begins)
+    await references.check(conn, one.tenant_id, held, begins, coming=coming)
+    for moment in await history.later(conn, one.tenant_id, begins):
+        then = await history.held_by(conn, one, entries, moment)
+        await references.check(conn, one.tenant_id, then, moment, coming=True)
+    return held
+
+
+async def publish(conn: Connection, one: ChangeSet, entries: Sequence[Entry]) -> None:
+    """Announce records of a set, as far as they leave ledger at all."""
+    published = _published(entries)
     for start in range(0, len(published), _ENTRIES_PER_STATEMENT):
         part = published[start : start + _ENTRIES_PER_STATEMENT]
         await outbox.write(conn, list(_outgoing(one, part, published[-1])))
-    return True
+
+
+def _published(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.kind in Change.KINDS]
+
+
+async def _check_expected(conn: Connection, tenant_id: str, entries: Sequence[Entry]) -> None:
+    faults: list[Fault] = []
+    for start in range(0, len(entries), _ENTRIES_PER_STATEMENT):
+        part = entries[start : start + _ENTRIES_PER_STATEMENT]
+        there = await history.versions(conn, tenant_id, [(e.kind, e.record_id) for e in part])
+        for entry in part:
+            version = there.get((entry.kind, entry.record_id), 0)
+            if entry.expected and entry.expected.version != version:
+                faults.append(_conflicting(entry, entry.expected, version))
+    if faults:
+        raise VersionConflict(faults)
+
+
+def _conflicting(entry: Entry, expected: Expected, version: int) -> Fault:
+    zh = f"别人已改到第 {version} 版：请重新读取，在它之上再改。"
+    en = f"It is at version {version} by now: read it again and change that."
+    return {
+        **_fault(expected.line, "expected_version", both(zh, en)),
+        "kind": entry.kind,
+        "id": entry.record_id,
+        "version": version,
+    }
 
 
 async def _check(conn: Connection, tenant_id: str, entry: Entry) -> None:
     """Hold a record against what is recorded already, where that binds it."""
     if entry.kind not in ("profile", "calendar") or entry.body is None:
         return
-    kept = await registry.current(conn, tenant_id, entry.kind, entry.record_id)
+    kept = await registry.newest(conn, tenant_id, entry.kind, entry.record_id)
     if entry.kind == "profile" and kept not in (None, entry.body):
         raise ProfileFinal(entry.record_id)
     if entry.kind == "calendar" and kept is not None:

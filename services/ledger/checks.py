@@ -14,13 +14,13 @@ from contracts.profile import ProfileError
 from contracts.registry import (
     Absence,
     BackupPair,
-    Change,
     ProfileVersion,
     Ring,
     Roster,
     Tenant,
     Unit,
 )
+from services.ledger import elements
 from services.ledger.aliases import wrong_aliases
 from services.ledger.domain.numbers import as_kept, birth_date, wrong_citizen_number
 from services.ledger.faults import Wrong, both, wrong_by
@@ -30,8 +30,9 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
     "staff": ("name", "phone", "openid"),
     "person": ("name", "id_number", "birth_date", "sex", "phone", "relation"),
     "household": ("address",),
+    **elements.PERSONAL,
 }
-_PERSON_ELSE = {"household"}
+_NUMBERS = {"person": "id_number", "organisation": "credit_code"}
 _RING_POINTS_MIN = 3
 _SEALED = {"kid": "", "key": "", "fields": {}}
 
@@ -40,10 +41,9 @@ def tidied(kind: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return a record with its numbers in the form in which they are kept."""
     if body is None:
         return None
-    number = body.get("id_number")
-    if kind != "person" or not isinstance(number, str):
-        return dict(body)
-    return {**body, "id_number": as_kept(number)}
+    field = _NUMBERS.get(kind, "")
+    number = body.get(field)
+    return {**body, field: as_kept(number)} if isinstance(number, str) else dict(body)
 
 
 def wrong_in(
@@ -67,7 +67,9 @@ def wrong_in(
         zh, en = "请发明文字段，这里会加密。", "Send the plain fields: they are sealed here."
         return [*wrong, ("sealed", both(zh, en))]
     if kind == "person":
-        return [*wrong, *_unknown(plain.keys() - _PERSON_ELSE), *_person(texts, today)]
+        wrong += _person(texts, today)
+    if kind == "organisation":
+        wrong += elements.wrong_organisation(texts, plain.get("founded"), today)
     return [*wrong, *_by_contract(kind, record_id, plain, has_texts=bool(texts))]
 
 
@@ -95,7 +97,7 @@ def _by_contract(
 ) -> Iterator[Wrong]:
     try:
         given = {**plain, **({"sealed": _SEALED} if has_texts else {})}
-        record = Change.KINDS[kind].model_validate(given)
+        record = elements.MODELS[kind].model_validate(given)
     except ValidationError as error:
         for field, said in wrong_by(error):
             if field == "sealed":  # nothing personal was given, and this kind must have some
@@ -115,7 +117,7 @@ def _by_contract(
         case Roster() | Absence() | BackupPair():
             yield from _duty(record)
         case _:
-            pass
+            yield from elements.wrong_element(record_id, record)
 
 
 def _unknown(fields: Iterable[str]) -> list[Wrong]:

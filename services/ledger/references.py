@@ -4,9 +4,11 @@ Only what a set brings or takes away is judged, so that an old fault elsewhere s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from services.chassis.postgres import Connection
+from services.ledger import linked
 from services.ledger.store import facts, registry
 from services.ledger.store.registry import Entry
 
@@ -38,8 +40,12 @@ class SetUnfit(ValueError):  # noqa: N818 - a state of the set
         self.faults = faults[:_FAULTS_MAX]
 
 
-async def check(conn: Connection, tenant_id: str, entries: Sequence[Entry]) -> None:
-    """Judge the town as it is after a set, within the transaction that has appended it.
+async def check(
+    conn: Connection, tenant_id: str, entries: Sequence[Entry], at: datetime, *, coming: bool
+) -> None:
+    """Judge the town as of a moment, after a set, within the transaction that has appended it.
+
+    Who will own a case at a moment that is `coming`, nobody knows: that is not judged.
 
     Raises:
         SetUnfit: records which name an unknown unit or category, stand in a circle, or are still
@@ -47,15 +53,17 @@ async def check(conn: Connection, tenant_id: str, entries: Sequence[Entry]) -> N
     """
     faults: list[Fault] = []
     if any(entry.kind in _UNIT_FIELDS for entry in entries):
-        parents = await registry.parents(conn, tenant_id)
+        parents = await registry.parents(conn, tenant_id, at)
         faults += unknown_units(entries, parents)
         faults += circles(entries, parents)
     removed = [one.record_id for one in entries if one.kind == "unit" and one.body is None]
     if removed:
-        faults += _still_named(await registry.referrers(conn, tenant_id, removed))
+        faults += _still_named(await registry.referrers(conn, tenant_id, removed, at))
+    if removed and not coming:
         faults += _still_owning(await facts.open_of_units(conn, tenant_id, removed))
     if any(entry.kind == "front_end" and entry.body for entry in entries):
         faults += unknown_categories(entries, await registry.categories(conn, tenant_id))
+    faults += await linked.check(conn, tenant_id, entries, at)
     if faults:
         raise SetUnfit(faults)
 

@@ -13,6 +13,7 @@ from services.chassis.token import Identity
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger.api.door import OPERATOR, Door
+from services.ledger.clock import town_now
 from services.ledger.store import facts, registry
 
 _FACTS_MAX = 1_000
@@ -93,6 +94,7 @@ async def _check_seen(conn: Connection, who: Identity, case_id: UUID) -> None:
     key = (who.tenant_id, case_id)
     case = (await facts.now(conn, [key])).get(key)
     place, owner = (case.grid or case.village, case.owner_unit) if case else (None, None)
-    if not who.units.intersection((*await registry.path(conn, who.tenant_id, place), owner)):
+    path = await registry.path(conn, who.tenant_id, place, await town_now(conn, who.tenant_id))
+    if not who.units.intersection((*path, owner)):
         zh, en = "这件事不归您的单位。", "This case does not belong to your unit."
         raise Problem(403, "unit_not_allowed", zh, en)

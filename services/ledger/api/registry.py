@@ -2,41 +2,59 @@
 
 import asyncio
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.postgres import DOOR_WAIT_S
 from services.chassis.seal import CannotOpen, KeyRing
 from services.doors.body import read_body
 from services.doors.fields import Moment
 from services.doors.route import JsonRoute, json_route
 from services.doors.who import Authorization
+from services.ledger.acts import clock_moved, set_recorded
 from services.ledger.aliases import alias_warnings
 from services.ledger.api.door import Door
+from services.ledger.api.reason import Reason
 from services.ledger.changes import (
     CalendarUnfit,
     Faulty,
     ProfileFinal,
     SetReused,
+    VersionConflict,
     digest_of,
     read_lines,
     record_set,
     sealed_entries,
 )
+from services.ledger.clock import offsets_of, town_now
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
+from services.ledger.due import publish_due
 from services.ledger.references import SetUnfit
-from services.ledger.store import registry
+from services.ledger.remarks import DIVISIONS, Numbered, numbers_of, unknown_places
+from services.ledger.store import audit, elements, registry
 from services.ledger.store.registry import ChangeSet, Entry
 
 _CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
 _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 SetId = Annotated[str, Path(json_schema_extra={"pattern": f"^{_SET_ID.pattern}$"})]
+# Years that a database can hold in any zone.
+_YEARS = range(1900, 9000)
+
+
+def _possible(moment: datetime) -> datetime:
+    if moment.year not in _YEARS:
+        said = "应在 1900 年到 8999 年之间。 Expected a year from 1900 to 8999."
+        raise ValueError(said)
+    return moment
+
+
+ValidFrom = Annotated[Moment, AfterValidator(_possible)]
 # What a record holds, its kind decides.
 _SET = {"required": True, "content": {"application/x-ndjson": {"schema": {"type": "object"}}}}
 
@@ -75,9 +93,13 @@ def make_registry_router(door: Door) -> APIRouter:
         change_set_id: SetId,
         request: Request,
         authorization: Authorization = None,
-        valid_from: Moment | None = None,
+        valid_from: ValidFrom | None = None,
+        reason: Reason | None = None,
     ) -> SetView:
-        """Record a change set: NDJSON, a record per line, all or nothing. Repeatable by its id."""
+        """Record a change set: NDJSON, a record per line, all or nothing. Repeatable by its id.
+
+        `reason` is kept with the set and in the audit log.
+        """
         who = door.operator(authorization)
         if not _SET_ID.fullmatch(change_set_id):
             zh, en = "变更集编号有误。", "change_set_id: expected letters, digits, . _ : -"
@@ -85,33 +107,41 @@ def make_registry_router(door: Door) -> APIRouter:
         limits = door.settings.change_set_bytes_max, door.settings.change_set_deadline_s
         body = await read_body(request, *limits)
         try:
-            entries, digest = await asyncio.to_thread(_entries, who.tenant_id, body, door.keys)
+            entries, digest, numbers = await asyncio.to_thread(
+                _entries, who.tenant_id, body, door.keys
+            )
         except Faulty as error:
             zh, en = "变更集有误，一条也没有记入。", "The set has faults; nothing was recorded."
             raise Problem(422, "change_set_faulty", zh, en, errors=error.faults) from error
         except CannotOpen as error:
             zh, en = "密钥文件里没有这个租户的密钥。", "The key file has no keys for this tenant."
             raise Problem(422, "tenant_without_keys", zh, en) from error
-        begins = valid_from or datetime.now(UTC)
-        one = ChangeSet(who.tenant_id, change_set_id, who.staff, begins, digest)
         try:
             async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
-                fresh = await record_set(conn, one, entries)
-        except (ProfileFinal, CalendarUnfit, SetReused, SetUnfit) as error:
-            raise _conflict(error) from error
+                await registry.take_turn(conn, who.tenant_id)
+                now = await town_now(conn, who.tenant_id)
+                given = (who.tenant_id, change_set_id, who.staff, valid_from or now)
+                one = ChangeSet(*given, digest, reason)
+                fresh = await record_set(conn, one, entries, now)
+                if fresh:
+                    await audit.write(conn, set_recorded(one, entries, reason))
+                known = await elements.codes(conn, who.tenant_id, DIVISIONS) if numbers else ()
+        except REFUSALS as error:
+            raise conflict(error) from error
         door.relay.wake()
         return SetView(
             change_set=change_set_id,
             entries=len(entries),
             known=not fresh,
-            warnings=alias_warnings(entries),
+            warnings=[*alias_warnings(entries), *unknown_places(numbers, known)],
         )
 
     @router.get("/counts")
     async def get_registry_counts(authorization: Authorization = None) -> dict[str, int]:
         who = door.who(authorization)
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
-            return await registry.count_by_kind(conn, who.tenant_id)
+            now = await town_now(conn, who.tenant_id)
+            return await registry.count_by_kind(conn, who.tenant_id, now)
 
     return router
 
@@ -126,7 +156,7 @@ def make_clock_router(door: Door) -> APIRouter:
     async def get_clock(authorization: Authorization = None) -> ClockView:
         who = door.operator(authorization)
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
-            offsets, real = await _clock(conn, who.tenant_id), await database_now(conn)
+            offsets, real = await offsets_of(conn, who.tenant_id), await database_now(conn)
         return _clock_view(who.tenant_id, offsets, real)
 
     @router.post("/clock")
@@ -138,22 +168,29 @@ def make_clock_router(door: Door) -> APIRouter:
         async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
             await registry.take_turn(conn, who.tenant_id)
             real = await database_now(conn)
-            offsets = await _clock(conn, who.tenant_id)
+            offsets = await offsets_of(conn, who.tenant_id)
             now = now_of(offsets, real)
             to = body.set_to or now + timedelta(seconds=body.advance_s or 0)
             after = moved(offsets, real, to)
             if isinstance(after, Refused):
                 raise Problem(409, "clock_not_moved", f"{after.zh}。", f"{after.en}.")
             set_id = f"~clock-{len(after)}"  # no set through the other door has such an id
-            one = ChangeSet(who.tenant_id, set_id, who.staff, real)
-            await record_set(conn, one, [Entry("clock", "clock", _clock_body(after))])
+            one = ChangeSet(who.tenant_id, set_id, who.staff, to)
+            await record_set(conn, one, [Entry("clock", "clock", _clock_body(after))], to)
+            await audit.write(conn, clock_moved(one, _clock_body(offsets), _clock_body(after)))
+            await publish_due(conn, who.tenant_id, to)
         door.relay.wake()
         return _clock_view(who.tenant_id, after, real)
 
     return router
 
 
-def _conflict(error: ProfileFinal | CalendarUnfit | SetReused | SetUnfit) -> Problem:
+REFUSALS = (ProfileFinal, CalendarUnfit, SetReused, VersionConflict, SetUnfit)
+
+
+def conflict(
+    error: ProfileFinal | CalendarUnfit | SetReused | VersionConflict | SetUnfit,
+) -> Problem:
     """Say why a set cannot stand beside what is recorded."""
     match error:
         case ProfileFinal():
@@ -169,22 +206,21 @@ def _conflict(error: ProfileFinal | CalendarUnfit | SetReused | SetUnfit) -> Pro
             zh = f"变更集 {error} 已登记为别的内容，这一份一条也没有记入：请换一个编号。"
             en = f"Set {error} is recorded with other content; nothing was changed: take a new id."
             return Problem(409, "change_set_reused", zh, en)
+        case VersionConflict(faults=found):
+            zh = "有记录被别人先改了，一条也没有记入：见 errors。"
+            en = "Somebody else was first; nothing was recorded: see `errors`."
+            return Problem(409, "version_conflict", zh, en, errors=found)
         case SetUnfit(faults=found):
             zh = "这份变更集与登记对不上，一条也没有记入：见 errors。"
             en = "The set does not fit the registry; nothing was recorded: see `errors`."
             return Problem(409, "change_set_unfit", zh, en, errors=found)
 
 
-def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], str]:
+def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], str, list[Numbered]]:
     lines = read_lines(body)
     today = datetime.now(_CHINA).date()
-    return sealed_entries(tenant_id, lines, keys, today), digest_of(tenant_id, lines, keys)
-
-
-async def _clock(conn: Connection, tenant_id: str) -> tuple[Offset, ...]:
-    body: dict[str, Any] | None = await registry.current(conn, tenant_id, "clock", "clock")
-    offsets = TenantClock.model_validate(body).offsets if body else ()
-    return tuple(Offset(one.from_at, timedelta(seconds=one.seconds)) for one in offsets)
+    entries = sealed_entries(tenant_id, lines, keys, today)
+    return entries, digest_of(tenant_id, lines, keys), numbers_of(lines)
 
 
 def _clock_body(offsets: tuple[Offset, ...]) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from services.doors.fields import Moment
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger.api.door import OPERATOR, Door
-from services.ledger.store import registry, slots
+from services.ledger.clock import town_now
+from services.ledger.reach import sees_all
+from services.ledger.store import slots
 from services.ledger.store.slots import Outcome, Period
 
 _PAGE_MAX = 200
@@ -138,6 +140,6 @@ async def _check_seen(conn: Connection, who: Identity, department: str | None) -
         zh = "这不是您的部门。只能看本部门的报到表。"
         en = "This is not your department: see the token's `department`."
         raise Problem(403, "department_not_yours", zh, en)
-    if not who.units.intersection(await registry.path(conn, who.tenant_id, None)):
+    if not await sees_all(conn, who, await town_now(conn, who.tenant_id)):
         zh, en = "报到表由镇里和本部门查看。", "Sheets are for the town and the department itself."
         raise Problem(403, "unit_not_allowed", zh, en)

@@ -9,12 +9,25 @@ from services.chassis.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Which version of a record a line of a set was written against; 0: none."""
+
+    version: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One record of a change set as it is kept; without a body the record is removed."""
+    """One record of a change set as it is kept; without a body the record is removed.
+
+    `tokens` are the digests under which it is found.
+    """
 
     kind: str
     record_id: str
     body: dict[str, Any] | None
+    expected: Expected | None = None
+    tokens: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +39,12 @@ class ChangeSet:
     recorded_by: str
     valid_from: datetime
     digest: str | None = None
+    reason: str | None = None
 
 
 OPEN_SET = """
-INSERT INTO change_set (tenant_id, change_set_id, recorded_by, valid_from, entries, digest)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO change_set (tenant_id, change_set_id, recorded_by, valid_from, entries, digest, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING
 RETURNING change_set_id
 """
@@ -48,7 +62,7 @@ async def open_set(conn: Connection, one: ChangeSet, entries: int) -> bool:
     """Enter a change set and take the tenant's turn; False if it is known already."""
     await take_turn(conn, one.tenant_id)
     columns = (one.tenant_id, one.change_set_id, one.recorded_by, one.valid_from, entries)
-    return await conn.fetchval(OPEN_SET, *columns, one.digest) is not None
+    return await conn.fetchval(OPEN_SET, *columns, one.digest, one.reason) is not None
 
 
 DIGEST = "SELECT digest FROM change_set WHERE tenant_id = $1 AND change_set_id = $2"
@@ -61,7 +75,9 @@ async def digest(conn: Connection, one: ChangeSet) -> str | None:
 
 
 APPEND = """
-INSERT INTO registry_record (tenant_id, kind, record_id, version, body, change_set_id, valid_from)
+INSERT INTO registry_record (
+    tenant_id, kind, record_id, version, body, change_set_id, valid_from, recorded_at
+)
 SELECT $1, kind, record_id,
     1 + coalesce(
         (
@@ -73,20 +89,20 @@ SELECT $1, kind, record_id,
         ),
         0
     ),
-    body, $2, $3
+    body, $2, $3, (SELECT recorded_at FROM change_set WHERE tenant_id = $1 AND change_set_id = $2)
 FROM unnest($4::text[], $5::text[], $6::jsonb[]) AS given(kind, record_id, body)
 """
 
 
 async def append(conn: Connection, one: ChangeSet, entries: Sequence[Entry]) -> None:
-    """Append the records' next versions; the caller holds the tenant's turn."""
+    """Append the records' next versions, all known from one moment; the caller has the turn."""
     kinds, ids = [entry.kind for entry in entries], [entry.record_id for entry in entries]
     bodies = [entry.body for entry in entries]
     what = (one.tenant_id, one.change_set_id, one.valid_from, kinds, ids, bodies)
     await conn.execute(APPEND, *what)
 
 
-CURRENT = """
+NEWEST = """
 SELECT body
 FROM registry_record
 WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
@@ -95,11 +111,11 @@ LIMIT 1
 """
 
 
-async def current(
+async def newest(
     conn: Connection, tenant_id: str, kind: str, record_id: str
 ) -> dict[str, Any] | None:
-    """Return a record as it is now; None if there is none, or it was removed."""
-    body: dict[str, Any] | None = await conn.fetchval(CURRENT, tenant_id, kind, record_id)
+    """Return what was recorded last, whenever it holds; None if nothing was, or a removal."""
+    body: dict[str, Any] | None = await conn.fetchval(NEWEST, tenant_id, kind, record_id)
     return body
 
 
@@ -107,8 +123,8 @@ PATH = """
 WITH RECURSIVE unit AS (
     SELECT DISTINCT ON (record_id) record_id, body
     FROM registry_record
-    WHERE tenant_id = $1 AND kind = 'unit'
-    ORDER BY record_id, version DESC
+    WHERE tenant_id = $1 AND kind = 'unit' AND valid_from <= $3
+    ORDER BY record_id, valid_from DESC, version DESC
 ), path AS (
     SELECT record_id, body ->> 'parent' AS parent
     FROM unit
@@ -125,9 +141,9 @@ LIMIT 100
 """
 
 
-async def path(conn: Connection, tenant_id: str, unit_id: str | None) -> list[str]:
-    """Return a unit and those above it; without a unit, the town itself."""
-    return [row["record_id"] for row in await conn.fetch(PATH, tenant_id, unit_id)]
+async def path(conn: Connection, tenant_id: str, unit_id: str | None, at: datetime) -> list[str]:
+    """Return a unit and those above it as of a moment; without a unit, the town itself."""
+    return [row["record_id"] for row in await conn.fetch(PATH, tenant_id, unit_id, at)]
 
 
 PARENTS = """
@@ -135,17 +151,17 @@ SELECT record_id, body ->> 'parent' AS parent
 FROM (
     SELECT DISTINCT ON (record_id) record_id, body
     FROM registry_record
-    WHERE tenant_id = $1 AND kind = 'unit'
-    ORDER BY record_id, version DESC
-) AS latest
+    WHERE tenant_id = $1 AND kind = 'unit' AND valid_from <= $2
+    ORDER BY record_id, valid_from DESC, version DESC
+) AS held
 WHERE body IS NOT NULL
 LIMIT 100000
 """
 
 
-async def parents(conn: Connection, tenant_id: str) -> dict[str, str | None]:
-    """Return a town's units as they are now, each with the unit above it."""
-    rows = await conn.fetch(PARENTS, tenant_id)
+async def parents(conn: Connection, tenant_id: str, at: datetime) -> dict[str, str | None]:
+    """Return a town's units as of a moment, each with the unit above it."""
+    rows = await conn.fetch(PARENTS, tenant_id, at)
     return {row["record_id"]: row["parent"] for row in rows}
 
 
@@ -155,8 +171,9 @@ FROM (
     SELECT DISTINCT ON (kind, record_id) kind, record_id, body
     FROM registry_record
     WHERE tenant_id = $1 AND kind IN ('unit', 'household', 'staff', 'roster', 'backup_pair')
-    ORDER BY kind, record_id, version DESC
-) AS latest
+        AND valid_from <= $3
+    ORDER BY kind, record_id, valid_from DESC, version DESC
+) AS held
 CROSS JOIN LATERAL (
     VALUES (body ->> 'parent'), (body ->> 'grid'), (body ->> 'group'), (body ->> 'unit')
     UNION ALL
@@ -172,10 +189,10 @@ LIMIT 1000
 
 
 async def referrers(
-    conn: Connection, tenant_id: str, units: Sequence[str]
+    conn: Connection, tenant_id: str, units: Sequence[str], at: datetime
 ) -> list[tuple[str, str, int]]:
-    """Count the records that name these units now: unit, kind, how many."""
-    rows = await conn.fetch(REFERRERS, tenant_id, units)
+    """Count the records that name these units as of a moment: unit, kind, how many."""
+    rows = await conn.fetch(REFERRERS, tenant_id, units, at)
     return [(row["unit"], row["kind"], row["records"]) for row in rows]
 
 
@@ -199,9 +216,9 @@ SELECT kind, count(*) AS records
 FROM (
     SELECT DISTINCT ON (kind, record_id) kind, body
     FROM registry_record
-    WHERE tenant_id = $1
-    ORDER BY kind, record_id, version DESC
-) AS latest
+    WHERE tenant_id = $1 AND valid_from <= $2
+    ORDER BY kind, record_id, valid_from DESC, version DESC
+) AS held
 WHERE body IS NOT NULL
 GROUP BY kind
 ORDER BY kind
@@ -209,7 +226,7 @@ LIMIT 100
 """
 
 
-async def count_by_kind(conn: Connection, tenant_id: str) -> dict[str, int]:
-    """Count the records that there are now, by kind."""
-    rows = await conn.fetch(COUNT_BY_KIND, tenant_id)
+async def count_by_kind(conn: Connection, tenant_id: str, at: datetime) -> dict[str, int]:
+    """Count the records that there are as of a moment, by kind."""
+    rows = await conn.fetch(COUNT_BY_KIND, tenant_id, at)
     return {row["kind"]: row["records"] for row in rows}

@@ -9,6 +9,9 @@ import pytest
 from deploy.local.databases import ensure_databases, ensure_passwords
 from deploy.local.errors import LocalStackError
 from deploy.local.migrate import migrate
+from services.ledger.domain.audit import Act, Link, beginning, linked
+from services.ledger.store import audit
+from services.ledger.verifying import verify
 from tests.servers import Postgres
 
 ROLES = ("box_console", "box_intake")
@@ -50,6 +53,25 @@ async def test_a_role_migrates_its_own_database_and_enters_no_other(
     await conn.close()
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(dsns["box_console"].removesuffix("box_console") + "box_intake")
+
+
+async def test_ledgers_role_writes_its_audit_log_and_may_not_change_it(
+    admin: str, pgpass: Path
+) -> None:
+    dsns = dsns_of(admin)
+    await ensure_databases(admin, dsns, pgpass)
+    await migrate("ledger", dsns["box_console"])
+    conn = await asyncpg.connect(dsns["box_console"])
+    await audit.write(conn, Act("town", "w1", "registry.record", "change_set/s1"))
+    (row,) = await audit.unsealed(conn, 10)
+    await audit.seal(conn, [Link("town", 1, row.seq, linked(beginning("town"), row), row)])
+    for table in ("audit", "audit_seal"):
+        await conn.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        for act in ("DELETE FROM {}", "TRUNCATE {}", "UPDATE {} SET tenant_id = ''"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+                await conn.execute(act.format(table))
+    assert (await verify(conn, {})).breaks == []
+    await conn.close()
 
 
 async def test_a_new_password_holds_once_the_job_has_run_again(admin: str, pgpass: Path) -> None:

@@ -10,7 +10,7 @@ from tests import factories
 from tests.component.ledger.office import Office, open_office
 from tests.servers import Postgres
 
-TENANTS = [f"town{n}" for n in range(200)]
+TENANTS = [f"town{n}" for n in range(1_000)]
 _fresh = count()
 
 

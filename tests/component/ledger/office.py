@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import httpx
+from fastapi import FastAPI
 
 from contracts.registry import Change, read_change
 from contracts.topics import ROUTING_EVENTS
@@ -23,9 +24,16 @@ from services.chassis.postgres import Pool, open_pool
 from services.chassis.seal import KeyRing
 from services.chassis.token import TokenCheck
 from services.ledger.api.cases import make_case_router
+from services.ledger.api.coverage import make_coverage_router
 from services.ledger.api.door import Door
+from services.ledger.api.erasures import make_erasure_router
+from services.ledger.api.life import make_life_router
+from services.ledger.api.pages import make_page_router
+from services.ledger.api.records import make_record_router
 from services.ledger.api.registry import make_clock_router, make_registry_router
+from services.ledger.api.search import make_search_router
 from services.ledger.api.sheets import make_sheet_router
+from services.ledger.api.unmask import make_unmask_router
 from services.ledger.handlers import on_facts, parse
 from services.ledger.settings import LedgerSettings
 from tests import factories
@@ -63,6 +71,7 @@ class Office:
     http: httpx.AsyncClient
     facts: Subscription[Any]
     tenant: str
+    app: FastAPI
 
     def of(self, tenant: str) -> "Office":
         return replace(self, tenant=tenant)
@@ -120,14 +129,21 @@ async def open_office(
         door = Door(settings, pool, keys, tokens, relay)
         app = make_app("ledger", {})
         app.include_router(make_registry_router(door))
+        app.include_router(make_coverage_router(door))
+        app.include_router(make_life_router(door))
         app.include_router(make_case_router(door))
         app.include_router(make_sheet_router(door))
+        app.include_router(make_erasure_router(door))
+        app.include_router(make_page_router(door))
+        app.include_router(make_search_router(door))
+        app.include_router(make_record_router(door))
+        app.include_router(make_unmask_router(door))
         if settings.mode == "development":
             app.include_router(make_clock_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         facts = Subscription(settings, pool, [ROUTING_EVENTS.name], parse, on_facts, lambda: None)
         async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as http:
-            yield Office(pool, secrets, http, facts, factories.TENANT)
+            yield Office(pool, secrets, http, facts, factories.TENANT, app)
 
 
 def fact(

@@ -71,7 +71,7 @@ async def test_many_at_once_advance_one_after_the_other(office: Office) -> None:
 
 async def test_each_town_has_its_own_time(office: Office) -> None:
     await office.clock(set_to=MONDAY.isoformat())
-    other = await office.of("town198").get("/v1/dev/clock")
+    other = await office.of("town998").get("/v1/dev/clock")
     assert other.json()["ahead_s"] == 0
 
 

@@ -65,7 +65,7 @@ async def test_a_set_is_repeatable_by_its_id(office: Office) -> None:
     assert (other.status_code, other.json()["code"]) == (409, "change_set_reused")
     assert "s1" in other.json()["detail"]
     assert len(await office.outbox()) == 1
-    theirs = await office.of("town199").post_set("s1", units("g1"))
+    theirs = await office.of("town999").post_set("s1", units("g1"))
     assert theirs.json()["known"] is False
 
 

@@ -252,7 +252,7 @@ async def test_departments_stand_side_by_side(town: Town) -> None:
 
 async def test_another_towns_department_shows_nothing(town: Town) -> None:
     await town.hear(blown("court"), MISSED)
-    other = Town(town.office.of("town198"))
+    other = Town(town.office.of("town998"))
     assert await other.sheet() == {
         **dict.fromkeys(SUMS, 0),
         "department": "court", "arrivals_missed": 0, "report_in_s_avg": None,

@@ -13,13 +13,13 @@ from typing import Any, TypedDict
 import pytest
 
 from contracts.profile import Profile, load, load_dict, parse
-from contracts.registry import Change
 from deploy.seed.numbers import STAFF, PhoneNumbers, phone_block
 from deploy.seed.town import Entry, generate
+from services.ledger.checks import PERSONAL
+from services.ledger.elements import MODELS
 
 PROFILES = Path(__file__).parents[3] / "contracts" / "profiles"
 TOWNS = ["yihe", "yidukou", "gucheng", "haohuahong", "changping"]
-SEALED = {"name", "phone", "address"}
 
 
 class Size(TypedDict):
@@ -127,13 +127,11 @@ def test_names_of_places_are_not_used_twice(yihe: list[Entry]) -> None:
 def test_every_body_fits_what_readers_of_the_registry_expect(town: str) -> None:
     for entry in tiny(town):
         assert json.loads(json.dumps(entry.body)) == entry.body
-        if entry.kind == "person":
-            continue
         body = dict(entry.body)
         if entry.kind == "staff":
             body["sealed"] = {"kid": "k", "key": "k", "fields": {}}
-        model = Change.KINDS[entry.kind]
-        assert body.keys() - SEALED <= model.model_fields.keys()
+        model = MODELS[entry.kind]
+        assert body.keys() - {*PERSONAL.get(entry.kind, ())} <= model.model_fields.keys()
         model.model_validate_json(json.dumps(body))
 
 
@@ -143,7 +141,8 @@ def test_every_record_comes_after_those_it_names(town: str) -> None:
     seen: set[tuple[str, str]] = set()
     for entry in tiny(town):
         body = entry.body
-        named = [("unit", body.get("parent")), ("unit", body.get("grid"))]
+        beside = "party_unit" if entry.kind == "party_unit" else "unit"
+        named = [(beside, body.get("parent")), ("unit", body.get("grid"))]
         named += [("unit", body.get("group")), ("department", body.get("department"))]
         named += [("household", body.get("household"))]
         named += [("unit", post["unit"]) for post in body.get("posts", [])]

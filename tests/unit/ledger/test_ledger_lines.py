@@ -12,6 +12,8 @@ from contracts.registry import Change
 from services.chassis.seal import KeyRing, SealedFields
 from services.ledger.aliases import alias_warnings
 from services.ledger.changes import Faulty, change_of, read_lines, sealed_entries
+from services.ledger.checks import PERSONAL
+from services.ledger.elements import MODELS
 from services.ledger.store.registry import ChangeSet, Entry
 from tests import factories
 from tests.factories import START, TENANT
@@ -190,12 +192,11 @@ VALUES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("kind", sorted({*Change.KINDS, "person"} - {"clock"}))
+@pytest.mark.parametrize("kind", sorted(MODELS.keys() - {"clock"}))
 def test_whatever_is_wrong_with_a_record_is_said_in_chinese_first_and_in_english(
     ring: KeyRing, kind: str
 ) -> None:
-    model = Change.KINDS.get(kind)
-    names = [*model.model_fields] if model else ["name", "phone"]
+    names = {*MODELS[kind].model_fields, *PERSONAL.get(kind, ())}
     bodies = [{name: value} for name in names for value in VALUES]
     said = set[str]()
     for body in bodies:

@@ -1,0 +1,22 @@
+"""Why somebody does what he does, in his own words, for the audit log."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from contracts.text import NOT_KEPT, WRITTEN, is_blank
+from services.doors.fields import Checked
+from services.ledger.faults import both
+
+
+def _said(text: str) -> str:
+    if NOT_KEPT.search(text):
+        raise ValueError(
+            both("不收控制字符，请删去。", "Control characters are not kept: remove them.")
+        )
+    if is_blank(text):
+        raise ValueError(both("不能空白，请写明理由。", "This must not be blank: say why."))
+    return text
+
+
+Reason = Annotated[str, Field(max_length=200), Checked(_said, {"pattern": WRITTEN})]

@@ -1,0 +1,244 @@
+"""Reading the registry: a record as it is or was, its history, and lists. Personal texts masked."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, get_args
+
+from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.chassis.http import Problem
+from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.seal import CannotOpen, KeyRing, SealedFields
+from services.chassis.token import Identity
+from services.doors.fields import Moment
+from services.doors.route import JsonRoute
+from services.doors.who import Authorization
+from services.ledger.api.door import Door
+from services.ledger.changes import Line
+from services.ledger.clock import town_now
+from services.ledger.domain.masks import HIDDEN, masked
+from services.ledger.guard import check_of, check_record, check_town
+from services.ledger.store import history
+from services.ledger.store.history import Held, When
+
+_PAGE_MAX = 200
+_KINDS = sorted(get_args(Line.model_fields["kind"].annotation))
+# What a page of a kind can be narrowed to: the field of the query, which is the kind it names.
+_OF_UNIT = ("unit", "household", "roster", "place", "thing", "matter", "organisation")
+_PLACES = {**dict.fromkeys(_OF_UNIT, ("unit",)), "person": ("unit", "household")}
+_SECRET = ("key_digest",)
+# Moments that a database can hold and a zone can shift; nothing lies beyond them.
+_FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in _KINDS:
+        known = ", ".join(_KINDS)
+        raise ValueError(f"没有这一类，有：{known}。 No such kind; there are: {known}.")
+    return kind
+
+
+Kind = Annotated[str, AfterValidator(_known_kind), Path(json_schema_extra={"enum": _KINDS})]
+RecordId = Annotated[str, Path(max_length=64, pattern=r"^[^\x00]+$")]
+Limit = Annotated[int, Field(ge=1, le=_PAGE_MAX)]
+PlaceId = Annotated[str, Field(max_length=64, pattern=r"^[^\x00]+$")]
+AfterId = Annotated[str, Field(max_length=64, pattern=r"^[^\x00]*$")]
+
+
+class Times(BaseModel):
+    """`as_of`: when it held, by the town's time, else now. `known_on`: recorded by then, or all."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    as_of: Moment | None = None
+    known_on: Moment | None = None
+
+    def when(self, now: datetime) -> When:
+        known = None if self.known_on is None else _within(self.known_on)
+        return When(now if self.as_of is None else _within(self.as_of), known)
+
+
+class Wanted(Times):
+    """Which records of a kind: of one unit or household, `after` the last of the page before."""
+
+    unit: PlaceId | None = None
+    household: PlaceId | None = None
+    after: AfterId = ""
+    limit: Limit = _PAGE_MAX
+
+
+class Paged(BaseModel):
+    """A page of versions: those `before` the last of the page before."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    before: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    limit: Limit = _PAGE_MAX
+
+
+class RecordView(BaseModel):
+    """A record as it held. Personal texts are masked; what does not open is hidden whole."""
+
+    kind: str
+    id: str
+    version: int
+    valid_from: datetime
+    recorded_at: datetime
+    change_set: str
+    body: dict[str, Any]
+
+
+class VersionView(BaseModel):
+    """One version of a record: which set, who, why; from when it holds, since when it is known."""
+
+    version: int
+    change_set: str
+    recorded_by: str
+    reason: str | None
+    valid_from: datetime
+    recorded_at: datetime
+    removed: bool
+
+
+class HistoryView(BaseModel):
+    """A record's versions, the newest first. With `more`, ask again `before` the last one."""
+
+    kind: str
+    id: str
+    versions: list[VersionView]
+    more: bool
+
+
+class PageView(BaseModel):
+    """Records of a kind by their ids. With `more`, ask again `after` the last one."""
+
+    kind: str
+    as_of: datetime
+    records: list[RecordView]
+    more: bool
+
+
+def make_record_router(door: Door) -> APIRouter:
+    """Make the endpoints that read records; mount it last, its paths take any kind."""
+    router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
+
+    @router.get("/{kind}")
+    async def get_records(
+        kind: Kind, wanted: Annotated[Wanted, Query()], authorization: Authorization = None
+    ) -> PageView:
+        """List a kind's records; those of one unit (grid) or household, where the kind has one.
+
+        Persons of a unit are those of the households of a grid.
+        """
+        who, place = door.who(authorization), _place(kind, wanted)
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+            now = await town_now(conn, who.tenant_id)
+            await _check_list(conn, who, kind, place, now)
+            when, page = wanted.when(now), (wanted.after, wanted.limit + 1)
+            if place is None:
+                held = await history.page(conn, who.tenant_id, kind, when, *page)
+            elif (kind, place[0]) == ("person", "unit"):
+                held = await history.page_of_homes(conn, who.tenant_id, place[1], when, *page)
+            else:
+                of_place = (who.tenant_id, kind, place[1])
+                held = await history.page_of_place(conn, *of_place, when, *page)
+        more = len(held) > wanted.limit
+        shown = [view_of(who.tenant_id, kind, one, door.keys) for one in held[: wanted.limit]]
+        return PageView(kind=kind, as_of=when.as_of, records=shown, more=more)
+
+    @router.get("/{kind}/{record_id}")
+    async def get_record(
+        kind: Kind,
+        record_id: RecordId,
+        times: Annotated[Times, Query()],
+        authorization: Authorization = None,
+    ) -> RecordView:
+        """Show a record as it is, or as of another moment, or as it was known on another."""
+        who = door.who(authorization)
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+            now = await town_now(conn, who.tenant_id)
+            await check_record(conn, who, "read", (kind, record_id), now)
+            when = times.when(now)
+            held = await history.holds(conn, who.tenant_id, kind, record_id, when)
+        if held is None or held.body is None:
+            raise no_record()
+        return view_of(who.tenant_id, kind, held, door.keys)
+
+    @router.get("/{kind}/{record_id}/history")
+    async def get_history(
+        kind: Kind,
+        record_id: RecordId,
+        page: Annotated[Paged, Query()],
+        authorization: Authorization = None,
+    ) -> HistoryView:
+        """List a record's versions: set, who, why, from when it holds, since when it is known."""
+        who = door.who(authorization)
+        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+            now = await town_now(conn, who.tenant_id)
+            await check_record(conn, who, "history", (kind, record_id), now)
+            record = (who.tenant_id, kind, record_id)
+            rows = await history.history(conn, *record, page.before, page.limit + 1)
+        versions = [VersionView(change_set=row.pop("change_set_id"), **row) for row in rows]
+        more = len(versions) > page.limit
+        return HistoryView(kind=kind, id=record_id, versions=versions[: page.limit], more=more)
+
+    return router
+
+
+def _within(moment: datetime) -> datetime:
+    return min(max(moment, _FIRST), _LAST)
+
+
+def _place(kind: str, wanted: Wanted) -> tuple[str, str] | None:
+    """Return the kind and the id to which a list is narrowed."""
+    named = (("unit", wanted.unit), ("household", wanted.household))
+    given = {name: one for name, one in named if one}
+    allowed = _PLACES.get(kind, ())
+    for name in given:
+        if name not in allowed or len(given) > 1:
+            zh = f"{kind} 不能按 {name} 查：请去掉 {name}。"
+            en = f"Records of {kind} cannot be listed by {name}: leave it out."
+            raise Problem(422, "filter_unknown", zh, en, field=name)
+    return next(iter(given.items()), None)
+
+
+async def _check_list(
+    conn: Connection, who: Identity, kind: str, place: tuple[str, str] | None, now: datetime
+) -> None:
+    """Let the town's own list all, and others what belongs to a place of theirs."""
+    if place is None:
+        await check_town(conn, who, "list", kind, now)
+    else:
+        await check_of(conn, who, kind, place, now)
+
+
+def no_record() -> Problem:
+    zh, en = "没有这条记录。", "There is no such record."
+    return Problem(404, "record_not_found", zh, en)
+
+
+def view_of(tenant_id: str, kind: str, held: Held, keys: KeyRing) -> RecordView:
+    """Show a version, its personal texts masked."""
+    return RecordView(
+        kind=kind,
+        id=held.record_id,
+        version=held.version,
+        valid_from=held.valid_from,
+        recorded_at=held.recorded_at,
+        change_set=held.change_set_id,
+        body=_shown(tenant_id, held.record_id, held.body or {}, keys),
+    )
+
+
+def _shown(
+    tenant_id: str, record_id: str, body: Mapping[str, Any], keys: KeyRing
+) -> dict[str, Any]:
+    plain = {name: value for name, value in body.items() if name != "sealed"}
+    plain |= {name: HIDDEN for name in _SECRET if name in plain}
+    if "sealed" not in body:
+        return plain
+    sealed = SealedFields(**body["sealed"])
+    try:
+        texts = masked(keys.open(tenant_id, record_id, sealed, set(sealed.fields)))
+    except CannotOpen:  # its key is gone: there is nothing left to show
+        texts = dict.fromkeys(sealed.fields, HIDDEN)
+    return {**plain, **texts}

@@ -1,0 +1,52 @@
+"""Sets that hold from a moment to come: when it has come, their readers are told, set by set."""
+
+import asyncio
+import contextlib
+from datetime import datetime
+
+import structlog
+
+from services.chassis.http import Work
+from services.chassis.outbox import Relay
+from services.chassis.postgres import Connection, Pool, is_outage
+from services.ledger.changes import publish
+from services.ledger.clock import town_now
+from services.ledger.store import due, registry
+
+log = structlog.get_logger()
+
+_LOOK_S, _OUTAGE_WAIT_S = 1.0, 5.0
+
+
+async def publish_due(conn: Connection, tenant_id: str, now: datetime) -> int:
+    """Announce all sets of a town that hold by now; the caller holds the tenant's turn."""
+    told = 0
+    while (one := await due.next_set(conn, tenant_id, now)) is not None:
+        await publish(conn, one, await due.take(conn, one, now))
+        told += 1
+    return told
+
+
+async def publish_due_until_stopped(work: Work, pool: Pool, relay: Relay) -> None:
+    """Announce what falls due in any town, until the service stops."""
+    while not work.stopping.is_set():
+        wait_s = _LOOK_S
+        try:
+            await _publish_all(pool, relay)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            wait_s = _OUTAGE_WAIT_S
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(work.stopping.wait(), wait_s)
+
+
+async def _publish_all(pool: Pool, relay: Relay) -> None:
+    async with pool.acquire() as conn:
+        for tenant_id in await due.tenants(conn):
+            async with conn.transaction():
+                await registry.take_turn(conn, tenant_id)
+                told = await publish_due(conn, tenant_id, await town_now(conn, tenant_id))
+            if told:
+                log.info("sets_published", tenant_id=tenant_id, count=told)
+                relay.wake()

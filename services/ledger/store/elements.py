@@ -1,0 +1,216 @@
+"""Looks into the registry as of a moment: what a record names, who names it, and a town's bones."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from services.chassis.postgres import Connection
+
+BODIES = """
+SELECT wanted.kind, wanted.record_id, latest.body - 'sealed' - 'polygon' AS body
+FROM unnest($2::text[], $3::text[]) AS wanted(kind, record_id)
+CROSS JOIN LATERAL (
+    SELECT kept.body
+    FROM registry_record AS kept
+    WHERE kept.tenant_id = $1
+        AND kept.kind = wanted.kind
+        AND kept.record_id = wanted.record_id
+        AND kept.valid_from <= $4
+    ORDER BY kept.valid_from DESC, kept.version DESC
+    LIMIT 1
+) AS latest
+WHERE latest.body IS NOT NULL
+LIMIT 1000000
+"""
+Key = tuple[str, str]  # kind and id
+
+
+async def bodies(
+    conn: Connection, tenant_id: str, wanted: Sequence[Key], at: datetime
+) -> dict[Key, dict[str, Any]]:
+    """Return those of these records that are there as of a moment, without what is sealed."""
+    kinds, ids = [kind for kind, _ in wanted], [record_id for _, record_id in wanted]
+    rows = await conn.fetch(BODIES, tenant_id, kinds, ids, at)
+    return {(row["kind"], row["record_id"]): row["body"] for row in rows}
+
+
+NAMING = """
+SELECT named.kind AS named_kind, named.record_id AS named_id, latest.kind,
+    count(DISTINCT latest.record_id) AS records
+FROM (
+    SELECT DISTINCT ON (kind, record_id) kind, record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1
+        AND kind IN (
+            'person', 'household', 'place', 'thing', 'matter', 'organisation', 'link', 'party_unit'
+        )
+        AND valid_from <= $7
+    ORDER BY kind, record_id, valid_from DESC, version DESC
+) AS latest
+CROSS JOIN LATERAL (
+    SELECT given.named_kind, latest.body ->> given.field AS id
+    FROM unnest($2::text[], $3::text[], $4::text[]) AS given(kind, field, named_kind)
+    WHERE given.kind = latest.kind AND jsonb_typeof(latest.body -> given.field) = 'string'
+    UNION ALL
+    SELECT given.named_kind, jsonb_array_elements_text(latest.body -> given.field)
+    FROM unnest($2::text[], $3::text[], $4::text[]) AS given(kind, field, named_kind)
+    WHERE given.kind = latest.kind AND jsonb_typeof(latest.body -> given.field) = 'array'
+    UNION ALL
+    SELECT latest.body ->> 'to_kind', latest.body ->> 'to'
+    WHERE latest.kind = 'link'
+) AS refers(kind, id)
+JOIN unnest($5::text[], $6::text[]) AS named(kind, record_id)
+    ON named.kind = refers.kind AND named.record_id = refers.id
+GROUP BY named.kind, named.record_id, latest.kind
+ORDER BY named.kind, named.record_id, latest.kind
+LIMIT 1000
+"""
+
+
+async def naming(
+    conn: Connection,
+    tenant_id: str,
+    fields: Sequence[tuple[str, str, str]],
+    named: Sequence[Key],
+    at: datetime,
+) -> list[tuple[Key, str, int]]:
+    """Count the records that name these as of a moment.
+
+    `fields` tells by what: kind, field, kind of what it names.
+    """
+    columns = [[one[n] for one in fields] for n in range(3)]
+    keys = [kind for kind, _ in named], [record_id for _, record_id in named]
+    rows = await conn.fetch(NAMING, tenant_id, *columns, *keys, at)
+    return [((row["named_kind"], row["named_id"]), row["kind"], row["records"]) for row in rows]
+
+
+RECORDS = """
+SELECT kind, record_id, body
+FROM (
+    SELECT DISTINCT ON (kind, record_id) kind, record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = ANY($2::text[]) AND valid_from <= $4
+    ORDER BY kind, record_id, valid_from DESC, version DESC
+) AS latest
+WHERE body IS NOT NULL
+    AND (
+        $3::text[] IS NULL
+        OR body ->> 'household' = ANY($3)
+        OR (kind IN ('household', 'person') AND record_id = ANY($3))
+        OR (kind = 'link' AND body ->> 'to' = ANY($3))
+    )
+LIMIT 1000000
+"""
+
+
+async def records(
+    conn: Connection,
+    tenant_id: str,
+    kinds: Sequence[str],
+    at: datetime,
+    about: Sequence[str] | None = None,
+) -> dict[Key, dict[str, Any]]:
+    """Return records of these kinds as of a moment, as they are kept.
+
+    With `about` only those of these households and persons.
+    """
+    rows = await conn.fetch(RECORDS, tenant_id, kinds, about, at)
+    return {(row["kind"], row["record_id"]): row["body"] for row in rows}
+
+
+NEWEST_PROFILE = """
+SELECT (body ->> 'version')::integer AS version, body -> 'body' AS body
+FROM registry_record
+WHERE tenant_id = $1 AND kind = 'profile'
+ORDER BY (body ->> 'version')::integer DESC
+LIMIT 1
+"""
+
+
+async def newest_profile(conn: Connection, tenant_id: str) -> tuple[int, dict[str, Any]] | None:
+    """Return the newest version of a town's profile: its number, and as it was written."""
+    row = await conn.fetchrow(NEWEST_PROFILE, tenant_id)
+    return (row["version"], row["body"]) if row else None
+
+
+CODES = """
+SELECT DISTINCT item ->> 'code' AS code
+FROM (
+    SELECT DISTINCT ON (record_id) body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'code_list'
+    ORDER BY record_id, version DESC
+) AS latest
+CROSS JOIN LATERAL jsonb_array_elements(body -> 'items') AS item
+WHERE body ->> 'list' = $2
+LIMIT 100000
+"""
+
+
+async def codes(conn: Connection, tenant_id: str, code_list: str) -> set[str]:
+    """Return the codes of any version of a list: a number keeps the place it was given in."""
+    return {row["code"] for row in await conn.fetch(CODES, tenant_id, code_list)}
+
+
+BONES = """
+SELECT kind, record_id, body - 'sealed' - 'polygon' AS body
+FROM (
+    SELECT DISTINCT ON (kind, record_id) kind, record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind IN ('unit', 'staff', 'household', 'link', 'party_unit')
+        AND valid_from <= $2
+    ORDER BY kind, record_id, valid_from DESC, version DESC
+) AS latest
+WHERE body IS NOT NULL
+ORDER BY kind, record_id
+LIMIT 1000000
+"""
+
+LODGERS = """
+SELECT coalesce(body ->> 'household', '') AS household, count(*) AS persons
+FROM (
+    SELECT DISTINCT ON (record_id) body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'person' AND valid_from <= $2
+    ORDER BY record_id, valid_from DESC, version DESC
+) AS latest
+WHERE body IS NOT NULL
+GROUP BY body ->> 'household'
+LIMIT 1000000
+"""
+
+
+async def bones(
+    conn: Connection, tenant_id: str, at: datetime
+) -> tuple[dict[Key, dict[str, Any]], dict[str, int]]:
+    """Return a town's units, staff, households, links and party units, and count its persons.
+
+    Persons are counted by household; those of none are under the empty name.
+    """
+    rows = await conn.fetch(BONES, tenant_id, at)
+    lodgers = await conn.fetch(LODGERS, tenant_id, at)
+    bodies = {(row["kind"], row["record_id"]): row["body"] for row in rows}
+    return bodies, {row["household"]: row["persons"] for row in lodgers}
+
+
+FORMERLY = """
+SELECT record_id, body ->> 'zh' AS zh, alias.value AS alias
+FROM (
+    SELECT DISTINCT ON (record_id) record_id, body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'unit' AND valid_from <= $3
+    ORDER BY record_id, valid_from DESC, version DESC
+) AS latest
+CROSS JOIN LATERAL jsonb_array_elements(body -> 'aliases') AS alias
+WHERE alias.value ->> 'code' = $2
+ORDER BY record_id
+LIMIT 100
+"""
+
+
+async def formerly(
+    conn: Connection, tenant_id: str, code: str, at: datetime
+) -> list[tuple[str, str, Any]]:
+    """Return the units that have taken over a code: id, name and the alias itself."""
+    rows = await conn.fetch(FORMERLY, tenant_id, code, at)
+    return [(row["record_id"], row["zh"], row["alias"]) for row in rows]

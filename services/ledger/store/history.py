@@ -1,0 +1,261 @@
+"""The registry in time: which version of a record holds, what it was before, what belongs where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.chassis.postgres import Connection
+from services.ledger.store.registry import ChangeSet, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One version of a record; without a body it is removed."""
+
+    record_id: str
+    version: int
+    body: dict[str, Any] | None
+    change_set_id: str
+    valid_from: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """As of a moment of the town's, as far as was known on one of the database's; None: all."""
+
+    as_of: datetime
+    known_on: datetime | None = None
+
+
+HOLDS = """
+SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+FROM registry_record
+WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
+    AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
+ORDER BY valid_from DESC, version DESC
+LIMIT 1
+"""
+
+
+async def holds(
+    conn: Connection, tenant_id: str, kind: str, record_id: str, when: When
+) -> Held | None:
+    """Return the version of a record that holds; None if it was not there yet."""
+    record = (tenant_id, kind, record_id)
+    row = await conn.fetchrow(HOLDS, *record, when.as_of, when.known_on)
+    return Held(**row) if row else None
+
+
+LAST_BODY = """
+SELECT body
+FROM registry_record
+WHERE tenant_id = $1 AND kind = $2 AND record_id = $3 AND body IS NOT NULL
+ORDER BY valid_from <= $4 DESC, valid_from DESC, version DESC
+LIMIT 1
+"""
+
+
+async def last_body(
+    conn: Connection, tenant_id: str, kind: str, record_id: str, now: datetime
+) -> dict[str, Any] | None:
+    """Return what a record says now, or said last; if it is yet to come, what it will say."""
+    body: dict[str, Any] | None = await conn.fetchval(LAST_BODY, tenant_id, kind, record_id, now)
+    return body
+
+
+HISTORY = """
+SELECT version, change_set_id, recorded_by, reason, record.valid_from, record.recorded_at,
+    body IS NULL AS removed
+FROM registry_record AS record
+JOIN change_set USING (tenant_id, change_set_id)
+WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
+    AND version < coalesce($4::integer, 2147483647)
+ORDER BY version DESC
+LIMIT $5
+"""
+
+
+async def history(
+    conn: Connection, tenant_id: str, kind: str, record_id: str, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return a record's versions, the newest first, with who recorded each and why."""
+    rows = await conn.fetch(HISTORY, tenant_id, kind, record_id, before, limit)
+    return [dict(row) for row in rows]
+
+
+PAGE = """
+SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+FROM (
+    SELECT DISTINCT ON (record_id)
+        record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = $2 AND record_id > $3
+        AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
+    ORDER BY record_id, valid_from DESC, version DESC
+) AS held
+WHERE body IS NOT NULL
+ORDER BY record_id
+LIMIT $6
+"""
+
+
+async def page(
+    conn: Connection, tenant_id: str, kind: str, when: When, after: str, limit: int
+) -> list[Held]:
+    """Return a page of the records of a kind, by their ids."""
+    rows = await conn.fetch(PAGE, tenant_id, kind, after, when.as_of, when.known_on, limit)
+    return [Held(**row) for row in rows]
+
+
+PAGE_OF_PLACE = """
+SELECT held.record_id, version, body, change_set_id, valid_from, recorded_at
+FROM (
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = $2 AND record_id > $3
+        AND coalesce(
+            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
+        ) = $7
+) AS ever
+CROSS JOIN LATERAL (
+    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $2 AND record.record_id = ever.record_id
+        AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit') = $7
+ORDER BY ever.record_id
+LIMIT $6
+"""
+
+
+async def page_of_place(
+    conn: Connection, tenant_id: str, kind: str, place: str, when: When, after: str, limit: int
+) -> list[Held]:
+    """Return a page of the records of a kind that belong to a grid, a household or a unit."""
+    given = (tenant_id, kind, after, when.as_of, when.known_on, limit, place)
+    return [Held(**row) for row in await conn.fetch(PAGE_OF_PLACE, *given)]
+
+
+# A person belongs to a unit through the household that he lives in.
+PAGE_OF_HOMES = """
+SELECT person.record_id, person.version, person.body, person.change_set_id, person.valid_from,
+    person.recorded_at
+FROM (
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'household'
+        AND coalesce(
+            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
+        ) = $6
+) AS house
+CROSS JOIN LATERAL (
+    SELECT body ->> 'grid' AS grid
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'household' AND record.record_id = house.record_id
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS home
+CROSS JOIN LATERAL (
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'person' AND record_id > $2
+        AND coalesce(
+            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
+        ) = house.record_id
+) AS ever
+CROSS JOIN LATERAL (
+    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = ever.record_id
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS person
+WHERE home.grid = $6 AND person.body ->> 'household' = house.record_id
+ORDER BY person.record_id
+LIMIT $5
+"""
+
+
+async def page_of_homes(
+    conn: Connection, tenant_id: str, grid: str, when: When, after: str, limit: int
+) -> list[Held]:
+    """Return a page of the persons who live in the households of a grid."""
+    given = (tenant_id, after, when.as_of, when.known_on, limit, grid)
+    return [Held(**row) for row in await conn.fetch(PAGE_OF_HOMES, *given)]
+
+
+IS_KNOWN = """
+SELECT EXISTS (
+    SELECT FROM registry_record WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
+)
+"""
+
+
+async def is_known(conn: Connection, tenant_id: str, kind: str, record_id: str) -> bool:
+    """Tell whether a record is there, was, or will be."""
+    known: bool = await conn.fetchval(IS_KNOWN, tenant_id, kind, record_id)
+    return known
+
+
+VERSIONS = """
+SELECT kind, record_id, max(version) AS version
+FROM registry_record
+JOIN unnest($2::text[], $3::text[]) AS wanted(kind, record_id) USING (kind, record_id)
+WHERE tenant_id = $1
+GROUP BY kind, record_id
+"""
+
+
+async def versions(
+    conn: Connection, tenant_id: str, records: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], int]:
+    """Return the newest version of each of these records; those without any are left out."""
+    columns = ([kind for kind, _ in records], [record_id for _, record_id in records])
+    rows = await conn.fetch(VERSIONS, tenant_id, *columns)
+    return {(row["kind"], row["record_id"]): row["version"] for row in rows}
+
+
+LATER = """
+SELECT DISTINCT valid_from
+FROM change_set
+WHERE tenant_id = $1 AND valid_from > $2
+ORDER BY valid_from
+LIMIT 10000
+"""
+
+
+async def later(conn: Connection, tenant_id: str, moment: datetime) -> list[datetime]:
+    """Return the later moments from which sets of a town hold."""
+    return [row["valid_from"] for row in await conn.fetch(LATER, tenant_id, moment)]
+
+
+HELD_BY = """
+SELECT given.kind, given.record_id
+FROM unnest($3::text[], $4::text[]) AS given(kind, record_id)
+CROSS JOIN LATERAL (
+    SELECT change_set_id
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND record.kind = given.kind AND record.record_id = given.record_id
+        AND valid_from <= $5
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE held.change_set_id = $2
+"""
+
+
+async def held_by(
+    conn: Connection, one: ChangeSet, entries: Sequence[Entry], moment: datetime
+) -> list[Entry]:
+    """Return those records of a set in whose place no other version holds at a moment."""
+    columns = [entry.kind for entry in entries], [entry.record_id for entry in entries]
+    rows = await conn.fetch(HELD_BY, one.tenant_id, one.change_set_id, *columns, moment)
+    there = {(row["kind"], row["record_id"]) for row in rows}
+    return [entry for entry in entries if (entry.kind, entry.record_id) in there]

@@ -1,0 +1,303 @@
+"""What stands on the pages of a grid and of a household: records as they held, and cases."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.chassis.postgres import Connection
+from services.ledger.store.elements import Key
+from services.ledger.store.history import Held, When
+
+KIN = """
+WITH RECURSIVE unit AS (
+    SELECT DISTINCT ON (record_id) record_id, body - 'polygon' AS body
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'unit'
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY record_id, valid_from DESC, version DESC
+), above AS (
+    SELECT record_id, body FROM unit WHERE record_id = $2
+    UNION
+    SELECT unit.record_id, unit.body
+    FROM above
+    JOIN unit ON unit.record_id = above.body ->> 'parent'
+), below AS (
+    SELECT record_id, body FROM unit WHERE record_id = $2
+    UNION
+    SELECT unit.record_id, unit.body
+    FROM below
+    JOIN unit ON unit.body ->> 'parent' = below.record_id
+)
+SELECT record_id, body
+FROM (SELECT * FROM above UNION SELECT * FROM below) AS kin
+WHERE body IS NOT NULL
+ORDER BY record_id
+LIMIT 1000
+"""
+
+
+async def kin(
+    conn: Connection, tenant_id: str, unit_id: str, when: When
+) -> dict[str, dict[str, Any]]:
+    """Return a unit, those above it and those below it, by id."""
+    rows = await conn.fetch(KIN, tenant_id, unit_id, when.as_of, when.known_on)
+    return {row["record_id"]: row["body"] for row in rows}
+
+
+STAFF_OF = """
+SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+FROM (
+    SELECT DISTINCT ON (record_id)
+        record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'staff'
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY record_id, valid_from DESC, version DESC
+) AS held
+WHERE EXISTS (
+    SELECT FROM jsonb_array_elements(body -> 'posts') AS post
+    WHERE post.value ->> 'unit' = ANY($2::text[])
+)
+ORDER BY record_id
+LIMIT 1000
+"""
+
+
+async def staff_of(
+    conn: Connection, tenant_id: str, units: Sequence[str], when: When
+) -> list[Held]:
+    """Return who has a post at one of these units."""
+    rows = await conn.fetch(STAFF_OF, tenant_id, units, when.as_of, when.known_on)
+    return [Held(**row) for row in rows]
+
+
+LINKS_TO = """
+SELECT held.record_id, version, body, change_set_id, valid_from, recorded_at
+FROM (
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'link' AND body ->> 'to' = ANY($2::text[])
+) AS ever
+CROSS JOIN LATERAL (
+    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'link' AND record.record_id = ever.record_id
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE body ->> 'to' = ANY($2::text[])
+ORDER BY held.record_id
+LIMIT 5000
+"""
+
+
+async def links_to(conn: Connection, tenant_id: str, to: Sequence[str], when: When) -> list[Held]:
+    """Return the links that lead to these records."""
+    rows = await conn.fetch(LINKS_TO, tenant_id, to, when.as_of, when.known_on)
+    return [Held(**row) for row in rows]
+
+
+HELD_MANY = """
+SELECT wanted.kind, held.*
+FROM unnest($2::text[], $3::text[]) AS wanted(kind, record_id)
+CROSS JOIN LATERAL (
+    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND record.kind = wanted.kind AND record.record_id = wanted.record_id
+        AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE body IS NOT NULL
+LIMIT 5000
+"""
+
+
+async def held_many(
+    conn: Connection, tenant_id: str, wanted: Sequence[Key], when: When
+) -> dict[Key, Held]:
+    """Return those of these records that are there."""
+    columns = [kind for kind, _ in wanted], [record_id for _, record_id in wanted]
+    rows = await conn.fetch(HELD_MANY, tenant_id, *columns, when.as_of, when.known_on)
+    found = [dict(row) for row in rows]
+    return {(row.pop("kind"), row["record_id"]): Held(**row) for row in found}
+
+
+HEADS = """
+SELECT wanted.record_id, held.kid, held.wrapped, held.name
+FROM unnest($2::text[]) AS wanted(record_id)
+CROSS JOIN LATERAL (
+    SELECT body #>> '{sealed,kid}' AS kid, body #>> '{sealed,key}' AS wrapped,
+        body #>> '{sealed,fields,name}' AS name
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = wanted.record_id
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE held.name IS NOT NULL
+LIMIT 5000
+"""
+
+
+async def heads(
+    conn: Connection, tenant_id: str, persons: Sequence[str], when: When
+) -> dict[str, dict[str, Any]]:
+    """Return of each of these persons the sealed name alone: of five hundred nothing else."""
+    rows = await conn.fetch(HEADS, tenant_id, persons, when.as_of, when.known_on)
+    return {
+        row["record_id"]: {
+            "sealed": {"kid": row["kid"], "key": row["wrapped"], "fields": {"name": row["name"]}}
+        }
+        for row in rows
+    }
+
+
+HOMES = """
+SELECT held.record_id, held.body
+FROM (
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'household'
+        AND coalesce(
+            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
+        ) = $2
+) AS ever
+CROSS JOIN LATERAL (
+    SELECT record_id, body - 'sealed' AS body
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'household' AND record.record_id = ever.record_id
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE held.body ->> 'grid' = $2
+ORDER BY held.record_id
+LIMIT $5
+"""
+
+
+async def homes(
+    conn: Connection, tenant_id: str, grid: str, when: When, limit: int
+) -> dict[str, dict[str, Any]]:
+    """Return the households of a grid by id, without what is sealed."""
+    rows = await conn.fetch(HOMES, tenant_id, grid, when.as_of, when.known_on, limit)
+    return {row["record_id"]: row["body"] for row in rows}
+
+
+PROFILE_VERSION = """
+SELECT max((body ->> 'version')::integer)
+FROM registry_record
+WHERE tenant_id = $1 AND kind = 'profile'
+"""
+
+
+async def profile_version(conn: Connection, tenant_id: str) -> int | None:
+    """Return the number of the newest version of a town's profile."""
+    version: int | None = await conn.fetchval(PROFILE_VERSION, tenant_id)
+    return version
+
+
+LIVE_IN = """
+SELECT home.id AS household, count(*) AS persons
+FROM unnest($2::text[]) AS home(id)
+CROSS JOIN LATERAL (
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'person'
+        AND coalesce(
+            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
+        ) = home.id
+) AS ever
+CROSS JOIN LATERAL (
+    SELECT body
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = ever.record_id
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS person
+WHERE person.body ->> 'household' = home.id
+GROUP BY home.id
+LIMIT 5000
+"""
+
+
+async def live_in(
+    conn: Connection, tenant_id: str, households: Sequence[str], when: When
+) -> dict[str, int]:
+    """Count the persons of each of these households; one without any is left out."""
+    rows = await conn.fetch(LIVE_IN, tenant_id, households, when.as_of, when.known_on)
+    return {row["household"]: row["persons"] for row in rows}
+
+
+CASES_OF = """
+SELECT case_id, number, category, class AS case_class, state, owner_unit, owner_role, closed, late
+FROM case_now
+WHERE tenant_id = $1 AND grid = ANY($2::text[]) AND (NOT closed OR $3)
+ORDER BY closed, number DESC
+LIMIT $4
+"""
+
+
+async def cases_of(
+    conn: Connection, tenant_id: str, grids: Sequence[str], limit: int, *, closed: bool
+) -> list[dict[str, Any]]:
+    """Return cases of these grids, the open ones first, then by number, the newest first."""
+    rows = await conn.fetch(CASES_OF, tenant_id, grids, closed, limit)
+    return [dict(row) for row in rows]
+
+
+REPORTS = """
+SELECT subject, body
+FROM case_ledger
+WHERE tenant_id = $1 AND subject = ANY($2::text[]) AND topic = $3 AND type = $4
+ORDER BY subject, seq
+LIMIT 5000
+"""
+
+
+async def reports(
+    conn: Connection, tenant_id: str, cases: Sequence[UUID], topic: str, type_: str
+) -> dict[UUID, bytes]:
+    """Return how each of these cases was reported, as it came."""
+    rows = await conn.fetch(REPORTS, tenant_id, [str(one) for one in cases], topic, type_)
+    return {UUID(row["subject"]): row["body"] or b"" for row in rows}
+
+
+EVER_ABOUT = """
+SELECT kind, record_id
+FROM registry_record
+WHERE tenant_id = $1 AND kind = 'person'
+    AND coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit') = $2
+UNION
+SELECT kind, record_id
+FROM registry_record
+WHERE tenant_id = $1 AND kind = 'link' AND body ->> 'to' = $2
+LIMIT 1000
+"""
+
+VERSIONS_OF = """
+SELECT kind, record_id, version, body, change_set_id, recorded_by, reason, record.valid_from,
+    record.recorded_at
+FROM registry_record AS record
+JOIN change_set USING (tenant_id, change_set_id)
+JOIN unnest($2::text[], $3::text[]) AS wanted(kind, record_id) USING (kind, record_id)
+WHERE tenant_id = $1 AND record.recorded_at <= coalesce($4::timestamptz, 'infinity')
+ORDER BY record.recorded_at DESC, kind, record_id, version DESC
+LIMIT $5
+"""
+
+
+async def versions_about(
+    conn: Connection, tenant_id: str, household: str, known_on: datetime | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return the versions of a household, of who ever lived in it and of the links to it."""
+    rows = await conn.fetch(EVER_ABOUT, tenant_id, household)
+    keys = [("household", household), *((row["kind"], row["record_id"]) for row in rows)]
+    columns = [kind for kind, _ in keys], [record_id for _, record_id in keys]
+    return [
+        dict(row) for row in await conn.fetch(VERSIONS_OF, tenant_id, *columns, known_on, limit)
+    ]

@@ -1,0 +1,140 @@
+"""The blind index: which records may hold a text. Who looks compares what it finds."""
+
+from collections.abc import Sequence
+
+from services.chassis.postgres import Connection
+from services.ledger.store.history import Held, When
+from services.ledger.store.registry import Entry
+
+PUT = """
+INSERT INTO registry_index (tenant_id, token, kind, record_id)
+SELECT $1, token, kind, record_id
+FROM unnest($2::bytea[], $3::text[], $4::text[]) AS given(token, kind, record_id)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def put(conn: Connection, tenant_id: str, entries: Sequence[Entry]) -> None:
+    """Let records be found by the texts of these versions, in the transaction that appends them."""
+    rows = [(token, one.kind, one.record_id) for one in entries for token in one.tokens]
+    if rows:
+        rows.sort()
+        await conn.execute(PUT, tenant_id, *([row[n] for row in rows] for n in range(3)))
+
+
+FORGET = "DELETE FROM registry_index WHERE tenant_id = $1 AND kind = $2 AND record_id = $3"
+
+
+async def forget(conn: Connection, tenant_id: str, kind: str, record_id: str) -> None:
+    """Let a record be found no more: its texts are gone."""
+    await conn.execute(FORGET, tenant_id, kind, record_id)
+
+
+FOUND = """
+SELECT found.record_id, version, body, change_set_id, valid_from, recorded_at
+FROM (
+    SELECT record_id
+    FROM registry_index
+    WHERE tenant_id = $1 AND token = $2 AND kind = $3 AND record_id > $4
+    ORDER BY record_id
+    LIMIT $7
+) AS found
+LEFT JOIN LATERAL (
+    SELECT version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $3 AND record.record_id = found.record_id
+        AND valid_from <= $5 AND recorded_at <= coalesce($6::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held ON TRUE
+ORDER BY found.record_id
+"""
+Found = tuple[str, Held | None]  # an id, and what holds of it
+
+
+async def found(
+    conn: Connection, tenant_id: str, wanted: tuple[bytes, str], when: When, after: str, limit: int
+) -> list[Found]:
+    """Return records of a kind that hold a token, or did once, by their ids."""
+    token, kind = wanted
+    given = (tenant_id, token, kind, after, when.as_of, when.known_on, limit)
+    return [_found(row["record_id"], dict(row)) for row in await conn.fetch(FOUND, *given)]
+
+
+LINKED = """
+SELECT target.record_id, version, body, change_set_id, valid_from, recorded_at
+FROM (
+    SELECT DISTINCT latest.body ->> 'to' AS record_id
+    FROM (
+        SELECT DISTINCT record_id
+        FROM registry_record
+        WHERE tenant_id = $1 AND kind = 'link' AND body ->> 'staff' = $2
+    ) AS ever
+    CROSS JOIN LATERAL (
+        SELECT link.body
+        FROM registry_record AS link
+        WHERE tenant_id = $1 AND kind = 'link' AND link.record_id = ever.record_id
+            AND valid_from <= $5 AND recorded_at <= coalesce($6::timestamptz, 'infinity')
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS latest
+    WHERE latest.body ->> 'staff' = $2 AND latest.body ->> 'to_kind' = $3
+        AND latest.body ->> 'to' > $4
+    ORDER BY 1
+    LIMIT $7
+) AS target
+LEFT JOIN LATERAL (
+    SELECT version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $3 AND record.record_id = target.record_id
+        AND valid_from <= $5 AND recorded_at <= coalesce($6::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held ON TRUE
+ORDER BY target.record_id
+"""
+
+
+async def linked(
+    conn: Connection, tenant_id: str, wanted: tuple[str, str], when: When, after: str, limit: int
+) -> list[Found]:
+    """Return records of a kind that a member of staff looks after by a link, by their ids."""
+    staff, kind = wanted
+    given = (tenant_id, staff, kind, after, when.as_of, when.known_on, limit)
+    return [_found(row["record_id"], dict(row)) for row in await conn.fetch(LINKED, *given)]
+
+
+def _found(record_id: str, row: dict[str, object]) -> Found:
+    return record_id, None if row["version"] is None else Held(**row)  # type: ignore[arg-type]  # a row's columns
+
+
+VERSIONS = """
+SELECT kind, record_id, version, body -> 'sealed' AS sealed
+FROM registry_record
+WHERE tenant_id = $1 AND kind = ANY($2::text[]) AND body ? 'sealed'
+    AND (kind, record_id, version) > ($3, $4, $5)
+ORDER BY kind, record_id, version
+LIMIT $6
+"""
+Version = tuple[str, str, int]
+
+
+async def versions(
+    conn: Connection, tenant_id: str, kinds: Sequence[str], after: Version, limit: int
+) -> list[tuple[Version, dict[str, object]]]:
+    """Return versions that hold sealed texts, in their order."""
+    rows = await conn.fetch(VERSIONS, tenant_id, kinds, *after, limit)
+    return [((row["kind"], row["record_id"], row["version"]), row["sealed"]) for row in rows]
+
+
+COUNT = """
+SELECT count(*)
+FROM registry_record
+WHERE tenant_id = $1 AND kind = ANY($2::text[]) AND body ? 'sealed'
+"""
+
+
+async def count(conn: Connection, tenant_id: str, kinds: Sequence[str]) -> int:
+    """Count the versions that hold sealed texts."""
+    counted: int = await conn.fetchval(COUNT, tenant_id, kinds)
+    return counted

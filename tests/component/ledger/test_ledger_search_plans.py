@@ -1,0 +1,83 @@
+"""Hot look-ups use their indexes where a town has 100,000 persons, whatever the values are."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from deploy.local.set_aside import opened
+from services.chassis.postgres import Connection
+from services.ledger.store import history, search
+from tests import factories
+from tests.component.ledger.office import Office
+
+PERSONS = 100_000
+SET = """
+INSERT INTO change_set (tenant_id, change_set_id, recorded_by, valid_from, entries)
+VALUES ($1, 's', 'x', $2, 1)
+"""
+RECORDS = """
+INSERT INTO registry_record (tenant_id, kind, record_id, version, body, change_set_id, valid_from)
+SELECT $1, kind, kind || n, 1, body, 's', $2
+FROM generate_series(1, $3::integer) AS n
+CROSS JOIN LATERAL (
+    VALUES
+        ('person', jsonb_build_object('household', 'h' || n % 30000)),
+        (
+            'link',
+            jsonb_build_object('staff', 'w' || n % 400, 'to_kind', 'person', 'to', 'person' || n)
+        )
+) AS given(kind, body)
+WHERE kind = 'person' OR n <= 10000
+"""
+TOKENS = """
+INSERT INTO registry_index (tenant_id, token, kind, record_id)
+SELECT $1, substr(sha256(word::bytea), 1, 16), 'person', 'person' || n
+FROM generate_series(1, $2::integer) AS n
+CROSS JOIN LATERAL (VALUES ('phone' || n), ('begins' || n % 40)) AS given(word)
+"""
+TOKEN = "SELECT substr(sha256($1::bytea), 1, 16)"
+
+
+def scans(plan: dict[str, Any]) -> list[str]:
+    """Return by which index a plan reads each of its tables."""
+    below = [one for part in plan.get("Plans", ()) for one in scans(part)]
+    here = "Scan" in plan["Node Type"] and plan["Node Type"] != "Subquery Scan"
+    return [*below, *([plan.get("Index Name", "none")] if here else [])]
+
+
+async def indexes(conn: Connection, query: str, *given: object) -> set[str]:
+    """Return by which indexes a statement reads."""
+    told = await conn.fetchval(f"EXPLAIN (FORMAT JSON) {query}", *given)
+    (plan,) = json.loads(told)
+    return set(scans(plan["Plan"]))
+
+
+@asynccontextmanager
+async def rolled_back(conn: Connection) -> AsyncIterator[None]:
+    """Leave nothing behind for the tests beside this one."""
+    loaded = conn.transaction()
+    await loaded.start()
+    yield
+    await loaded.rollback()
+
+
+async def test_each_hot_statement_reads_by_its_index(office: Office, ledger_dsn: str) -> None:
+    town, when = office.tenant, factories.START
+    async with opened(ledger_dsn) as conn, rolled_back(conn):
+        await conn.execute(SET, town, when)
+        await conn.execute(RECORDS, town, when, PERSONS)
+        await conn.execute(TOKENS, town, PERSONS)
+        await conn.execute("ANALYZE registry_record, registry_index")
+        version = {"registry_record_time", "registry_record_pkey"}
+        for word in (b"phone7", b"begins7"):
+            token = await conn.fetchval(TOKEN, word)
+            found = await indexes(conn, search.FOUND, town, token, "person", "", when, None, 50)
+            assert found <= {"registry_index_pkey", *version}
+            assert "registry_index_pkey" in found
+        given = (town, "w7", "person", "", when, None, 50)
+        looked_after = await indexes(conn, search.LINKED, *given)
+        assert looked_after <= {"registry_record_link", *version}
+        assert "registry_record_link" in looked_after
+        of_home = (town, "person", "", when, None, 50, "h7")
+        assert "registry_record_place" in await indexes(conn, history.PAGE_OF_PLACE, *of_home)

@@ -1,0 +1,73 @@
+"""The blind index: what is found by which words, and that its digests tell nothing."""
+
+import pytest
+
+from services.ledger.domain.blind import By, fits, initials, token, tokens
+
+KEY = b"k" * 32
+NUMBER = "11010519491231002X"
+
+
+def is_found(by: By, asked: str, **texts: str) -> bool:
+    """Tell whether a digest leads to a person, and the person is the one that is meant."""
+    led = token(KEY, by, asked) in tokens(KEY, "person", texts)
+    return led and fits(by, asked, texts)
+
+
+@pytest.mark.parametrize(
+    ("by", "asked", "kept"),
+    [
+        ("id_number", "１１０１０５ 19491231 002x", NUMBER),
+        ("phone", "+86 138-1234-5678", "13812345678"),
+        ("phone", "13812345678", "138 1234 5678"),
+        ("phone", "0312 8888888", "0312-8888888"),
+        ("name", "阿卜杜拉•买买提", "阿卜杜拉·买买提"),
+        ("name", "张 三", "张三"),
+        ("begins", "张", "张三丰"),
+        ("begins", "张三丰", "张三丰"),
+        ("begins", "阿卜杜拉·买", "阿卜杜拉·买买提"),
+        ("begins", "𠮷", "𠮷野"),
+        ("begins", "长" * 50, "长" * 50),
+        ("initials", "ZSF", "张三丰"),
+        ("initials", "zs", "张三丰"),
+        ("initials", "stf", "单田芳"),
+        ("initials", "dtf", "单田芳"),
+        ("initials", "abdlmmt", "阿卜杜拉·买买提"),
+    ],
+)
+def test_is_found(by: By, asked: str, kept: str) -> None:
+    field = "name" if by in ("begins", "initials") else by
+    assert is_found(by, asked, **{field: kept})
+
+
+@pytest.mark.parametrize(
+    ("by", "asked", "kept"),
+    [
+        ("name", "张三", "张三丰"),
+        ("begins", "三", "张三丰"),
+        ("begins", "阿卜杜拉·李", "阿卜杜拉·买买提"),
+        ("initials", "sf", "张三丰"),
+        ("initials", "abdlmml", "阿卜杜拉·买买提"),
+        ("phone", "1381234567", "13812345678"),
+    ],
+)
+def test_is_not_found(by: By, asked: str, kept: str) -> None:
+    field = "name" if by in ("begins", "initials") else by
+    assert not is_found(by, asked, **{field: kept})
+
+
+def test_a_digest_is_of_one_key_and_one_way_of_looking() -> None:
+    one, other = tokens(KEY, "person", {"name": "ab"}), tokens(b"o" * 32, "person", {"name": "ab"})
+    assert not one & other
+    assert {len(digest) for digest in one} == {16}
+    assert token(KEY, "name", "ab") != token(KEY, "begins", "ab")
+
+
+def test_what_is_not_looked_for_has_no_digest() -> None:
+    assert tokens(KEY, "household", {"address": "x"}) == frozenset()
+    assert tokens(KEY, "person", {"relation": "x", "sex": "x"}) == frozenset()
+
+
+def test_a_name_without_readings_has_no_initials() -> None:
+    assert initials("Tom") == ()
+    assert initials("𠮷") == ()

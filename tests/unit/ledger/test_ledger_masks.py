@@ -1,0 +1,47 @@
+"""A mask shows what people may see of one another, and no more."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ledger.domain.masks import HIDDEN, MASKS, masked
+
+SHOWN: list[tuple[str, str, str]] = [
+    ("name", "张三", "张*"),
+    ("name", "欧阳修文", "欧*"),
+    ("name", "𠮷野", "𠮷*"),
+    ("name", "阿依古丽·买买提", "阿*"),
+    ("name", "张", "*"),
+    ("name", "", "*"),
+    ("phone", "13812345678", "138****5678"),
+    ("phone", "+8613812345678", "+86*******5678"),
+    ("phone", "8812345", HIDDEN),
+    ("id_number", "110101199001011234", "110***********1234"),
+    ("id_number", "1234", HIDDEN),
+    ("birth_date", "1949-12-31", "1949"),
+    ("birth_date", "unknown", HIDDEN),
+    ("address", "迎春路北段12号", "迎春路***"),
+    ("address", "3号", "3***"),
+    ("address", "", HIDDEN),
+    ("sex", "女", HIDDEN),
+    ("a field that is added later", "secret", HIDDEN),
+]
+
+
+@pytest.mark.parametrize(("field", "text", "shown"), SHOWN)
+def test_a_text_is_shown_by_its_fields_mask(field: str, text: str, shown: str) -> None:
+    assert masked({field: text}) == {field: shown}
+
+
+@given(st.sampled_from(sorted(MASKS)), st.text(max_size=50))
+def test_no_mask_shows_a_text_whole_or_more_than_seven_characters(field: str, text: str) -> None:
+    shown = MASKS[field](text)
+    told = shown.replace("*", "")
+    assert len(told) <= 7
+    assert text in ("", "*", HIDDEN) or shown != text or set(text) == {"*"} or field == "birth_date"
+    assert len(told) < len(text) or not told or field == "birth_date"
+
+
+@given(st.text(min_size=1, max_size=1), st.text(max_size=49), st.text(max_size=49))
+def test_names_that_begin_alike_look_alike(first: str, one: str, other: str) -> None:
+    assert (MASKS["name"](f"{first}x{one}")) == MASKS["name"](f"{first}y{other}")
