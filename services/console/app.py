@@ -6,10 +6,13 @@ from contracts.topics import LEDGER_REGISTRY, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
 from services.chassis.http import Work, make_app, serve
 from services.chassis.postgres import open_pool
+from services.chassis.token import TokenCheck
 from services.console.api import Hall, add_pages
 from services.console.handlers import BoardFacts, parse
 from services.console.hearing import Hearing
+from services.console.ledger import open_ledger
 from services.console.live import Boards
+from services.console.register import Register, add_register
 from services.console.render import Pages
 from services.console.settings import ConsoleSettings
 from services.console.stream import Streams
@@ -29,7 +32,7 @@ async def main() -> None:
     traces.configure(NAME)
     work, towns = Work(), Towns()
     broker = kafka.make_broker(settings, NAME)
-    async with open_pool(settings, NAME) as pool:
+    async with open_pool(settings, NAME) as pool, open_ledger(settings) as ledger:
         boards, hearing = Boards(settings, pool, towns), Hearing(pool)
 
         async def run() -> None:
@@ -67,6 +70,7 @@ async def main() -> None:
         pages = Pages(settings)
         streams = Streams(boards, pages, hearing, settings.beat_s)
         add_pages(app, Hall(settings, pool, towns, boards, pages, streams))
+        add_register(app, Register(towns, TokenCheck(settings.token_key_file), ledger))
         document(app)
         await serve(settings, app, work, run)
 

@@ -114,14 +114,8 @@ class Pages:
     def __init__(self, settings: ConsoleSettings) -> None:
         url = settings.sandbox_url
         self._sandbox = f"{url.scheme}://{url.host}:{url.port}" if url else None
-        self._env = Environment(
-            loader=FileSystemLoader(PAGES / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._env.globals["asset"] = _asset
+        self._linked = settings.ledger_url is not None  # else there is no page of a grid
+        self._env = make_environment()
         self.headers = {
             "Cache-Control": "no-store",
             "Content-Security-Policy": _policy(self._sandbox),
@@ -227,6 +221,8 @@ class Pages:
                 digest=view.digests[number],
                 how=how[number],
                 words=words,
+                tenant_id=found.tenant_id,
+                linked=self._linked,
                 due=say.due(line.due_at) if line.due_at else None,
                 soon_ms=_ms(line.soon_at or line.due_at),
                 came=say.came(line.received_at),
@@ -237,6 +233,19 @@ class Pages:
 
     def _render(self, template: str, look: Look, **more: Any) -> str:  # noqa: ANN401 - what a template asks for
         return self._env.get_template(template).render(look=look, words=look.words, **more)
+
+
+def make_environment() -> Environment:
+    """Make what renders our templates: whatever is filled in is escaped."""
+    env = Environment(
+        loader=FileSystemLoader(PAGES / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals["asset"] = _asset
+    return env
 
 
 def _saying(found: Snapshot, words: Words) -> Saying:

@@ -10,6 +10,8 @@ class ConsoleSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="CONSOLE_", frozen=True)
 
     sandbox_url: AnyHttpUrl | None = None  # development alone: its phones stand beside the board
+    ledger_url: AnyHttpUrl | None = None  # without it there are no pages of the registry
+    ledger_wait_s: float = Field(5, gt=0)
     rows_max: int = Field(200, ge=1, le=500)
     streams_max: int = Field(256, ge=1)
     look_wait_s: float = Field(0.5, ge=0.05)

@@ -66,6 +66,7 @@ class RowView:
     category: str
     kind: str
     place: str
+    grid: str | None
     within: str
     role: str
     unit: str
@@ -138,6 +139,7 @@ class Speaker:
                 )
             ),
             place=place,
+            grid=row.grid,
             within=within,
             role=self.role(profile, row.owner_role),
             unit=self.unit(row.owner_unit),
