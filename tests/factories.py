@@ -25,6 +25,7 @@ from services.ledger.store.registry import ChangeSet, Entry
 TENANT = "yihe"
 SMALL = Size(villages=2, grids=6, household_groups=12, people=60)
 START = datetime(2025, 3, 3, 2, 0, tzinfo=UTC)  # Monday 10:00 in the town
+PATIENCE_S = 90
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -42,11 +43,12 @@ def settings(
     kafka: str = "",
     **more: Any,
 ) -> S:
-    """Make a service's settings for a test."""
+    """Make a service's settings for a test; a statement that fills a table may take its time."""
     given: dict[str, Any] = {
         "mode": "development",
         "port": 1,
         "log_json": True,
+        "statement_timeout_s": PATIENCE_S,
         "key_file": keys.key_file,
         "token_key_file": keys.token_public,
         **more,

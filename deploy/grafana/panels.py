@@ -51,7 +51,12 @@ def _now(name: Name, how: Literal["max", "sum"], *by: str) -> Query:
 _REQUESTS = ', route!~"/live|/ready|/metrics"'
 _RELAYING = ("routing", "notify", "ledger")
 PANELS = (
-    Panel("受理 · Accepted", "reqps", [_rate("chuishao_accepted_total")], ["intake"]),
+    Panel(
+        "受理、清理的附件 · Accepted, attachments swept",
+        "reqps",
+        [_rate("chuishao_accepted_total"), _rate("chuishao_attachments_swept_total")],
+        ["intake"],
+    ),
     Panel(
         "请求 · Requests",
         "reqps",
@@ -135,6 +140,18 @@ PANELS = (
         "short",
         [_now("chuishao_slots_open", "max")],
         ["routing"],
+    ),
+    Panel(
+        "审计待封 · Audit, not sealed yet",
+        "s",
+        [_now("chuishao_audit_unsealed_age_seconds", "max")],
+        ["ledger"],
+    ),
+    Panel(
+        "审计待封行数 · Audit rows, not sealed yet",
+        "short",
+        [_now("chuishao_audit_unsealed_rows", "max")],
+        ["ledger"],
     ),
     Panel("消息 · Messages", "reqps", [_rate("chuishao_messages_total", "state")], ["notify"]),
     Panel(
