@@ -111,7 +111,8 @@ def _make_root() -> None:
     if REACHABLE_ROOT.exists():
         return
     try:
-        REACHABLE_ROOT.mkdir(parents=True)
+        # Another process may make it at this very moment.
+        REACHABLE_ROOT.mkdir(parents=True, exist_ok=True)
         REACHABLE_ROOT.chmod(0o755)
     except OSError as error:
         raise LocalStackError(
