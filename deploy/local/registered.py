@@ -11,8 +11,8 @@ import asyncpg
 CURRENT = """
 SELECT DISTINCT ON (kind, record_id) kind, record_id, body
 FROM registry_record
-WHERE tenant_id = $1 AND kind = ANY($2::text[])
-ORDER BY kind, record_id, version DESC
+WHERE tenant_id = $1 AND kind = ANY($2::text[]) AND valid_from <= now()
+ORDER BY kind, record_id, valid_from DESC, version DESC
 LIMIT 100000
 """
 # Profiles are numbered; the highest number binds new cases.
