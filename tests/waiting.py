@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx
+
 # Longer than a test that passes ever waits, on however slow a machine; what hangs says where.
 PATIENCE_S = 100.0
 
@@ -19,3 +21,21 @@ async def until(
             return found
     except TimeoutError as error:
         raise AssertionError(f"not within {timeout_s:g} s: {what}") from error
+
+
+_COME_AGAIN = {408, 429, 503}
+
+
+async def taken(post: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """Post under one Idempotency-Key until it is taken, as whoever is told to come again must.
+
+    A machine that stands still for seconds has intake tell so, and rightly.
+    """
+
+    async def final() -> httpx.Response | None:
+        answer = await post()
+        return None if answer.status_code in _COME_AGAIN else answer
+
+    answer: httpx.Response = await until(final, "intake takes what it was told again")
+    assert answer.status_code == 202, answer.text
+    return answer

@@ -29,7 +29,7 @@ from deploy.local.topics import apply_topics, registered_topics
 from services.chassis.seal import KeyRing
 from tests import factories
 from tests.servers import Postgres
-from tests.waiting import until
+from tests.waiting import taken, until
 
 SERVICES = ("intake", "routing", "ledger")
 TOWNS = (
@@ -132,8 +132,7 @@ class Trio:
         return await self.http.post(f"{self.urls[intake]}/v1/cases", json=body, headers=headers)
 
     async def accepted(self, tenant: str, key: str, **more: Any) -> UUID:
-        answer = await self.report(tenant, key, **more)
-        assert answer.status_code == 202, answer.text
+        answer = await taken(lambda: self.report(tenant, key, **more))
         return UUID(answer.json()["case_id"])
 
     async def case(self, tenant: str, case_id: UUID) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from deploy.local.state import StackState
 from deploy.local.whole import OPERATOR, Running
 from deploy.seed.town import Entry
 from tests.faults.ground import state_of
-from tests.waiting import PATIENCE_S, until
+from tests.waiting import PATIENCE_S, taken, until
 
 ZONE = ZoneInfo("Asia/Shanghai")
 # The scenario's own time goes on while it is told; nothing in it takes longer than this.
@@ -139,8 +139,7 @@ class Stage:
         headers = {"X-Api-Key": self.state.api_key, "Idempotency-Key": key}
         given = {"tenant": self.tenant, "summary": summary, **body}
         async with self.door("intake") as client:
-            answer = await client.post("/v1/cases", json=given, headers=headers)
-        assert answer.status_code == 202, answer.text
+            answer = await taken(lambda: client.post("/v1/cases", json=given, headers=headers))
         accepted = answer.json()
         path = f"/v1/cases/{accepted['case_id']}"
 

@@ -11,7 +11,7 @@ import httpx
 from deploy.cli.told import Town
 from deploy.local.state import StackState
 from tests.faults.ground import TENANT
-from tests.waiting import until
+from tests.waiting import taken, until
 
 QUIET_S = 60.0
 READY_S = 20.0
@@ -31,12 +31,9 @@ def command(*arguments: str, **more: str) -> "subprocess.Popen[str]":
 async def report(state: StackState, key: str, **body: Any) -> tuple[dict[str, Any], StackState]:
     """Post one report as the demo front end."""
     async with httpx.AsyncClient(base_url=state.url("intake"), timeout=10) as client:
-        answer = await client.post(
-            "/v1/cases",
-            json={"tenant": TENANT, **body},
-            headers={"X-Api-Key": state.api_key, "Idempotency-Key": key},
-        )
-    assert answer.status_code == 202, answer.text
+        headers = {"X-Api-Key": state.api_key, "Idempotency-Key": key}
+        given = {"tenant": TENANT, **body}
+        answer = await taken(lambda: client.post("/v1/cases", json=given, headers=headers))
     accepted: dict[str, Any] = answer.json()
     return accepted, state
 
