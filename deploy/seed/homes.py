@@ -12,6 +12,7 @@ from deploy.seed.tree import Tree
 _SIZES = (0.23, 0.33, 0.19, 0.14, 0.07, 0.04)
 LARGEST = 7
 _FIRST_CLASS_SHARE = 0.86
+_WATCHED_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ def homes(profile: Profile, plan: Plan, tree: Tree, rng: Random) -> list[Home]:
                 body["group"] = holder
             if classes:
                 body["household_class"] = _class(classes, rng)
+            if rng.random() < _WATCHED_SHARE:
+                body["watched"] = True
             body["address"] = f"{profile.town.zh}{grid.spoken}{door}号"
             built.append(Home(f"h{len(built) + 1:06d}", sizes[len(built)], body))
     return built

@@ -1,10 +1,12 @@
 """The party's units beside the tree, and the links and organisations that posts do not tell."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from contracts.profile import Profile
 from contracts.profile.town import PartyLevel
+from deploy.seed.homes import Home
 from deploy.seed.plan import Body, Plan
 from deploy.seed.shares import apportion
 from deploy.seed.tree import Tree
@@ -82,3 +84,26 @@ def links(
                 yield "organisation", firm, {**about, "name": f"{profile.town.zh}{n}号企业"}
                 body = {"link": rule.id, "staff": staff, "to_kind": "organisation", "to": firm}
                 yield "link", f"{rule.id}-{firm}", body
+
+
+def household_links(
+    profile: Profile, tree: Tree, rostered: Sequence[Record], built: Sequence[Home]
+) -> Iterator[Record]:
+    """Yield id and body: each household with whoever is nearest and has room for one more."""
+    for rule in (one for one in profile.links if one.to == "household"):
+        nearby: defaultdict[str, list[str]] = defaultdict(list)
+        for staff, held in rostered:
+            for post in held["posts"]:
+                if post["role"] == rule.from_role:
+                    nearby[post["unit"]].append(staff)
+        linked: Counter[str] = Counter()
+        room = rule.max if rule.full_coverage else rule.min or 1
+        for home in built:
+            above = tree.above(home.body.get("group") or home.body["grid"])
+            near = next((nearby[unit.id] for unit in above if unit.id in nearby), [])
+            staff = min(near, key=linked.__getitem__, default="")
+            if not staff or (room is not None and linked[staff] >= room):
+                continue
+            linked[staff] += 1
+            body: Body = {"link": rule.id, "staff": staff, "to_kind": "household", "to": home.id}
+            yield f"{rule.id}-{home.id}", body

@@ -15,7 +15,7 @@ from deploy.seed.ground import Point
 from deploy.seed.homes import Home, homes
 from deploy.seed.numbers import division_code
 from deploy.seed.pairs import backup_pairs
-from deploy.seed.party import links, party_units
+from deploy.seed.party import household_links, links, party_units
 from deploy.seed.people import person_id, persons
 from deploy.seed.plan import Asked, Body, Plan, draw
 from deploy.seed.roster import named, staff
@@ -80,6 +80,8 @@ def generate(  # noqa: PLR0913 - each is a number somebody wants to turn alone
     yield from _beside(known, plan, tree, rostered)
     built = homes(known, plan, tree, _chance(seed, "homes"))
     yield from _households(built)
+    for name, body in household_links(known, tree, rostered, built):
+        yield Entry("link", name, body)
     for name, body in persons(built, tenant, TODAY, _chance(seed, f"{tenant}|people")):
         yield Entry("person", name, body)
 

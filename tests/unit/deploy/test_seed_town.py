@@ -228,3 +228,22 @@ def test_neighbouring_numbers_are_mostly_neighbours(yihe: list[Entry]) -> None:
     grids = [body["polygon"][0] for body in of(yihe, "unit").values() if "polygon" in body]
     corners = [{tuple(point) for point in ring} for ring in grids]
     assert sum(bool(one & other) for one, other in pairwise(corners)) > 30
+
+
+@pytest.mark.parametrize("town", TOWNS)
+def test_households_are_linked_as_the_profile_wants(town: str) -> None:
+    made, profile = tiny(town), profile_of(town)
+    households = of(made, "household")
+    for rule in (one for one in profile.links if one.to == "household"):
+        links = [body for body in of(made, "link").values() if body["link"] == rule.id]
+        assert {body["to"] for body in links} <= households.keys()
+        assert len({body["to"] for body in links}) == len(links) > 0
+        if rule.full_coverage:
+            assert len(links) == len(households)
+        each = Counter(body["staff"] for body in links)
+        assert rule.max is None or max(each.values()) <= rule.max
+
+
+def test_some_households_are_watched(yihe: list[Entry]) -> None:
+    watched = [one for one in of(yihe, "household").values() if one.get("watched")]
+    assert 0 < len(watched) < len(of(yihe, "household")) / 50
