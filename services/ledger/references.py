@@ -56,6 +56,7 @@ async def check(
         parents = await registry.parents(conn, tenant_id, at)
         faults += unknown_units(entries, parents)
         faults += circles(entries, parents)
+        faults += second_towns(entries, parents)
     removed = [one.record_id for one in entries if one.kind == "unit" and one.body is None]
     if removed:
         faults += _still_named(await registry.referrers(conn, tenant_id, removed, at))
@@ -113,6 +114,21 @@ def circles(entries: Sequence[Entry], parents: Mapping[str, str | None]) -> Iter
                 f"Parents in a circle: {shown}. Mend one.",
             )
             yield _fault("unit", entry.record_id, "parent", zh, en)
+
+
+def second_towns(entries: Sequence[Entry], parents: Mapping[str, str | None]) -> Iterator[Fault]:
+    """Yield the units of a set that stand below none, where another is the town already.
+
+    Who holds a post at the town's own unit may see all of it.
+    """
+    tops = sorted(unit for unit, parent in parents.items() if parent is None)
+    brought = [one.record_id for one in entries if one.kind == "unit" and one.record_id in tops]
+    towns = [unit for unit in tops if unit not in brought] or tops[:1]
+    for unit in brought:
+        if unit != towns[0]:
+            zh = f"没有上级单位的只能是镇本身（{towns[0]}）：写明它的上级。"
+            en = f"The town itself ({towns[0]}) alone has no unit above it: name this one's."
+            yield _fault("unit", unit, "parent", zh, en)
 
 
 def unknown_categories(entries: Sequence[Entry], known: Sequence[str]) -> Iterator[Fault]:

@@ -12,7 +12,10 @@ async def acts_of(office: Office) -> list[asyncpg.Record]:
         return await audit.latest(conn, office.tenant, 10)
 
 
-UNITS = [{"kind": "unit", "id": name, "body": {"level": "grid", "zh": name}} for name in "ab"]
+UNITS = [
+    {"kind": "unit", "id": "a", "body": {"level": "town", "zh": "a"}},
+    {"kind": "unit", "id": "b", "body": {"level": "grid", "zh": "b", "parent": "a"}},
+]
 
 
 async def test_a_recorded_set_is_an_act_and_one_that_is_not_is_none(office: Office) -> None:

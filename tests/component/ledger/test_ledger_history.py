@@ -119,8 +119,10 @@ async def test_the_sql_the_rule_and_a_replay_say_the_same(
 
 
 async def test_all_records_of_a_set_are_known_from_one_moment(office: Office) -> None:
+    grid = {"level": "grid", "zh": "x"}
     lines = [
-        {"kind": "unit", "id": f"g{n}", "body": {"level": "grid", "zh": "x"}} for n in range(6_000)
+        {"kind": "unit", "id": f"g{n}", "body": {**grid, **({"parent": "g0"} if n else {})}}
+        for n in range(6_000)
     ]
     assert (await office.post_set("s1", lines)).status_code == 200
     rows, (one,) = await office.rows("registry_record"), await office.rows("change_set")

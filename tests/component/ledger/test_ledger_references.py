@@ -87,6 +87,20 @@ async def test_parents_in_a_circle_are_shown_once(
     assert f"circle: {shown}." in message
 
 
+async def test_the_town_alone_has_no_unit_above_it(town: Office) -> None:
+    """Whoever has a post at a unit above which there is none may see all of the town."""
+    ((record, field, said),) = await refusals(town, unit("g2"), unit("v2", "town"))
+    assert (record, field) == ("unit/g2", "parent")
+    assert "（town）" in said
+    moved = [unit("town", "county"), unit("county")]
+    assert (await town.post_set("county", moved)).status_code == 200
+
+
+async def test_of_two_towns_in_a_first_set_the_second_is_named(office: Office) -> None:
+    answer = await office.post_set("first", [unit("a"), unit("b"), unit("c", "b")])
+    assert [one["id"] for one in answer.json()["errors"]] == ["b"]
+
+
 async def test_a_unit_that_is_still_needed_stays(town: Office) -> None:
     assert [(one[0], one[2].partition("。")[0]) for one in await refusals(
         town, removed("unit", "v1"), removed("unit", "g1"), unit("g2", "town"),

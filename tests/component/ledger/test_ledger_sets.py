@@ -23,7 +23,10 @@ def line(kind: str, record_id: str, **body: Any) -> dict[str, Any]:
 
 
 def units(*names: str) -> list[dict[str, Any]]:
-    return [line("unit", name, level="grid", zh=name) for name in names]
+    """Return units; the first is above the others."""
+    top, *others = names
+    below = [line("unit", name, level="grid", zh=name, parent=top) for name in others]
+    return [line("unit", top, level="town", zh=top), *below]
 
 
 def removed(kind: str, record_id: str) -> dict[str, Any]:
@@ -105,11 +108,11 @@ async def test_sets_at_once_do_not_mix_on_the_topic(office: Office) -> None:
 
 async def test_a_removal_is_a_tombstone_that_ends_its_set(office: Office) -> None:
     await office.post_set("s1", units("g1", "g2"))
-    await office.post_set("s2", [removed("unit", "g1")])
+    await office.post_set("s2", [removed("unit", "g2")])
     last = (await office.published())[-1]
-    assert (last.record_id, last.body, last.last, last.change_set) == ("g1", None, True, "s2")
+    assert (last.record_id, last.body, last.last, last.change_set) == ("g2", None, True, "s2")
     assert (await office.get("/v1/registry/counts")).json() == {"unit": 1}
-    await office.post_set("s3", units("g1"))
+    await office.post_set("s3", units("g1", "g2"))
     assert (await office.get("/v1/registry/counts")).json() == {"unit": 2}
 
 
