@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
+_YEARS = range(1900, 9000)  # that a database can hold in any zone
 _DATED = re.compile(r"[0-9]{4}-")
 _EXPECTED = (
     "应为带时区的时间，如 2025-03-03T10:00:00+08:00。 Expected a time with its offset, so written."
@@ -38,4 +40,10 @@ def _written(moment: object) -> object:
     return moment
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+def _possible(moment: datetime) -> datetime:
+    if moment.year not in _YEARS:
+        raise ValueError("应在 1900 年到 8999 年之间。 Expected a year from 1900 to 8999.")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_possible)]

@@ -171,9 +171,18 @@ class SetReused(ValueError):  # noqa: N818 - a state of the set
     """A set with this id is recorded with other content."""
 
 
-def digest_of(tenant_id: str, lines: Mapping[int, Line], keys: KeyRing) -> str:
-    """Tell a set's records from others', whatever their spacing; keyed, so it tells no name."""
-    said = [line.model_dump(mode="json", exclude_defaults=True) for line in lines.values()]
+def digest_of(
+    tenant_id: str, lines: Mapping[int, Line], keys: KeyRing, valid_from: datetime | None = None
+) -> str:
+    """Tell a set from others by records and moment, whatever the spacing; keyed: it tells no name.
+
+    A set that holds from whenever it is recorded has no moment of its own.
+    """
+    said: list[Any] = [
+        line.model_dump(mode="json", exclude_defaults=True) for line in lines.values()
+    ]
+    if valid_from is not None:
+        said.append(valid_from.timestamp())
     return keys.body_mac(tenant_id, json.dumps(said, sort_keys=True).encode())
 
 

@@ -1,10 +1,11 @@
-"""Numbers of a set that a person should look at: one told twice, and one of an unknown place.
+"""What a person should look at in a set: numbers told twice or of no known place, and the future.
 
 The first refuses the set. An unknown place is recorded and remarked upon, since no list of places
 is whole (abolished counties, residence permits). No remark repeats a number.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from contracts.division import province_known
@@ -67,4 +68,14 @@ def unknown_places(numbers: Sequence[Numbered], known: Collection[str]) -> list[
     return [
         both(*(text.format(one.line, one.kind, one.record_id, one.field) for text in (zh, en)))
         for one in wrong[:_REMARKS_MAX]
+    ]
+
+
+def followed(later: Sequence[tuple[str, str, datetime]]) -> list[str]:
+    """Remark on records of which another version holds from a moment that is recorded already."""
+    zh = "{0}/{1}：已登记从 {2} 起的另一版，到那时以那一版为准；那时仍应如此的，也请改那一版。"
+    en = "{0}/{1}: another version holds from {2}; mend that one too if this is to stay so then."
+    return [
+        both(*(text.format(kind, name, at.isoformat(timespec="minutes")) for text in (zh, en)))
+        for kind, name, at in later
     ]

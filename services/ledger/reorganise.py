@@ -1,5 +1,7 @@
 """What the life of a town asks of its registry, made into one change set."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -17,7 +19,7 @@ from services.ledger.domain.life import (
     split_household,
 )
 from services.ledger.references import SetUnfit
-from services.ledger.store import elements
+from services.ledger.store import elements, history
 from services.ledger.store.elements import Key
 from services.ledger.store.registry import ChangeSet, Entry
 
@@ -99,18 +101,47 @@ async def entries_of(
     """Make an act's change set from the registry as of its moment; the caller has the town's turn.
 
     Raises:
-        SetUnfit: it names a record that is not there, or ends one twice.
+        SetUnfit: it names a record that is not there, ends one twice, or a new one is there.
         Faulty: the new record has faults.
     """
-    lines = await _lines(conn, one, act, keys, today)
-    return [Entry(kind, name, body) for (kind, name), body in lines.items()]
+    new = _new_of(act)
+    await _expect_none(conn, one, [key for key in new if key not in _staying(act)])
+    items = enumerate(new.items(), 1)
+    given = {n: Line(kind=kind, id=name, body=body) for n, ((kind, name), body) in items}
+    made = {
+        (entry.kind, entry.record_id): entry
+        for entry in sealed_entries(one.tenant_id, given, keys, today)
+    }
+    lines = await _lines(conn, one, act, {key: entry.body or {} for key, entry in made.items()})
+    return [
+        replace(made[key], body=body) if key in made else Entry(*key, body)
+        for key, body in lines.items()
+    ]
 
 
-async def _lines(conn: Connection, one: ChangeSet, act: Act, keys: KeyRing, today: date) -> Lines:
-    def sealed(kind: Literal["unit", "household"], new: NewRecord) -> dict[str, Any]:
-        line = Line(kind=kind, id=new.id, body=new.body)
-        return sealed_entries(one.tenant_id, {1: line}, keys, today)[0].body or {}
+def _new_of(act: Act) -> dict[tuple[Literal["unit", "household"], str], dict[str, Any]]:
+    """Return the records that an act brings, by kind and id."""
+    match act:
+        case SplitHousehold(new=new):
+            return {("household", new.id): new.body}
+        case SplitGrid(new=new):
+            return {("unit", new.id): new.body}
+        case MergeUnits(mergers=mergers):
+            return {("unit", one.into.id): one.into.body for one in mergers}
+        case _:
+            return {}
 
+
+def _staying(act: Act) -> set[Key]:
+    """Return the units into which others merge and which were there before."""
+    if not isinstance(act, MergeUnits):
+        return set()
+    return {("unit", one.into.id) for one in act.mergers if one.into.id in one.units}
+
+
+async def _lines(
+    conn: Connection, one: ChangeSet, act: Act, made: Mapping[Key, dict[str, Any]]
+) -> Lines:
     at = one.valid_from
     match act:
         case Move(persons=persons, household=household):
@@ -120,7 +151,7 @@ async def _lines(conn: Connection, one: ChangeSet, act: Act, keys: KeyRing, toda
         case SplitHousehold(persons=persons, new=new):
             kept = await _with_homes(conn, one, persons)
             _expect(kept, _keys("person", persons))
-            return split_household(kept, persons, new.id, sealed("household", new))
+            return split_household(kept, persons, new.id, made["household", new.id])
         case MergeHouseholds(into=into, households=households):
             gone = [name for name in households if name != into]
             kept = await elements.records(conn, one.tenant_id, _OF_HOMES, at, [*gone, into])
@@ -129,14 +160,14 @@ async def _lines(conn: Connection, one: ChangeSet, act: Act, keys: KeyRing, toda
         case SplitGrid(grid=grid, new=new, moved=moved):
             kept = await elements.records(conn, one.tenant_id, _OF_UNITS, at)
             _expect(kept, [("unit", grid)])
-            return split_grid(kept, grid, new.id, sealed("unit", new), moved)
+            return split_grid(kept, grid, new.id, made["unit", new.id], moved)
         case MergeUnits(mergers=mergers):
             kept = await elements.records(conn, one.tenant_id, _OF_UNITS, at)
             lines: Lines = {}
             for merger in mergers:
                 _expect(kept, _keys("unit", merger.units))
-                unit = sealed("unit", merger.into)
-                done = merge_units(kept, merger.into.id, unit, merger.units, one.valid_from)
+                into = merger.into.id
+                done = merge_units(kept, into, made["unit", into], merger.units, at)
                 lines |= done
                 kept = {key: body for key, body in {**kept, **done}.items() if body is not None}
             return lines
@@ -153,6 +184,22 @@ async def _with_homes(
 
 def _keys(kind: str, names: list[str]) -> list[Key]:
     return [(kind, name) for name in names]
+
+
+async def _expect_none(conn: Connection, one: ChangeSet, new: list[Key]) -> None:
+    there = await history.versions(conn, one.tenant_id, new)
+    faults = [
+        {
+            "kind": kind,
+            "id": name,
+            "field": "id",
+            "message": f"{kind} {name} 已有或曾有：给新的换一个编号。"
+            f" There is or was a {kind} {name}: give the new one another id.",
+        }
+        for kind, name in there
+    ]
+    if faults:
+        raise SetUnfit(faults)
 
 
 def _expect(kept: dict[Key, dict[str, Any]], wanted: list[Key]) -> None:

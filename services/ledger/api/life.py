@@ -17,8 +17,9 @@ from services.ledger.api.reason import Reason
 from services.ledger.api.registry import REFUSALS, conflict
 from services.ledger.changes import Faulty, SetReused, record_set
 from services.ledger.clock import town_now
+from services.ledger.remarks import followed
 from services.ledger.reorganise import Act, entries_of
-from services.ledger.store import audit, registry
+from services.ledger.store import audit, history, registry
 from services.ledger.store.registry import ChangeSet
 
 _CHINA = timezone(timedelta(hours=8))
@@ -26,11 +27,15 @@ ReorganisationId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Z
 
 
 class ReorganisationView(BaseModel):
-    """What became of an act: how many records it changed. `known`: it was done before."""
+    """What became of an act: how many records it changed. `known`: it was done before.
+
+    `warnings` are for a person to look at; what they speak of is recorded.
+    """
 
     change_set: str
     entries: int
     known: bool
+    warnings: list[str] = []
 
 
 def make_life_router(door: Door) -> APIRouter:
@@ -49,7 +54,8 @@ def make_life_router(door: Door) -> APIRouter:
     ) -> ReorganisationView:
         """Move people, split or merge households, split a grid, merge units: one dated set."""
         who = door.operator(authorization)
-        digest = door.keys.body_mac(who.tenant_id, body.model_dump_json().encode())
+        said = f"{valid_from.timestamp() if valid_from else ''}{body.model_dump_json()}"
+        digest = door.keys.body_mac(who.tenant_id, said.encode())
         today = datetime.now(_CHINA).date()
         try:
             async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
@@ -62,6 +68,7 @@ def make_life_router(door: Door) -> APIRouter:
                 entries = await entries_of(conn, one, body, door.keys, today)
                 if await record_set(conn, one, entries, now):
                     await audit.write(conn, set_recorded(one, entries, reason))
+                later = await history.overtaken(conn, one, entries)
         except Faulty as error:
             zh, en = (
                 "新记录有误，一条也没有记入。",
@@ -71,7 +78,12 @@ def make_life_router(door: Door) -> APIRouter:
         except REFUSALS as error:
             raise conflict(error) from error
         door.relay.wake()
-        return ReorganisationView(change_set=change_set_id, entries=len(entries), known=False)
+        return ReorganisationView(
+            change_set=change_set_id,
+            entries=len(entries),
+            known=False,
+            warnings=followed(later),
+        )
 
     return router
 

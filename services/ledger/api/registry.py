@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
@@ -36,25 +36,13 @@ from services.ledger.clock import offsets_of, town_now
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
 from services.ledger.due import publish_due
 from services.ledger.references import SetUnfit
-from services.ledger.remarks import DIVISIONS, Numbered, numbers_of, unknown_places
-from services.ledger.store import audit, elements, registry
+from services.ledger.remarks import DIVISIONS, Numbered, followed, numbers_of, unknown_places
+from services.ledger.store import audit, elements, history, registry
 from services.ledger.store.registry import ChangeSet, Entry
 
 _CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
 _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 SetId = Annotated[str, Path(json_schema_extra={"pattern": f"^{_SET_ID.pattern}$"})]
-# Years that a database can hold in any zone.
-_YEARS = range(1900, 9000)
-
-
-def _possible(moment: datetime) -> datetime:
-    if moment.year not in _YEARS:
-        said = "应在 1900 年到 8999 年之间。 Expected a year from 1900 to 8999."
-        raise ValueError(said)
-    return moment
-
-
-ValidFrom = Annotated[Moment, AfterValidator(_possible)]
 # What a record holds, its kind decides.
 _SET = {"required": True, "content": {"application/x-ndjson": {"schema": {"type": "object"}}}}
 
@@ -93,7 +81,7 @@ def make_registry_router(door: Door) -> APIRouter:
         change_set_id: SetId,
         request: Request,
         authorization: Authorization = None,
-        valid_from: ValidFrom | None = None,
+        valid_from: Moment | None = None,
         reason: Reason | None = None,
     ) -> SetView:
         """Record a change set: NDJSON, a record per line, all or nothing. Repeatable by its id.
@@ -108,7 +96,7 @@ def make_registry_router(door: Door) -> APIRouter:
         body = await read_body(request, *limits)
         try:
             entries, digest, numbers = await asyncio.to_thread(
-                _entries, who.tenant_id, body, door.keys
+                _entries, who.tenant_id, body, door.keys, valid_from
             )
         except Faulty as error:
             zh, en = "变更集有误，一条也没有记入。", "The set has faults; nothing was recorded."
@@ -125,6 +113,7 @@ def make_registry_router(door: Door) -> APIRouter:
                 fresh = await record_set(conn, one, entries, now)
                 if fresh:
                     await audit.write(conn, set_recorded(one, entries, reason))
+                later = await history.overtaken(conn, one, entries)
                 known = await elements.codes(conn, who.tenant_id, DIVISIONS) if numbers else ()
         except REFUSALS as error:
             raise conflict(error) from error
@@ -133,7 +122,11 @@ def make_registry_router(door: Door) -> APIRouter:
             change_set=change_set_id,
             entries=len(entries),
             known=not fresh,
-            warnings=[*alias_warnings(entries), *unknown_places(numbers, known)],
+            warnings=[
+                *alias_warnings(entries),
+                *unknown_places(numbers, known),
+                *followed(later),
+            ],
         )
 
     @router.get("/counts")
@@ -216,11 +209,13 @@ def conflict(
             return Problem(409, "change_set_unfit", zh, en, errors=found)
 
 
-def _entries(tenant_id: str, body: bytes, keys: KeyRing) -> tuple[list[Entry], str, list[Numbered]]:
+def _entries(
+    tenant_id: str, body: bytes, keys: KeyRing, valid_from: datetime | None
+) -> tuple[list[Entry], str, list[Numbered]]:
     lines = read_lines(body)
     today = datetime.now(_CHINA).date()
     entries = sealed_entries(tenant_id, lines, keys, today)
-    return entries, digest_of(tenant_id, lines, keys), numbers_of(lines)
+    return entries, digest_of(tenant_id, lines, keys, valid_from), numbers_of(lines)
 
 
 def _clock_body(offsets: tuple[Offset, ...]) -> dict[str, Any]:

@@ -259,3 +259,25 @@ async def held_by(
     rows = await conn.fetch(HELD_BY, one.tenant_id, one.change_set_id, *columns, moment)
     there = {(row["kind"], row["record_id"]) for row in rows}
     return [entry for entry in entries if (entry.kind, entry.record_id) in there]
+
+
+OVERTAKEN = """
+SELECT kind, record_id, min(valid_from) AS valid_from
+FROM registry_record
+JOIN unnest($3::text[], $4::text[]) AS given(kind, record_id) USING (kind, record_id)
+WHERE tenant_id = $1 AND valid_from > $2
+GROUP BY kind, record_id
+ORDER BY kind, record_id
+LIMIT 50
+"""
+
+
+async def overtaken(
+    conn: Connection, one: ChangeSet, entries: Sequence[Entry]
+) -> list[tuple[str, str, datetime]]:
+    """Return kind and id of a set's records which another version follows, and since when."""
+    if not await later(conn, one.tenant_id, one.valid_from):
+        return []
+    columns = [entry.kind for entry in entries], [entry.record_id for entry in entries]
+    rows = await conn.fetch(OVERTAKEN, one.tenant_id, one.valid_from, *columns)
+    return [(row["kind"], row["record_id"], row["valid_from"]) for row in rows]

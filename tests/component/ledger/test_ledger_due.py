@@ -132,3 +132,14 @@ async def test_a_moment_that_no_zone_could_tell_is_refused(town: Office, moment:
     answer = await town.post_set("s1", MERGER, valid_from=moment)
     assert answer.status_code == 422
     assert [one["field"] for one in answer.json()["errors"]] == ["valid_from"]
+
+
+async def test_whoever_changes_what_a_set_to_come_changes_too_is_told(town: Office) -> None:
+    await town.post_set("merger", MERGER, valid_from=FRIDAY)
+    answer = await town.post_set("mended", [unit("v2", "town", "今名"), unit("v3", "town")])
+    (remark,) = answer.json()["warnings"]
+    assert remark.startswith("unit/v2：")
+    assert "2025-03-07" in remark
+    assert (await town.post_set("later", [unit("v2", "town", "再名")], valid_from=FRIDAY)).json()[
+        "warnings"
+    ] == []

@@ -60,7 +60,7 @@ async def test_forty_six_villages_become_six_in_one_dated_set(office: Office) ->
         for n, body in enumerate(new)
     ]
     done = (await act(office, "merger", act="merge_units", mergers=mergers)).json()
-    assert done == {"change_set": "merger", "entries": 6 + 3 * 46, "known": False}
+    assert done == {"change_set": "merger", "entries": 6 + 3 * 46, "known": False, "warnings": []}
     after = await now(office)
     levels = [body["level"] for key, body in after.items() if key.startswith("unit/")]
     assert (levels.count("village"), levels.count("grid")) == (6, 46)
@@ -75,7 +75,7 @@ async def test_forty_six_villages_become_six_in_one_dated_set(office: Office) ->
     assert [one.last for one in told] == [False] * (len(told) - 1) + [True]
     assert sum(one.data is None for one in told) == 46
     again = (await act(office, "merger", act="merge_units", mergers=mergers)).json()
-    assert again == {"change_set": "merger", "entries": 0, "known": True}
+    assert again == {"change_set": "merger", "entries": 0, "known": True, "warnings": []}
     other = await act(office, "merger", act="merge_units", mergers=mergers[:1])
     assert other.json()["code"] == "change_set_reused"
     assert (await office.get("/v1/registry/former-units/w99")).status_code == 404
@@ -133,3 +133,41 @@ async def test_what_cannot_be_is_refused_whole(town: Office) -> None:
     path = "/v1/registry/reorganisations/x"
     refused = await town.http.post(path, json={"act": "move"}, headers=headers)
     assert refused.json()["code"] == "operator_only"
+
+
+async def test_what_is_new_takes_nobodys_place(town: Office) -> None:
+    homes = {"id": "h2", "body": {"grid": "g1", "address": "某村9号"}}
+    grids = {"id": "g1-a", "body": {"level": "grid", "zh": "二格", "parent": "v1"}}
+    before = await now(town)
+    for body in (
+        {"act": "split_household", "persons": ["p2"], "new": homes},
+        {"act": "split_grid", "grid": "g1", "new": grids, "moved": ["h2"]},
+        {"act": "merge_units", "mergers": [{"into": grids, "units": ["g1"]}]},
+    ):
+        answer = await act(town, "bad", **body)
+        (fault,) = answer.json()["errors"]
+        assert (answer.status_code, fault["field"]) == (409, "id")
+        assert fault["id"] in ("h2", "g1-a")
+    assert await now(town) == before
+
+
+async def test_the_same_act_from_another_moment_is_another_act(town: Office) -> None:
+    assert (await act(town, "m", act="move", persons=["p2"], household="h2")).is_success
+    answer = await town.http.post(
+        "/v1/registry/reorganisations/m",
+        json={"act": "move", "persons": ["p2"], "household": "h2"},
+        params={"valid_from": BEFORE},
+        headers=town.headers(),
+    )
+    assert answer.json()["code"] == "change_set_reused"
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-12:00"])
+async def test_a_moment_that_no_database_holds_is_a_fault(town: Office, moment: str) -> None:
+    answer = await town.http.post(
+        "/v1/registry/reorganisations/m",
+        json={"act": "move", "persons": ["p2"], "household": "h2"},
+        params={"valid_from": moment},
+        headers=town.headers(),
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_fields")
