@@ -1,10 +1,11 @@
 """Erasure: a record's personal texts become unreadable everywhere, and it is removed."""
 
 from services.chassis.postgres import Connection
+from services.ledger import references
 from services.ledger.acts import record_erased
 from services.ledger.changes import record_set
 from services.ledger.clock import town_now
-from services.ledger.store import audit, erasure, registry, search
+from services.ledger.store import audit, erasure, history, registry, search
 from services.ledger.store.erasure import Erasure
 from services.ledger.store.registry import ChangeSet, Entry
 
@@ -30,7 +31,10 @@ async def erase(
     # No set through a door has such an id; a record that came back is erased by another.
     set_id = f"~erase-{kind}-{record_id}-{there}"
     one = ChangeSet(tenant_id, set_id, by, now, None, reason)
-    await record_set(conn, one, [Entry(kind, record_id, None)], now)
+    removal = [Entry(kind, record_id, None)]
+    await record_set(conn, one, removal, now)
+    for moment in await history.later(conn, tenant_id, now):  # what was to come of it is gone too
+        await references.check(conn, tenant_id, removal, moment, coming=True)
     await audit.write(conn, record_erased(one, kind, record_id))
     await erasure.note(conn, tenant_id, set_id, kind, record_id, by, reason)
     return await erasure.last(conn, tenant_id, kind, record_id), True

@@ -35,7 +35,7 @@ def _once(fields: tuple[str, ...]) -> tuple[str, ...]:
     return fields
 
 
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=64)]
 Names = Annotated[
     tuple[Name, ...], Field(min_length=1, max_length=_FIELDS_MAX), AfterValidator(_once)
 ]

@@ -58,6 +58,15 @@ async def take_turn(conn: Connection, tenant_id: str) -> None:
     await conn.execute(TAKE_TURN, tenant_id)
 
 
+TRY_TURN = "SELECT pg_try_advisory_xact_lock(4713, hashtext($1))"
+
+
+async def try_turn(conn: Connection, tenant_id: str) -> bool:
+    """Take the tenant's turn unless somebody has it; it lasts until the transaction ends."""
+    taken: bool = await conn.fetchval(TRY_TURN, tenant_id)
+    return taken
+
+
 async def open_set(conn: Connection, one: ChangeSet, entries: int) -> bool:
     """Enter a change set and take the tenant's turn; False if it is known already."""
     await take_turn(conn, one.tenant_id)

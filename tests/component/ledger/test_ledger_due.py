@@ -1,6 +1,7 @@
 """Sets that hold from a moment to come, or from one that is past: who is told what, and when."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -78,16 +79,11 @@ async def test_the_service_tells_by_itself_when_the_moment_comes(town: Office) -
         one = ChangeSet(town.tenant, "~clock", "test", tuesday)
         await record_set(conn, one, [Entry("clock", "clock", {"offsets": [moved]})], tuesday)
     assert await told(town) == []
-    settings = factories.settings(LedgerSettings, town.secrets)
-    relay, work = Relay(settings, town.pool, kafka.make_broker(settings, "ledger")), Work()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(publish_due_until_stopped(work, town.pool, relay))
 
-        async def announced() -> bool:
-            return await told(town) == MERGED
+    async def announced() -> bool:
+        return await told(town) == MERGED
 
-        await until(announced, "the set is announced")
-        work.stopping.set()
+    await in_the_background(town, announced)
     assert await town.rows("change_due") == []
 
 
@@ -143,3 +139,48 @@ async def test_whoever_changes_what_a_set_to_come_changes_too_is_told(town: Offi
     assert (await town.post_set("later", [unit("v2", "town", "再名")], valid_from=FRIDAY)).json()[
         "warnings"
     ] == []
+
+
+async def in_the_background(town: Office, wanted: Callable[[], Awaitable[bool]]) -> None:
+    settings = factories.settings(LedgerSettings, town.secrets)
+    relay, work = Relay(settings, town.pool, kafka.make_broker(settings, "ledger")), Work()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(publish_due_until_stopped(work, town.pool, relay))
+        await until(wanted, "the sets are announced")
+        work.stopping.set()
+
+
+async def test_a_town_that_is_busy_or_faulty_stops_no_other(town: Office) -> None:
+    """The first town records something all the while; what the second kept no longer reads."""
+    now = datetime.now(UTC)
+    names = ["town994", "town995", "town996"]
+    for name in names:
+        other = town.of(name)
+        assert (await other.post_set("town", TOWN, valid_from=OLD)).status_code == 200
+        soon = (now + timedelta(days=1)).isoformat()
+        assert (await other.post_set("merger", MERGER, valid_from=soon)).status_code == 200
+    for table in ("change_set", "registry_record", "change_due"):
+        await town.pool.execute(
+            f"UPDATE {table} SET valid_from = $1"  # noqa: S608 - tables of ours
+            " WHERE tenant_id = ANY($2) AND change_set_id = 'merger'",
+            now,
+            names,
+        )
+    await town.pool.execute(
+        "UPDATE registry_record SET body = $1"
+        " WHERE tenant_id = $2 AND change_set_id = 'merger' AND body IS NOT NULL",
+        {"level": 7},
+        names[1],
+    )
+    busy, faulty, third = (town.of(name) for name in names)
+    before = len(await third.published())
+
+    async def told_of_it() -> bool:
+        return len(await third.published()) > before
+
+    async with town.pool.acquire() as conn, conn.transaction():
+        await registry.take_turn(conn, busy.tenant)
+        await in_the_background(town, told_of_it)
+    assert len(await busy.rows("change_due")) == len(await faulty.rows("change_due")) == 3
+    assert await third.rows("change_due") == []
+    await town.pool.execute("DELETE FROM change_due WHERE tenant_id = $1", faulty.tenant)

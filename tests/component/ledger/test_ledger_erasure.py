@@ -85,6 +85,19 @@ async def test_what_was_to_hold_from_a_day_to_come_does_not_bring_the_person_bac
     assert await sealed_of(office, "person") == []
 
 
+async def test_whoever_will_be_needed_then_is_not_erased(office: Office) -> None:
+    """From June on both are to live in a household of which p-1 is the head."""
+    await recorded(office)
+    home = {"kind": "household", "id": "h-2", "body": {"grid": "g01", "head": "p-1"}}
+    later = {"valid_from": "2099-06-01T00:00:00+08:00"}
+    lines = [home, person(household="h-2"), {**person(household="h-2"), "id": "p-2"}]
+    assert (await office.post_set("later", lines, **later)).status_code == 200
+    answer = await erase(office, "person", "p-1")
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["kind"], fault["id"]) == (409, "person", "p-1")
+    assert await sealed_of(office, "person")
+
+
 async def test_an_erasure_stands_in_the_audit_log_with_its_reason(office: Office) -> None:
     await recorded(office)
     await erase(office, "person", "p-1")
