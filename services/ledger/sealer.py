@@ -80,7 +80,7 @@ class Sealer:
         if moved:
             await asyncio.to_thread(anchors.note, path, moved)
             self._anchored |= {one.tenant_id: one.n for one in moved}
-            self._anchored_at = now
+        self._anchored_at = now
 
 
 def _links(rows: Sequence[Row], heads: dict[str, Link]) -> list[Link]:
