@@ -1,9 +1,9 @@
 """Who may do what to the registry: roles by the profile's `can`, scope by the tree of units.
 
-`allow` is the one place that decides; every door of the registry asks it about records. No database here: what
-somebody's roles can, and where a record belongs, is handed in. It holds as of the newest profile,
-so a right that a version takes away is gone at once: `view` is the right without which the others
-are nothing.
+`allow` is the one place that decides; every door that shows or changes a record asks it. No
+database here: what somebody's roles can, and where a record belongs, is handed in. It holds as of
+the newest profile, so a right that a version takes away is gone at once: `view` is the right
+without which the others are nothing.
 """
 
 from dataclasses import dataclass

@@ -34,32 +34,73 @@ async def bodies(
     return {(row["kind"], row["record_id"]): row["body"] for row in rows}
 
 
+_MANY = ("person", "household", "link")
+# Persons, households and links are many, and found by an index; of the other kinds there are few.
 NAMING = """
+WITH gone AS (
+    SELECT kind, record_id FROM unnest($5::text[], $6::text[]) AS named(kind, record_id)
+), given AS (
+    SELECT kind, field, named_kind
+    FROM unnest($2::text[], $3::text[], $4::text[]) AS given(kind, field, named_kind)
+    WHERE named_kind IN (SELECT kind FROM gone)
+), candidate AS (
+    SELECT kind, record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = ANY($8::text[])
+    UNION
+    SELECT person.kind, person.record_id
+    FROM gone
+    JOIN registry_record AS person ON person.tenant_id = $1 AND person.kind = 'person'
+        AND coalesce(
+            person.body ->> 'grid', person.body ->> 'household', person.body ->> 'parent',
+            person.body ->> 'unit'
+        ) = gone.record_id
+    WHERE gone.kind = 'household'
+    UNION
+    SELECT home.kind, home.record_id
+    FROM gone
+    JOIN registry_record AS home ON home.tenant_id = $1 AND home.kind = 'household'
+        AND home.body ->> 'head' = gone.record_id
+    WHERE gone.kind = 'person'
+    UNION
+    SELECT link.kind, link.record_id
+    FROM gone
+    JOIN registry_record AS link ON link.tenant_id = $1 AND link.kind = 'link'
+        AND link.body ->> 'to' = gone.record_id
+    UNION
+    SELECT link.kind, link.record_id
+    FROM gone
+    JOIN registry_record AS link ON link.tenant_id = $1 AND link.kind = 'link'
+        AND link.body ->> 'staff' = gone.record_id
+    WHERE gone.kind = 'staff'
+)
 SELECT named.kind AS named_kind, named.record_id AS named_id, latest.kind,
     count(DISTINCT latest.record_id) AS records
 FROM (
-    SELECT DISTINCT ON (kind, record_id) kind, record_id, body
-    FROM registry_record
-    WHERE tenant_id = $1
-        AND kind IN (
-            'person', 'household', 'place', 'thing', 'matter', 'organisation', 'link', 'party_unit'
-        )
-        AND valid_from <= $7
-    ORDER BY kind, record_id, valid_from DESC, version DESC
+    SELECT candidate.kind, candidate.record_id, held.body
+    FROM candidate
+    CROSS JOIN LATERAL (
+        SELECT body
+        FROM registry_record AS record
+        WHERE record.tenant_id = $1 AND record.kind = candidate.kind
+            AND record.record_id = candidate.record_id AND valid_from <= $7
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS held
 ) AS latest
 CROSS JOIN LATERAL (
     SELECT given.named_kind, latest.body ->> given.field AS id
-    FROM unnest($2::text[], $3::text[], $4::text[]) AS given(kind, field, named_kind)
+    FROM given
     WHERE given.kind = latest.kind AND jsonb_typeof(latest.body -> given.field) = 'string'
     UNION ALL
     SELECT given.named_kind, jsonb_array_elements_text(latest.body -> given.field)
-    FROM unnest($2::text[], $3::text[], $4::text[]) AS given(kind, field, named_kind)
+    FROM given
     WHERE given.kind = latest.kind AND jsonb_typeof(latest.body -> given.field) = 'array'
     UNION ALL
     SELECT latest.body ->> 'to_kind', latest.body ->> 'to'
     WHERE latest.kind = 'link'
 ) AS refers(kind, id)
-JOIN unnest($5::text[], $6::text[]) AS named(kind, record_id)
+JOIN gone AS named
     ON named.kind = refers.kind AND named.record_id = refers.id
 GROUP BY named.kind, named.record_id, latest.kind
 ORDER BY named.kind, named.record_id, latest.kind
@@ -80,7 +121,8 @@ async def naming(
     """
     columns = [[one[n] for one in fields] for n in range(3)]
     keys = [kind for kind, _ in named], [record_id for _, record_id in named]
-    rows = await conn.fetch(NAMING, tenant_id, *columns, *keys, at)
+    few = {kind for kind, _, of in fields if kind not in _MANY and of in keys[0]}
+    rows = await conn.fetch(NAMING, tenant_id, *columns, *keys, at, sorted(few))
     return [((row["named_kind"], row["named_id"]), row["kind"], row["records"]) for row in rows]
 
 

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.chassis.postgres import Connection
+from services.ledger import linked
 from services.ledger.domain.history import fold
-from services.ledger.store import history, registry
+from services.ledger.store import elements, history, registry
 from services.ledger.store.history import Held, When
 from services.ledger.store.registry import ChangeSet, Entry
 from tests.component.ledger.office import Office
@@ -157,6 +158,7 @@ async def many(conn: Connection) -> None:
 
 PLACE = ("many", "household")
 TWO = (["household"] * 2, ["h000001", "h040000"])
+REFERENCES = [list(column) for column in zip(*linked._FIELDS, strict=True)]  # noqa: SLF001
 READS: list[tuple[str, tuple[Any, ...], float]] = [
     (history.HOLDS, (*PLACE, "h000777", FOR_EVER, FOR_EVER), 2),
     (history.LAST_BODY, (*PLACE, "h000777", FOR_EVER), 2),
@@ -167,6 +169,8 @@ READS: list[tuple[str, tuple[Any, ...], float]] = [
     (history.PAGE_OF_HOMES, ("many", "", FOR_EVER, None, 201, "g7"), 2_000),
     (history.HELD_BY, ("many", "s", *TWO, FOR_EVER), 4),
     (history.VERSIONS, ("many", *TWO), 4),
+    (elements.NAMING, ("many", *REFERENCES, ["household"], ["h000777"], FOR_EVER, []), 4),
+    (elements.NAMING, ("many", *REFERENCES, ["person"], ["p777"], FOR_EVER, ["matter"]), 6),
 ]
 
 
