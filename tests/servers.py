@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.databases import SERVICE_ROLES
 from deploy.local.kafka import KafkaServer
 from deploy.local.ports import unused_ports
 from deploy.local.postgres import PostgresServer
@@ -24,6 +25,12 @@ class Postgres:
     """A PostgreSQL to make databases on."""
 
     dsn: Callable[[str], str]
+
+
+def as_service(dsn: str, service: str) -> str:
+    """Return how a service enters a database of its own: under the role that it runs as."""
+    role = SERVICE_ROLES.get(service)
+    return f"{dsn}?role={role}" if role else dsn
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import typer
 
 from deploy.cli.screen import DATA_DIR, DataDir, out, run
 from deploy.cli.up import Grids, People, Towns, Villages, VirtualClock
-from deploy.local.databases import ensure_databases, ensure_passwords
+from deploy.local.databases import SERVICE_ROLES, ensure_databases, ensure_passwords
 from deploy.local.errors import LocalStackError
 from deploy.local.migrate import SERVICES, migrate
 from deploy.local.phones import together
@@ -35,7 +35,7 @@ def secrets(
 
     async def work() -> None:
         made = ensure_secrets(data_dir, tenant or [DEMO_TOWN])
-        ensure_passwords(data_dir, SERVICES)
+        ensure_passwords(data_dir, (*SERVICES, *SERVICE_ROLES.values()))
         if owner is not None:
             give_away(data_dir, owner)
         out.print(f"密钥在 · keys are in {made.key_file.parent}", markup=False)

@@ -1,10 +1,15 @@
-"""One database per service, each with a role of its own that alone may enter it."""
+"""One database per service, each with a role of its own that owns it, and no other's may enter.
+
+A service whose rows PostgreSQL itself is to guard runs as a second role, which owns nothing: to the
+owner its policies do not apply.
+"""
 
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -13,6 +18,8 @@ from deploy.local.errors import LocalStackError
 from deploy.local.secrets import write_once, write_private
 
 SUPERUSER = "postgres"
+SERVICE_ROLES = {"ledger": "ledger_service"}  # the others run as the owner
+Conn: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _ROLE = "SELECT FROM pg_roles WHERE rolname = $1"
 _DATABASE = "SELECT FROM pg_database WHERE datname = $1"
@@ -43,17 +50,25 @@ async def ensure_databases(admin_dsn: str, dsns: Mapping[str, str], pgpass: Path
     conn = await asyncpg.connect(admin_dsn)
     try:
         for service, dsn in dsns.items():
-            await _ensure(conn, *_parts(service, dsn), pgpass)
+            role, database = _parts(service, dsn)
+            await ensure_login(conn, role, _password(pgpass, role))
+            await _ensure(conn, role, database)
+            if service in SERVICE_ROLES:
+                guest = SERVICE_ROLES[service]
+                await ensure_login(conn, guest, _password(pgpass, guest))
+                await conn.execute(f"GRANT CONNECT ON DATABASE {database} TO {guest}")
     finally:
         await conn.close()
 
 
-async def _ensure(
-    conn: "asyncpg.Connection[asyncpg.Record]", role: str, database: str, pgpass: Path
-) -> None:
-    password = await conn.fetchval(_QUOTED, _password(pgpass, role))
+async def ensure_login(conn: Conn, role: str, password: str) -> None:
+    """Make a role where it is missing, and let it enter by this password."""
+    quoted = await conn.fetchval(_QUOTED, password)
     known = await conn.fetch(_ROLE, role)
-    await conn.execute(f"{'ALTER' if known else 'CREATE'} ROLE {role} LOGIN PASSWORD {password}")
+    await conn.execute(f"{'ALTER' if known else 'CREATE'} ROLE {role} LOGIN PASSWORD {quoted}")
+
+
+async def _ensure(conn: Conn, role: str, database: str) -> None:
     if not await conn.fetch(_DATABASE, database):
         with suppress(asyncpg.DuplicateDatabaseError):
             await conn.execute(f"CREATE DATABASE {database} OWNER {role}")

@@ -14,9 +14,11 @@ from pathlib import Path
 import asyncpg
 import psutil
 
+from deploy.local.databases import ensure_login
 from deploy.local.errors import LocalStackError
 from deploy.local.postgres_home import Home, erase_home, find_home, make_home
 from deploy.local.process import Command
+from deploy.local.secrets import write_once
 
 MAJOR = "18"
 SUPERUSER = "chuishao"
@@ -90,7 +92,22 @@ class PostgresServer:
 
     def dsn(self, database: str) -> str:
         password = find_home(self._data_dir).password_path.read_text()
-        return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{self._port}/{database}"
+        return self._dsn(SUPERUSER, password, database)
+
+    def dsn_as(self, role: str, database: str) -> str:
+        """Return how a role enters that `ensure_role` has made."""
+        password = find_home(self._data_dir).password_of(role).read_text()
+        return self._dsn(role, password, database)
+
+    async def ensure_role(self, role: str) -> None:
+        """Make a role that may enter, under a password of its own, and that owns nothing."""
+        password = find_home(self._data_dir).password_of(role)
+        write_once(password, secrets.token_urlsafe(24))
+        connection = await asyncpg.connect(self.dsn("postgres"), timeout=ANSWER_TIMEOUT_S)
+        try:
+            await ensure_login(connection, role, password.read_text())
+        finally:
+            await connection.close(timeout=ANSWER_TIMEOUT_S)
 
     async def ensure_databases(self, names: Iterable[str]) -> None:
         wanted = list(names)
@@ -112,6 +129,9 @@ class PostgresServer:
     def erase(self) -> None:
         """Remove the cluster, wherever it lies; the server must be stopped."""
         erase_home(self._data_dir)
+
+    def _dsn(self, role: str, password: str, database: str) -> str:
+        return f"postgresql://{role}:{password}@127.0.0.1:{self._port}/{database}"
 
     def _initdb(self, home: Home) -> None:
         home.password_path.touch(mode=0o600)

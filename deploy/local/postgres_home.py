@@ -34,6 +34,9 @@ class Home:
     def password_path(self) -> Path:
         return self.root / "password"
 
+    def password_of(self, role: str) -> Path:
+        return self.root / f"password-{role}"
+
     @property
     def group(self) -> int | None:
         return pwd.getpwnam(self.user).pw_gid if self.user else None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.topics import Topic, department_topic
+from deploy.local.databases import SERVICE_ROLES
 from deploy.local.layout import SERVICES, Layout
 from deploy.local.made import ignored, remembered, told_as_it_was
 from deploy.local.migrate import migrate
@@ -64,6 +65,11 @@ class Running:
     def dsn(self, service: str) -> str:
         return self.servers.postgres.dsn(service)
 
+    def service_dsn(self, service: str) -> str:
+        """Return how a service itself enters its database."""
+        role = SERVICE_ROLES.get(service)
+        return self.servers.postgres.dsn_as(role, service) if role else self.dsn(service)
+
     def url(self, name: str) -> str:
         return self.layout.url(name)
 
@@ -73,7 +79,7 @@ class Running:
     async def start(self, service: str, replica: int = 0, *, wait: bool = True) -> None:
         """Start a service, or another replica of it, and wait until it is ready."""
         command = self.layout.service(
-            service, self.servers.kafka.bootstrap, self.dsn(service), self.secrets, replica
+            service, self.servers.kafka.bootstrap, self.service_dsn(service), self.secrets, replica
         )
         url = f"http://127.0.0.1:{self.layout.port(service, replica)}/ready"
 
@@ -140,6 +146,8 @@ async def whole_stack(
         running = Running(wanted, started, secrets, tenants)
         report("建主题、迁移数据库 · applying topics and migrations")
         await started.postgres.ensure_databases(wanted.services)
+        for service in SERVICE_ROLES.keys() & {*wanted.services}:
+            await started.postgres.ensure_role(SERVICE_ROLES[service])
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(apply_topics(started.kafka.bootstrap))

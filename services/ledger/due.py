@@ -11,7 +11,7 @@ from services.chassis.outbox import Relay
 from services.chassis.postgres import Connection, Pool, is_outage
 from services.ledger.changes import publish
 from services.ledger.clock import town_now
-from services.ledger.store import due, registry
+from services.ledger.store import due, registry, wall
 
 log = structlog.get_logger()
 
@@ -43,22 +43,23 @@ async def publish_due_until_stopped(work: Work, pool: Pool, relay: Relay) -> Non
 
 async def _publish_all(pool: Pool, relay: Relay) -> None:
     """Announce what falls due, town by town: one that is busy, or has a fault, stops no other."""
-    async with pool.acquire() as conn:
-        for tenant_id in await due.tenants(conn):
-            try:
-                told = await _publish_of(conn, tenant_id)
-            except Exception as error:
-                if is_outage(error):
-                    raise
-                log.error("sets_not_published", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - a traceback may repeat what a record holds
-                continue
-            if told:
-                log.info("sets_published", tenant_id=tenant_id, count=told)
-                relay.wake()
+    async with wall.across(pool) as conn:
+        tenants = await due.tenants(conn)
+    for tenant_id in tenants:
+        try:
+            told = await _publish_of(pool, tenant_id)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.error("sets_not_published", tenant_id=tenant_id, error=type(error).__name__)  # noqa: TRY400 - a traceback may repeat what a record holds
+            continue
+        if told:
+            log.info("sets_published", tenant_id=tenant_id, count=told)
+            relay.wake()
 
 
-async def _publish_of(conn: Connection, tenant_id: str) -> int:
-    async with conn.transaction():
+async def _publish_of(pool: Pool, tenant_id: str) -> int:
+    async with wall.within(pool, tenant_id) as conn, conn.transaction():
         if not await registry.try_turn(conn, tenant_id):
             return 0  # whoever has it records something just now: next time
         return await publish_due(conn, tenant_id, await town_now(conn, tenant_id))

@@ -21,7 +21,7 @@ from services.chassis.batch import Heard
 from services.chassis.inbox import Record
 from services.chassis.postgres import Connection
 from services.ledger import slots
-from services.ledger.store import facts
+from services.ledger.store import facts, wall
 from services.ledger.store.facts import CaseNow, LedgerEntry
 
 log = structlog.get_logger()
@@ -63,10 +63,14 @@ def parse(record: Record) -> LedgerEntry:
 
 
 async def on_facts(conn: Connection, heard: Sequence[Heard[LedgerEntry]]) -> None:
-    entries = [one.message for one in heard]
-    await facts.append(conn, entries)
-    await _count(conn, entries)
-    await slots.turn(conn, entries)
+    by_tenant: dict[str, list[LedgerEntry]] = {}
+    for one in heard:
+        by_tenant.setdefault(one.message.tenant_id, []).append(one.message)
+    for tenant_id, entries in sorted(by_tenant.items()):  # in one order: locks are taken in it
+        await wall.turn_to(conn, tenant_id)
+        await facts.append(conn, entries)
+        await _count(conn, entries)
+        await slots.turn(conn, entries)
 
 
 async def _count(conn: Connection, entries: Sequence[LedgerEntry]) -> None:

@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 
 import structlog
 
@@ -17,7 +19,7 @@ from services.chassis.postgres import Pool
 from services.ledger import anchors
 from services.ledger.domain.audit import Link, Row, beginning, linked
 from services.ledger.settings import LedgerSettings
-from services.ledger.store import audit
+from services.ledger.store import audit, wall
 from services.telemetry.looks import at_each_scrape
 from services.telemetry.metrics import gauge
 
@@ -35,7 +37,7 @@ class Sealer:
 
     async def look(self) -> None:
         """Tell how many acts wait to be sealed, and for how long."""
-        async with self._pool.acquire() as conn:
+        async with wall.across(self._pool) as conn:
             waiting, age_s = await audit.waiting(conn)
         gauge("chuishao_audit_unsealed_rows", waiting)
         gauge("chuishao_audit_unsealed_age_seconds", age_s)
@@ -57,14 +59,16 @@ class Sealer:
 
     async def round(self) -> int:
         """Seal the oldest acts, a bounded number; return how many: none while another seals."""
-        async with self._pool.acquire() as conn, conn.transaction():
+        async with wall.across(self._pool) as conn, conn.transaction():
             if not await audit.take_turn(conn):
                 return 0
             rows = await audit.unsealed(conn, self._settings.audit_seal_rows_max)
             if not rows:
                 return 0
             heads = await audit.heads(conn, sorted({row.act.tenant_id for row in rows}))
-            await audit.seal(conn, _links(rows, heads))
+            for town, links in groupby(_links(rows, heads), attrgetter("tenant_id")):
+                await wall.turn_to(conn, town)
+                await audit.seal(conn, [*links])
             crash_point("before_seal")
         crash_point("after_seal")
         return len(rows)
@@ -74,7 +78,7 @@ class Sealer:
         path, now = self._settings.audit_anchor_path, time.monotonic()
         if path is None or now - self._anchored_at < self._settings.audit_anchor_wait_s:
             return
-        async with self._pool.acquire() as conn:
+        async with wall.across(self._pool) as conn:
             heads = await audit.heads(conn, await audit.tenants(conn))
         moved = [one for one in heads.values() if one.n != self._anchored.get(one.tenant_id)]
         if moved:
@@ -84,9 +88,9 @@ class Sealer:
 
 
 def _links(rows: Sequence[Row], heads: dict[str, Link]) -> list[Link]:
-    """Link rows to the heads of their towns, in their order; `heads` moves along."""
+    """Link rows to the heads of their towns, town by town, in their order; `heads` moves along."""
     links = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.act.tenant_id):
         town = row.act.tenant_id
         head = heads.get(town)
         n, before = (0, beginning(town)) if head is None else (head.n, head.hash)

@@ -28,7 +28,7 @@ from deploy.local.secrets import Secrets
 from deploy.local.topics import apply_topics, registered_topics
 from services.chassis.seal import KeyRing
 from tests import factories
-from tests.servers import Postgres
+from tests.servers import Postgres, as_service
 from tests.waiting import taken, until
 
 SERVICES = ("intake", "routing", "ledger")
@@ -82,7 +82,7 @@ class Trio:
             "MODE": "development",
             "PORT": str(port),
             "KAFKA_BOOTSTRAP": self.kafka,
-            "POSTGRES_DSN": self.dsns[service],
+            "POSTGRES_DSN": as_service(self.dsns[service], service),
             "KEY_FILE": str(self.secrets.key_file),
             "TOKEN_KEY_FILE": str(self.secrets.token_public),
             **(self.of_intake if service == "intake" else {}),

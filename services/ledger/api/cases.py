@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.postgres import Connection
 from services.chassis.token import Identity
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
@@ -69,7 +69,7 @@ def make_case_router(door: Door) -> APIRouter:
         _: Annotated[NoQuery, Query()], authorization: Authorization = None
     ) -> Counts:
         who = door.who(authorization)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             rows = await facts.counts(conn, who.tenant_id)
         counts = [CountView(**row) for row in rows]
         return Counts(tenant=who.tenant_id, cases=sum(one.cases for one in counts), counts=counts)
@@ -77,7 +77,7 @@ def make_case_router(door: Door) -> APIRouter:
     @router.get("/cases/{case_id}/facts")
     async def get_facts(case_id: UUID, authorization: Authorization = None) -> CaseFacts:
         who = door.who(authorization)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             rows = await facts.facts(conn, who.tenant_id, str(case_id), _FACTS_MAX)
             if not rows:
                 raise Problem(404, "case_not_found", "没有这件事。", "There is no such case.")

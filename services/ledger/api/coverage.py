@@ -12,7 +12,6 @@ from pydantic import BaseModel
 
 from contracts.profile import parse
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger.api.door import Door
@@ -98,7 +97,7 @@ def make_coverage_router(door: Door) -> APIRouter:
     ) -> CoverageView:
         who = door.who(authorization)
         async with (
-            door.pool.acquire(timeout=DOOR_WAIT_S) as conn,
+            door.within(who.tenant_id) as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
             now = await town_now(conn, who.tenant_id)
@@ -124,7 +123,7 @@ def make_coverage_router(door: Door) -> APIRouter:
     async def get_former_unit(code: Code, authorization: Authorization = None) -> FormersView:
         """Find the units that have taken over an old unit's code."""
         who = door.who(authorization)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             now = await town_now(conn, who.tenant_id)
             found = await elements.formerly(conn, who.tenant_id, code, now)
         if not found:

@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.api.door import Door
@@ -58,7 +57,7 @@ def make_erasure_router(door: Door) -> APIRouter:
             raise Problem(422, "kind_not_personal", zh, en, field="kind")
         what = (who.tenant_id, body.kind, body.id, who.staff, body.reason)
         try:
-            async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
+            async with door.within(who.tenant_id) as conn, conn.transaction():
                 done, fresh = await erase(conn, *what)
         except SetUnfit as error:
             zh = "还有别的登记指着它，没有抹去：先改那些，见 errors。"
@@ -74,7 +73,7 @@ def make_erasure_router(door: Door) -> APIRouter:
     async def get_erasures(authorization: Authorization = None) -> list[ErasureView]:
         """List what was erased, the newest first: to be erased again in a restored backup."""
         who = door.operator(authorization, "erase")
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             found = await erasure.every(conn, who.tenant_id, _LISTED_MAX)
         return [_view(one, known=True) for one in found]
 

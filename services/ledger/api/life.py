@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.postgres import Connection
 from services.doors.fields import Moment
 from services.doors.route import json_route
 from services.doors.who import Authorization
@@ -58,7 +58,7 @@ def make_life_router(door: Door) -> APIRouter:
         digest = door.keys.body_mac(who.tenant_id, said.encode())
         today = datetime.now(_CHINA).date()
         try:
-            async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
+            async with door.within(who.tenant_id) as conn, conn.transaction():
                 await registry.take_turn(conn, who.tenant_id)
                 now = await town_now(conn, who.tenant_id)
                 given = (who.tenant_id, change_set_id, who.staff, valid_from or now)

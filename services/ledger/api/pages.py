@@ -10,7 +10,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from services.chassis.postgres import DOOR_WAIT_S
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger.api.coverage import FindingView
@@ -162,7 +161,7 @@ def make_page_router(door: Door) -> APIRouter:
         """Show a grid: its people by post, its households, their links and cases, what it lacks."""
         who = door.who(authorization)
         async with (
-            door.pool.acquire(timeout=DOOR_WAIT_S) as conn,
+            door.within(who.tenant_id) as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
             now = await town_now(conn, who.tenant_id)
@@ -182,7 +181,7 @@ def make_page_router(door: Door) -> APIRouter:
         """Show a household as of a moment, as known on another, with its whole history."""
         who = door.who(authorization)
         async with (
-            door.pool.acquire(timeout=DOOR_WAIT_S) as conn,
+            door.within(who.tenant_id) as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
             now = await town_now(conn, who.tenant_id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 from services.chassis.token import Identity
 from services.doors.fields import Moment
@@ -130,7 +130,7 @@ def make_record_router(door: Door) -> APIRouter:
         Persons of a unit are those of the households of a grid.
         """
         who, place = door.who(authorization), _place(kind, wanted)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             now = await town_now(conn, who.tenant_id)
             await _check_list(conn, who, kind, place, now)
             when, page = wanted.when(now), (wanted.after, wanted.limit + 1)
@@ -154,7 +154,7 @@ def make_record_router(door: Door) -> APIRouter:
     ) -> RecordView:
         """Show a record as it is, or as of another moment, or as it was known on another."""
         who = door.who(authorization)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             now = await town_now(conn, who.tenant_id)
             await check_record(conn, who, "read", (kind, record_id), now)
             when = times.when(now)
@@ -172,7 +172,7 @@ def make_record_router(door: Door) -> APIRouter:
     ) -> HistoryView:
         """List a record's versions: set, who, why, from when it holds, since when it is known."""
         who = door.who(authorization)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             now = await town_now(conn, who.tenant_id)
             await check_record(conn, who, "history", (kind, record_id), now)
             record = (who.tenant_id, kind, record_id)

@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S
 from services.chassis.seal import CannotOpen, KeyRing
 from services.doors.body import read_body
 from services.doors.fields import Moment
@@ -105,7 +104,7 @@ def make_registry_router(door: Door) -> APIRouter:
             zh, en = "密钥文件里没有这个租户的密钥。", "The key file has no keys for this tenant."
             raise Problem(422, "tenant_without_keys", zh, en) from error
         try:
-            async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
+            async with door.within(who.tenant_id) as conn, conn.transaction():
                 await registry.take_turn(conn, who.tenant_id)
                 now = await town_now(conn, who.tenant_id)
                 given = (who.tenant_id, change_set_id, who.staff, valid_from or now)
@@ -132,7 +131,7 @@ def make_registry_router(door: Door) -> APIRouter:
     @router.get("/counts")
     async def get_registry_counts(authorization: Authorization = None) -> dict[str, int]:
         who = door.who(authorization)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             now = await town_now(conn, who.tenant_id)
             return await registry.count_by_kind(conn, who.tenant_id, now)
 
@@ -148,7 +147,7 @@ def make_clock_router(door: Door) -> APIRouter:
     @router.get("/clock")
     async def get_clock(authorization: Authorization = None) -> ClockView:
         who = door.operator(authorization)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             offsets, real = await offsets_of(conn, who.tenant_id), await database_now(conn)
         return _clock_view(who.tenant_id, offsets, real)
 
@@ -158,7 +157,7 @@ def make_clock_router(door: Door) -> APIRouter:
         if (body.advance_s is None) == (body.set_to is None):
             zh, en = "请给出 advance_s 或 set_to 之一。", "Give either advance_s or set_to."
             raise Problem(422, "clock_body_invalid", zh, en, field="advance_s")
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn, conn.transaction():
+        async with door.within(who.tenant_id) as conn, conn.transaction():
             await registry.take_turn(conn, who.tenant_id)
             real = await database_now(conn)
             offsets = await offsets_of(conn, who.tenant_id)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen, SealedFields
 from services.chassis.token import Identity
 from services.doors.route import JsonRoute
@@ -99,7 +99,7 @@ def make_search_router(door: Door) -> APIRouter:
         who = door.who(authorization)
         by, text = _one_of(looked)
         async with (
-            door.pool.acquire(timeout=DOOR_WAIT_S) as conn,
+            door.within(who.tenant_id) as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
             now = await town_now(conn, who.tenant_id)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.postgres import Connection
 from services.chassis.token import Identity
 from services.doors.fields import Moment
 from services.doors.route import JsonRoute
@@ -85,7 +85,7 @@ def make_sheet_router(door: Door) -> APIRouter:
         authorization: Authorization = None, begin: From = None, to: To = None
     ) -> Departments:
         who, period = door.who(authorization), _period(begin, to)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             await _check_seen(conn, who, None)
             rows = await slots.sums(conn, who.tenant_id, None, period)
         return Departments(departments=[Sums(**row) for row in rows])
@@ -102,7 +102,7 @@ def make_sheet_router(door: Door) -> APIRouter:
         who, period = door.who(authorization), _period(begin, to)
         of = (who.tenant_id, department)
         async with (
-            door.pool.acquire(timeout=DOOR_WAIT_S) as conn,
+            door.within(who.tenant_id) as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
             await _check_seen(conn, who, department)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
-from services.chassis.postgres import DOOR_WAIT_S, Connection
+from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 from services.chassis.token import Identity
 from services.doors.route import json_route
@@ -69,7 +69,7 @@ def make_unmask_router(door: Door) -> APIRouter:
     ) -> UnmaskedView:
         """Show fields of a record unmasked. Each counts against the caller's budget of the day."""
         who, record = door.who(authorization), (kind, record_id)
-        async with door.pool.acquire(timeout=DOOR_WAIT_S) as conn:
+        async with door.within(who.tenant_id) as conn:
             async with conn.transaction():
                 answer = await _answer(conn, door, who, record, body.fields)
                 refused = answer.body["code"] if isinstance(answer, Problem) else None

@@ -115,9 +115,7 @@ FROM (
     SELECT DISTINCT record_id
     FROM registry_record
     WHERE tenant_id = $1 AND kind = $2 AND record_id > $3
-        AND coalesce(
-            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
-        ) = $7
+        AND place = $7
 ) AS ever
 CROSS JOIN LATERAL (
     SELECT record_id, version, body, change_set_id, valid_from, recorded_at
@@ -149,9 +147,7 @@ FROM (
     SELECT DISTINCT record_id
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'household'
-        AND coalesce(
-            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
-        ) = $6
+        AND place = $6
 ) AS house
 CROSS JOIN LATERAL (
     SELECT body ->> 'grid' AS grid
@@ -165,9 +161,7 @@ CROSS JOIN LATERAL (
     SELECT DISTINCT record_id
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'person' AND record_id > $2
-        AND coalesce(
-            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
-        ) = house.record_id
+        AND place = house.record_id
 ) AS ever
 CROSS JOIN LATERAL (
     SELECT record_id, version, body, change_set_id, valid_from, recorded_at

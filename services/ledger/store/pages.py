@@ -77,7 +77,7 @@ SELECT held.record_id, version, body, change_set_id, valid_from, recorded_at
 FROM (
     SELECT DISTINCT record_id
     FROM registry_record
-    WHERE tenant_id = $1 AND kind = 'link' AND body ->> 'to' = ANY($2::text[])
+    WHERE tenant_id = $1 AND kind = 'link' AND link_to = ANY($2::text[])
 ) AS ever
 CROSS JOIN LATERAL (
     SELECT record_id, version, body, change_set_id, valid_from, recorded_at
@@ -161,9 +161,7 @@ FROM (
     SELECT DISTINCT record_id
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'household'
-        AND coalesce(
-            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
-        ) = $2
+        AND place = $2
 ) AS ever
 CROSS JOIN LATERAL (
     SELECT record_id, body - 'sealed' AS body
@@ -207,9 +205,7 @@ CROSS JOIN LATERAL (
     SELECT DISTINCT record_id
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'person'
-        AND coalesce(
-            body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'
-        ) = home.id
+        AND place = home.id
 ) AS ever
 CROSS JOIN LATERAL (
     SELECT body
@@ -271,11 +267,11 @@ EVER_ABOUT = """
 SELECT kind, record_id
 FROM registry_record
 WHERE tenant_id = $1 AND kind = 'person'
-    AND coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit') = $2
+    AND place = $2
 UNION
 SELECT kind, record_id
 FROM registry_record
-WHERE tenant_id = $1 AND kind = 'link' AND body ->> 'to' = $2
+WHERE tenant_id = $1 AND kind = 'link' AND link_to = $2
 LIMIT 1000
 """
 

@@ -68,7 +68,7 @@ FROM (
     FROM (
         SELECT DISTINCT record_id
         FROM registry_record
-        WHERE tenant_id = $1 AND kind = 'link' AND body ->> 'staff' = $2
+        WHERE tenant_id = $1 AND kind = 'link' AND link_staff = $2
     ) AS ever
     CROSS JOIN LATERAL (
         SELECT link.body

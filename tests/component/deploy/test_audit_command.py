@@ -22,6 +22,7 @@ from services.ledger.settings import LedgerSettings
 from services.ledger.store import audit
 from tests import factories
 from tests.conftest import Database
+from tests.servers import as_service
 
 TOWN = "town0"
 
@@ -61,9 +62,10 @@ class Stack:
 async def stack(database: Database, tmp_path: Path) -> Stack:
     dsn, keys = await database("ledger"), factories.secrets(tmp_path / "keys", TOWN)
     about: dict[str, Any] = {"audit_anchor_path": tmp_path / ANCHORS}
-    settings = factories.settings(LedgerSettings, keys, dsn=dsn, **about)
-    async with open_pool(settings, "ledger") as pool:
-        sealer = Sealer(settings, pool)
+    own = factories.settings(LedgerSettings, keys, dsn=dsn)
+    settings = factories.settings(LedgerSettings, keys, dsn=as_service(dsn, "ledger"), **about)
+    async with open_pool(own, "owner") as pool, open_pool(settings, "ledger") as served:
+        sealer = Sealer(settings, served)
         for n in range(4):
             async with pool.acquire() as conn, conn.transaction():
                 act = Act(TOWN, "王五", "registry.record", f"change_set/s{n}", reason="村改居")

@@ -37,6 +37,7 @@ from services.ledger.api.unmask import make_unmask_router
 from services.ledger.handlers import on_facts, parse
 from services.ledger.settings import LedgerSettings
 from tests import factories
+from tests.servers import as_service
 
 OUTBOX = """
 SELECT id, record_key, headers, body, partition, lane
@@ -64,9 +65,10 @@ class Consumer:
 
 @dataclass(frozen=True)
 class Office:
-    """Ledger as one tenant's callers see it."""
+    """Ledger as one tenant's callers see it; `pool` is the owner's, who looks behind the wall."""
 
     pool: Pool
+    served: Pool  # the service's own
     secrets: Secrets
     http: httpx.AsyncClient
     facts: Subscription[Any]
@@ -122,8 +124,10 @@ class Office:
 async def open_office(
     dsn: str, secrets: Secrets, mode: str = "development", **more: Any
 ) -> AsyncIterator[Office]:
-    settings = factories.settings(LedgerSettings, secrets, dsn=dsn, mode=mode, **more)
-    async with open_pool(settings, "ledger") as pool:
+    own = factories.settings(LedgerSettings, secrets, dsn=dsn, mode=mode, **more)
+    given = {"dsn": as_service(dsn, "ledger"), "mode": mode, **more}
+    settings = factories.settings(LedgerSettings, secrets, **given)
+    async with open_pool(own, "owner") as owner, open_pool(settings, "ledger") as pool:
         relay = Relay(settings, pool, kafka.make_broker(settings, "ledger"))
         keys, tokens = KeyRing(settings.key_file), TokenCheck(settings.token_key_file)
         door = Door(settings, pool, keys, tokens, relay)
@@ -143,7 +147,7 @@ async def open_office(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         facts = Subscription(settings, pool, [ROUTING_EVENTS.name], parse, on_facts, lambda: None)
         async with httpx.AsyncClient(transport=transport, base_url="http://ledger") as http:
-            yield Office(pool, secrets, http, facts, factories.TENANT, app)
+            yield Office(owner, pool, secrets, http, facts, factories.TENANT, app)
 
 
 def fact(

@@ -22,6 +22,7 @@ from services.ledger.store import audit
 from services.ledger.verifying import Verdict, verify
 from tests import factories
 from tests.conftest import Database
+from tests.servers import as_service
 from tests.waiting import until
 
 TOWN, OTHER = "town0", "town1"
@@ -67,9 +68,11 @@ class Log:
 async def log(database: Database, ledger_secrets: Secrets, tmp_path: Path) -> AsyncIterator[Log]:
     dsn, file = await database("ledger"), tmp_path / "audit" / "anchors.ndjson"
     about: dict[str, Any] = {"audit_anchor_path": file, "audit_anchor_wait_s": 0}
-    settings = factories.settings(LedgerSettings, ledger_secrets, dsn=dsn, **about)
-    async with open_pool(settings, "ledger") as pool:
-        yield Log(dsn, pool, Sealer(settings, pool), file, settings)
+    own = factories.settings(LedgerSettings, ledger_secrets, dsn=dsn)
+    served = as_service(dsn, "ledger")
+    settings = factories.settings(LedgerSettings, ledger_secrets, dsn=served, **about)
+    async with open_pool(own, "owner") as owner, open_pool(settings, "ledger") as pool:
+        yield Log(dsn, owner, Sealer(settings, pool), file, settings)
 
 
 async def first(log: Log) -> Break:
@@ -249,8 +252,12 @@ async def test_two_sealers_and_many_writers_make_one_chain_for_each_town(log: Lo
         for m in range(10):
             await log.act(f"{n}-{m}", f"town{n % 2}")
 
-    async with open_pool(small, "ledger") as another, asyncio.TaskGroup() as tasks:
-        for pool in (log.pool, another):
+    async with (
+        open_pool(small, "ledger") as one,
+        open_pool(small, "ledger") as another,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for pool in (one, another):
             tasks.create_task(Sealer(small, pool).run(stopping))
         await asyncio.gather(*(write(n) for n in range(6)))
 

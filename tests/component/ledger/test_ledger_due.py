@@ -143,9 +143,9 @@ async def test_whoever_changes_what_a_set_to_come_changes_too_is_told(town: Offi
 
 async def in_the_background(town: Office, wanted: Callable[[], Awaitable[bool]]) -> None:
     settings = factories.settings(LedgerSettings, town.secrets)
-    relay, work = Relay(settings, town.pool, kafka.make_broker(settings, "ledger")), Work()
+    relay, work = Relay(settings, town.served, kafka.make_broker(settings, "ledger")), Work()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(publish_due_until_stopped(work, town.pool, relay))
+        tasks.create_task(publish_due_until_stopped(work, town.served, relay))
         await until(wanted, "the sets are announced")
         work.stopping.set()
 

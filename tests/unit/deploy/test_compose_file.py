@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.local.databases import SERVICE_ROLES
 from deploy.local.layout import SERVICES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,8 +66,17 @@ def test_the_stack_file_names_the_doors_and_databases_of_the_compose_file() -> N
     for name in SERVICES:
         settings, prefix = PARTS[name]["environment"], name.upper()
         assert stack[name] == f"http://{name}:{settings[f'{prefix}_PORT']}"
-        assert stack["postgres"][name] == settings[f"{prefix}_POSTGRES_DSN"]
+        owner, role = f"://{name}@", f"://{SERVICE_ROLES.get(name, name)}@"
+        database = stack["postgres"][name]
+        assert database.replace(owner, role) == settings[f"{prefix}_POSTGRES_DSN"]
         assert stack["kafka"] == settings[f"{prefix}_KAFKA_BOOTSTRAP"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_given_the_password_of_its_own_role_alone(name: str) -> None:
+    held = [one for one in PARTS[name]["secrets"] if one.startswith("pgpass-")]
+    assert held == [f"pgpass-{SERVICE_ROLES.get(name, name)}"]
+    assert PARTS[name]["environment"]["PGPASSFILE"] == f"/run/secrets/{held[0]}"
 
 
 def test_every_value_that_may_be_set_is_told() -> None:
