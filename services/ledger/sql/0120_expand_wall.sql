@@ -24,25 +24,28 @@ $$;
 -- before the policy has been asked. The indexes by expression stay for the version before.
 ALTER TABLE registry_record
 -- squawk-ignore adding-field-with-default
-ADD COLUMN place text GENERATED ALWAYS AS (
+ADD COLUMN IF NOT EXISTS place text GENERATED ALWAYS AS (
     coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit')
 ) STORED,
 -- squawk-ignore adding-field-with-default
-ADD COLUMN link_to text GENERATED ALWAYS AS (
+ADD COLUMN IF NOT EXISTS link_to text GENERATED ALWAYS AS (
     CASE WHEN kind = 'link' THEN body ->> 'to' END
 ) STORED,
 -- squawk-ignore adding-field-with-default
-ADD COLUMN link_staff text GENERATED ALWAYS AS (
+ADD COLUMN IF NOT EXISTS link_staff text GENERATED ALWAYS AS (
     CASE WHEN kind = 'link' THEN body ->> 'staff' END
 ) STORED;
 
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX registry_record_in_place ON registry_record (tenant_id, kind, place, record_id);
+CREATE INDEX IF NOT EXISTS registry_record_in_place
+ON registry_record (tenant_id, kind, place, record_id);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX registry_record_link_to ON registry_record (tenant_id, link_to, record_id)
+CREATE INDEX IF NOT EXISTS registry_record_link_to
+ON registry_record (tenant_id, link_to, record_id)
 WHERE kind = 'link';
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX registry_record_link_staff ON registry_record (tenant_id, link_staff, record_id)
+CREATE INDEX IF NOT EXISTS registry_record_link_staff
+ON registry_record (tenant_id, link_staff, record_id)
 WHERE kind = 'link';
 
 -- Every table that tells a tenant, but for the inbox, which holds ids alone and is asked for those

@@ -122,7 +122,11 @@ class Office:
 
 @asynccontextmanager
 async def open_office(
-    dsn: str, secrets: Secrets, mode: str = "development", **more: Any
+    dsn: str,
+    secrets: Secrets,
+    mode: str = "development",
+    kind: type[Door] = Door,
+    **more: Any,
 ) -> AsyncIterator[Office]:
     own = factories.settings(LedgerSettings, secrets, dsn=dsn, mode=mode, **more)
     given = {"dsn": as_service(dsn, "ledger"), "mode": mode, **more}
@@ -130,7 +134,7 @@ async def open_office(
     async with open_pool(own, "owner") as owner, open_pool(settings, "ledger") as pool:
         relay = Relay(settings, pool, kafka.make_broker(settings, "ledger"))
         keys, tokens = KeyRing(settings.key_file), TokenCheck(settings.token_key_file)
-        door = Door(settings, pool, keys, tokens, relay)
+        door = kind(settings, pool, keys, tokens, relay)
         app = make_app("ledger", {})
         app.include_router(make_registry_router(door))
         app.include_router(make_coverage_router(door))

@@ -17,6 +17,7 @@ from services.ledger.domain.history import fold
 from services.ledger.store import elements, history, registry
 from services.ledger.store.history import Held, When
 from services.ledger.store.registry import ChangeSet, Entry
+from services.ledger.store.wall import turn_to
 from tests.component.ledger.office import Office
 
 DAYS = [datetime(2025, 1, day, tzinfo=UTC) for day in range(1, 6)]
@@ -179,6 +180,8 @@ async def test_a_read_of_many_records_costs_what_it_returns(ledger: Office) -> N
         transaction = conn.transaction()
         await transaction.start()
         await many(conn)
+        await conn.execute("SET LOCAL ROLE ledger_service")
+        await turn_to(conn, "many")
         for statement, given_, rows_max in READS:
             said = await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *given_)
             (plan,) = json.loads(said)
