@@ -1,10 +1,11 @@
 """Ledger, wired: holds the registry, keeps every fact, counts cases."""
 
 import asyncio
+from functools import partial
 
 from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
 from services.chassis import crash, kafka, log
-from services.chassis.http import Work, make_app, serve
+from services.chassis.http import Check, Work, make_app, serve
 from services.chassis.outbox import Relay
 from services.chassis.postgres import open_pool
 from services.chassis.seal import KeyRing
@@ -25,6 +26,7 @@ from services.ledger.due import publish_due_until_stopped
 from services.ledger.handlers import on_facts, parse
 from services.ledger.sealer import Sealer
 from services.ledger.settings import LedgerSettings
+from services.ledger.store import wall
 from services.quarantine.replay import replay_until_stopped
 from services.telemetry import traces
 
@@ -61,7 +63,12 @@ async def main() -> None:
                 tasks.create_task(publish_due_until_stopped(work, pool, relay))
             await broker.stop()
 
-        app = make_app("Chuishao ledger", {"work": work.check, "outbox": relay.check})
+        checks: dict[str, Check] = {
+            "work": work.check,
+            "outbox": relay.check,
+            "wall": partial(wall.check, pool),
+        }
+        app = make_app("Chuishao ledger", checks)
         keys, tokens = KeyRing(settings.key_file), TokenCheck(settings.token_key_file)
         door = Door(settings, pool, keys, tokens, relay)
         app.include_router(make_registry_router(door))

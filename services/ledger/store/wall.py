@@ -39,3 +39,13 @@ async def across(pool: Pool) -> AsyncIterator[Connection]:
     async with pool.acquire() as conn:
         await conn.execute(EVERY)
         yield conn
+
+
+STANDS = "SELECT row_security_active('registry_record')"
+
+
+async def check(pool: Pool) -> str | None:
+    """Tell, for readiness, whether this service's own role passes the wall."""
+    async with pool.acquire() as conn:
+        stands: bool = await conn.fetchval(STANDS)
+    return None if stands else "its role passes the wall: enter as ledger_service"

@@ -182,6 +182,11 @@ async def test_the_role_has_no_privilege_of_its_own_and_owns_nothing(office: Off
     assert await office.served.fetchval("SELECT current_user") == ROLE
 
 
+async def test_ledger_is_not_ready_under_a_role_that_passes_the_wall(office: Office) -> None:
+    assert await wall.check(office.served) is None
+    assert "enter as ledger_service" in (await wall.check(office.pool) or "")
+
+
 @pytest.mark.parametrize("table", SERVED)
 async def test_who_names_no_tenant_sees_nothing(filled: Office, table: str) -> None:
     assert len(await towns(filled.pool, table)) > 1
