@@ -56,7 +56,7 @@ def test_connections_are_taken_by_the_wall_alone() -> None:
 def test_who_reads_across_tenants_is_known_by_name() -> None:
     assert callers("across") == ACROSS.keys()
     assert callers("turn_to") == TURNS
-    assert callers("within") == {("due.py", "_publish_all"), ("api/door.py", "within")}
+    assert callers("within") == {("due.py", "_publish_of"), ("api/door.py", "within")}
 
 
 def test_nobody_imports_the_wall_by_another_name() -> None:
