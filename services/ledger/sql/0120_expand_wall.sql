@@ -28,6 +28,10 @@ ADD COLUMN IF NOT EXISTS place text GENERATED ALWAYS AS (
     coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit')
 ) STORED,
 -- squawk-ignore adding-field-with-default
+ADD COLUMN IF NOT EXISTS head text GENERATED ALWAYS AS (
+    CASE WHEN kind = 'household' THEN body ->> 'head' END
+) STORED,
+-- squawk-ignore adding-field-with-default
 ADD COLUMN IF NOT EXISTS link_to text GENERATED ALWAYS AS (
     CASE WHEN kind = 'link' THEN body ->> 'to' END
 ) STORED,
@@ -39,6 +43,10 @@ ADD COLUMN IF NOT EXISTS link_staff text GENERATED ALWAYS AS (
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX IF NOT EXISTS registry_record_in_place
 ON registry_record (tenant_id, kind, place, record_id);
+-- squawk-ignore require-concurrent-index-creation
+CREATE INDEX IF NOT EXISTS registry_record_head_of
+ON registry_record (tenant_id, head, record_id)
+WHERE kind = 'household';
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX IF NOT EXISTS registry_record_link_to
 ON registry_record (tenant_id, link_to, record_id)

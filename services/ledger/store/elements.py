@@ -51,27 +51,24 @@ WITH gone AS (
     SELECT person.kind, person.record_id
     FROM gone
     JOIN registry_record AS person ON person.tenant_id = $1 AND person.kind = 'person'
-        AND coalesce(
-            person.body ->> 'grid', person.body ->> 'household', person.body ->> 'parent',
-            person.body ->> 'unit'
-        ) = gone.record_id
+        AND person.place = gone.record_id
     WHERE gone.kind = 'household'
     UNION
     SELECT home.kind, home.record_id
     FROM gone
     JOIN registry_record AS home ON home.tenant_id = $1 AND home.kind = 'household'
-        AND home.body ->> 'head' = gone.record_id
+        AND home.head = gone.record_id
     WHERE gone.kind = 'person'
     UNION
     SELECT link.kind, link.record_id
     FROM gone
     JOIN registry_record AS link ON link.tenant_id = $1 AND link.kind = 'link'
-        AND link.body ->> 'to' = gone.record_id
+        AND link.link_to = gone.record_id
     UNION
     SELECT link.kind, link.record_id
     FROM gone
     JOIN registry_record AS link ON link.tenant_id = $1 AND link.kind = 'link'
-        AND link.body ->> 'staff' = gone.record_id
+        AND link.link_staff = gone.record_id
     WHERE gone.kind = 'staff'
 )
 SELECT named.kind AS named_kind, named.record_id AS named_id, latest.kind,

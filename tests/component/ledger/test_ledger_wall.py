@@ -182,6 +182,22 @@ async def test_the_role_has_no_privilege_of_its_own_and_owns_nothing(office: Off
     assert await office.served.fetchval("SELECT current_user") == ROLE
 
 
+BY_EXPRESSION = """
+SELECT indexrelid::regclass::text AS name
+FROM pg_index
+JOIN pg_class ON pg_class.oid = indrelid
+WHERE indexprs IS NOT NULL AND relrowsecurity
+"""
+
+
+async def test_no_new_index_is_by_an_expression(office: Office) -> None:
+    """Behind a policy none is read whose operators might tell of a row: those of `jsonb` do."""
+    found = {row["name"] for row in await office.pool.fetch(BY_EXPRESSION)}
+    assert found == {
+        f"registry_record_{name}" for name in ("place", "linked", "link", "head")
+    }  # of the version before the wall
+
+
 async def test_ledger_is_not_ready_under_a_role_that_passes_the_wall(office: Office) -> None:
     assert await wall.check(office.served) is None
     assert "enter as ledger_service" in (await wall.check(office.pool) or "")
