@@ -93,3 +93,16 @@ async def test_planted_words_are_in_no_topic_log_or_table(
     assert {"kafka.log", "postgres.log", "intake.log", "notify.log"} <= set(found)
     for name, text in found.items():
         assert not lying_open([text], WORDS), name
+
+
+ENTERED = """
+SELECT DISTINCT usename
+FROM pg_stat_activity
+WHERE datname = 'ledger' AND application_name = 'chuishao-ledger'
+"""
+
+
+async def test_ledger_has_entered_as_the_role_that_owns_nothing(running: Running) -> None:
+    conn = await asyncpg.connect(running.dsn("ledger"))
+    assert [row["usename"] for row in await conn.fetch(ENTERED)] == ["ledger_service"]
+    await conn.close()

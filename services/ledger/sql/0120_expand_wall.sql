@@ -2,7 +2,7 @@
 -- The second wall: a role that owns nothing, for the service, and policies by which it sees and
 -- writes rows of the tenant that it has named, and no others. The owner passes, so a version that
 -- runs as the owner goes on as before. Safe beside it, but doors wait while `registry_record` is
--- written anew, once: some seconds for each 100,000 versions.
+-- written anew, once: a second or two for each 100,000 versions.
 SET LOCAL lock_timeout = '4s';
 SET LOCAL statement_timeout = '900s';
 
