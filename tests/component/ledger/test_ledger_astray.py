@@ -16,7 +16,7 @@ from tests.component.ledger.test_ledger_facts import OPENED, Story
 from tests.component.ledger.test_ledger_pages import first, lines_of
 from tests.component.ledger.test_ledger_sheets import Town, blown
 
-SOMEBODY_ELSE = "town999"
+SOMEBODY_ELSE = "elsewhere"  # of whom no other test knows
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 WHY = "上门走访前核对"
 # Each look, and what a town of nothing is told; `{name}` stands for an id.
