@@ -1,6 +1,8 @@
 """Hot look-ups use their indexes where a town has 100,000 persons, whatever the values are."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from deploy.local.set_aside import opened
@@ -55,9 +57,18 @@ async def indexes(conn: Connection, query: str, *given: object) -> set[str]:
     return set(scans(plan["Plan"]))
 
 
+@asynccontextmanager
+async def rolled_back(conn: Connection) -> AsyncIterator[None]:
+    """Leave nothing behind for the tests beside this one."""
+    loaded = conn.transaction()
+    await loaded.start()
+    yield
+    await loaded.rollback()
+
+
 async def test_each_hot_statement_reads_by_its_index(database: Database) -> None:
     town, when = factories.TENANT, factories.START
-    async with opened(await database("ledger")) as conn, conn.transaction():
+    async with opened(await database("ledger")) as conn, rolled_back(conn):
         await conn.execute(SET, town, when)
         await conn.execute(RECORDS, town, when, PERSONS)
         await conn.execute(TOKENS, town, PERSONS)
