@@ -16,10 +16,10 @@ OPENS: Mapping[str, str] = {
     "sign_off": "built kept",
     "accept": "built kept plain", "verify": "built kept plain", "handle": "built kept plain",
     "register": "built kept plain", "mediate": "built kept plain", "report_in": "built kept plain",
-    "return_visit": "built kept plain",
+    "return_visit": "built kept plain", "sensitive": "built kept sensitive",
 }  # fmt: skip
 TAKES: Mapping[str, str] = {"read": "", "list": "", "history": "", "search": "", "coverage": "kept",
-                            "unmask": "plain"}  # fmt: skip
+                            "unmask": "plain", "sensitive": "sensitive"}  # fmt: skip
 BUILT = {"tenant", "profile", "calendar", "clock", "code_list", "unit", "department", "party_unit"}
 
 
@@ -39,7 +39,7 @@ def below(unit: str, children: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 def code(role: str, can: Sequence[str], verb: str, kind: str, *, within: bool) -> str:
     """Tell how a caller is answered; `within`: what is asked for lies below a unit of his."""
-    if role == "operator":
+    if role == "operator" and verb != "sensitive":
         return "allowed"
     if verb not in TAKES:
         return "operator_only"

@@ -14,7 +14,7 @@ from contracts.profile.notices import NOTICES, SCORES
 from contracts.profile.parts import WEEKDAYS, Deadline, Every, Words
 from contracts.profile.problems import Problem, ProfileError
 from contracts.profile.references import PSEUDO_ROLES
-from contracts.profile.routine import Cadence
+from contracts.profile.routine import SENSITIVE, Cadence
 from contracts.profile.town import Department, Duty, Level, Role
 from contracts.profile.whistle import Settle, Whistle
 from contracts.profile.whole import Profile
@@ -24,6 +24,7 @@ __all__ = [
     "NOTICES",
     "PSEUDO_ROLES",
     "SCORES",
+    "SENSITIVE",
     "WEEKDAYS",
     "Cadence",
     "CaseClass",

@@ -73,6 +73,7 @@ def _problems(profile: Profile, mapping: Mapping[str, Any]) -> Iterator[Problem]
         rules.cases,
         rules.ladder,
         rules.quiet_hours,
+        rules.sensitive_groups,
         flow_rules.flows,
         flow_rules.whistle,
     ):

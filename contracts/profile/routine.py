@@ -1,5 +1,6 @@
 """What recurs and what is kept: obligations, lists, points, the registry, risks."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -21,6 +22,16 @@ from contracts.profile.parts import (
     Text,
     Unique,
 )
+
+# Sensitive groups that are known as such, by their ids: nothing in the registry may be called so.
+SENSITIVE: Mapping[str, str] = {
+    "mental_disorder": "精神障碍",
+    "drug_use": "吸毒",
+    "hiv": "艾滋",
+    "released_prisoner": "刑满释放",
+    "community_correction": "社区矫正",
+    "minor": "未成年",
+}
 
 
 class Cadence(Named):
@@ -107,6 +118,10 @@ class HouseholdClass(Named):
     exclusive: bool = False
 
 
+class SensitiveGroup(Named):
+    """A sensitive group of people (敏感人群) that the town keeps, apart from the registry."""
+
+
 class Registry(Part):
     """What the registry keeps."""
 
@@ -115,6 +130,8 @@ class Registry(Part):
     elements: Annotated[Many[Element], Field(min_length=5)]
     household_classes: Many[HouseholdClass]
     person_flags: Unique[Id] = ()
+    sensitive_groups: Many[SensitiveGroup] = ()
+    """Left out, none is kept. Who sees them has a role that can `sensitive`."""
     unit_attributes: Many[Name] = ()
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from contracts.profile.parts import Deadline, Every, Span, item_key
 from contracts.profile.problems import Problem
 from contracts.profile.references import PSEUDO_ROLES
+from contracts.profile.routine import SENSITIVE
 from contracts.profile.town import Bounds, Link
 from contracts.profile.walking import parts_of
 from contracts.profile.whistle import Arrival
@@ -173,6 +174,23 @@ def quiet_hours(profile: Profile) -> Iterator[Problem]:
             "起止相同，等于没有；不设免打扰就删去这一段",
             "is the same as from — leave quiet hours out where there are none",
         )
+
+
+def sensitive_groups(profile: Profile) -> Iterator[Problem]:
+    """Whoever belongs to a sensitive group is not told by a flag or a class that all may see."""
+    apart = {*SENSITIVE, *(group.id for group in profile.registry.sensitive_groups)}
+    classes = [one.id for one in profile.registry.household_classes]
+    for field, ids in (
+        ("person_flags", profile.registry.person_flags),
+        ("household_classes", classes),
+    ):
+        for word in apart.intersection(ids):
+            yield Problem(
+                f"registry.{field}.{word}",
+                f"{word!r} 是敏感人群，不能作标记或户类别：写在 registry.sensitive_groups",
+                f"{word!r} is a sensitive group, no flag and no class:"
+                " put it in registry.sensitive_groups",
+            )
 
 
 def assumed(profile: Profile, mapping: Mapping[str, Any]) -> Iterator[Problem]:

@@ -32,7 +32,7 @@ from contracts.profile.parts import (
 Permission = Literal[
     "report", "verify", "accept", "dispatch", "handle", "transfer", "supervise", "close",
     "return_visit", "whistle", "report_in", "mediate", "register", "evaluate", "score", "review",
-    "view", "sign_off", "claim", "propose",
+    "view", "sign_off", "claim", "propose", "sensitive",
 ]  # fmt: skip
 LevelKind = Literal["household_group", "microgrid", "grid", "village", "area", "town", "county"]
 

@@ -59,6 +59,23 @@ def unmasked(
     )
 
 
+def sensitive_used(
+    who: Identity, what: tuple[str, str, str | None], reason: str, refused: str | None
+) -> Act:
+    """Tell of a use of a person's entries in sensitive groups: of which, by a digest alone."""
+    act, person, place = what
+    return Act(
+        who.tenant_id,
+        who.staff,
+        f"registry.sensitive_{act}",
+        f"person/{person}",
+        fields=(*([place] if place else []), *([f"refused:{refused}"] if refused else [])),
+        reason=reason,
+        request_id=_request(),
+        decision="refused" if refused else "allowed",
+    )
+
+
 def clock_moved(one: ChangeSet, before: Mapping[str, Any], after: Mapping[str, Any]) -> Act:
     """Tell of a move of a town's virtual clock."""
     return Act(

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from contracts import registry
 from contracts.facts import Part, Sealed
+from contracts.profile import SENSITIVE
 from contracts.registry import Change, LonLat
 from services.ledger.domain.numbers import wrong_credit_code
 from services.ledger.faults import Wrong, both
@@ -195,14 +196,25 @@ def wrong_element(record_id: str, record: BaseModel) -> Iterator[Wrong]:
             yield "dissolved", _OUT_OF_ORDER.format("founded")
         case CodeList():
             yield from _code_list(record_id, record)
-        case Person(flags=names) | Household(more_classes=names) if len(set(names)) < len(names):
-            field = "flags" if isinstance(record, Person) else "more_classes"
-            yield field, both("同一项写了两次，各写一次。", "One stands twice: name each once.")
+        case Person(flags=names):
+            yield from _names("flags", names)
+        case Household(more_classes=names):
+            yield from _names("more_classes", names)
         case Place(point=(lon, lat)) if not (-180 <= lon <= 180 and -90 <= lat <= 90):  # noqa: PLR2004 - degrees
             zh = "应为 [经度, 纬度]，单位度，WGS-84。"
             yield "point", both(zh, "Expected [lon, lat] in degrees, WGS-84.")
         case _:
             pass
+
+
+def _names(field: str, names: tuple[str, ...]) -> Iterator[Wrong]:
+    if len(set(names)) < len(names):
+        yield field, both("同一项写了两次，各写一次。", "One stands twice: name each once.")
+    for n, name in enumerate(names):
+        if name in SENSITIVE or name in SENSITIVE.values():
+            zh = "敏感人群不在这里登记：删去；本镇登记的，由有权限的人逐人登记。"
+            en = "No sensitive group is kept here: remove it; whoever may, records it by itself."
+            yield f"{field}.{n}", both(zh, en)
 
 
 def wrong_organisation(

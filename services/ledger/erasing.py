@@ -1,26 +1,38 @@
 """Erasure: a record's personal texts become unreadable everywhere, and it is removed."""
 
 from services.chassis.postgres import Connection
+from services.chassis.seal import KeyRing
 from services.ledger import references
 from services.ledger.acts import record_erased
 from services.ledger.changes import record_set
 from services.ledger.clock import town_now
+from services.ledger.sensitive import Drawer
 from services.ledger.store import audit, erasure, history, registry, search
 from services.ledger.store.erasure import Erasure
 from services.ledger.store.registry import ChangeSet, Entry
 
 
 async def erase(
-    conn: Connection, tenant_id: str, kind: str, record_id: str, by: str, reason: str
+    conn: Connection,
+    keys: KeyRing,
+    tenant_id: str,
+    kind: str,
+    record_id: str,
+    by: str,
+    reason: str,
 ) -> tuple[Erasure | None, bool]:
     """Erase a record in the caller's transaction: destroy its data keys, remove it, say so.
 
-    Returns the erasure, None where there never was such a record, and whether it is a new one.
+    Of a person, what is kept of sensitive groups goes too. Returns the erasure, None where there
+    never was such a record, and whether it is a new one.
 
     Raises:
         SetUnfit: others still name it.
+        CannotOpen: the key file knows nothing of the town.
     """
     await registry.take_turn(conn, tenant_id)
+    if kind == "person":
+        await Drawer(keys, tenant_id, record_id).forget(conn)
     there, sealed = await erasure.versions(conn, tenant_id, kind, record_id)
     known = await erasure.last(conn, tenant_id, kind, record_id)
     if not there or (known and not sealed):

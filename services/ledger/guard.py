@@ -12,9 +12,9 @@ from services.ledger.store import access, history, registry
 _STATUS = {"record_not_found": 404}
 
 
-async def subject_of(conn: Connection, who: Identity) -> Subject:
+async def subject_of(conn: Connection, who: Identity, verb: Verb = "read") -> Subject:
     """Return who asks, with what the newest profile lets his roles do."""
-    needed = OPERATOR not in who.roles
+    needed = OPERATOR not in who.roles or verb == "sensitive"
     can = await access.can(conn, who.tenant_id, who.roles) if needed else frozenset[str]()
     return Subject(who.tenant_id, who.roles, who.units, can, who.department)
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.http import Problem
+from services.chassis.seal import CannotOpen
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.api.door import Door
@@ -58,7 +59,11 @@ def make_erasure_router(door: Door) -> APIRouter:
         what = (who.tenant_id, body.kind, body.id, who.staff, body.reason)
         try:
             async with door.within(who.tenant_id) as conn, conn.transaction():
-                done, fresh = await erase(conn, *what)
+                done, fresh = await erase(conn, door.keys, *what)
+        except CannotOpen as error:
+            zh = "密钥文件里没有这个租户的密钥，没有抹去：先换回备份的密钥文件。"
+            en = "The key file has no keys for this tenant, nothing was erased: put it back first."
+            raise Problem(422, "tenant_without_keys", zh, en) from error
         except SetUnfit as error:
             zh = "还有别的登记指着它，没有抹去：先改那些，见 errors。"
             en = "Others still name it, nothing was erased: change those first, see `errors`."

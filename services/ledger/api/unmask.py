@@ -106,7 +106,7 @@ async def _answer(
     day, ends = await access.day(conn, who.tenant_id, now)
     most = door.settings.unmask_fields_per_day_max
     spent = await access.spend(conn, (who.tenant_id, who.staff, day), len(fields), most)
-    return _spent_up(most, now, ends) if spent is None else (held, texts, most - spent)
+    return spent_up(most, now, ends) if spent is None else (held, texts, most - spent)
 
 
 def _opened(
@@ -127,7 +127,8 @@ def _opened(
         raise Problem(410, "sealed_gone", zh, en) from error
 
 
-def _spent_up(most: int, now: datetime, ends: datetime) -> Problem:
+def spent_up(most: int, now: datetime, ends: datetime) -> Problem:
+    """Say that somebody's budget of a day does not suffice."""
     wait_s = int((ends - now).total_seconds()) + 1
     zh = f"今天看原文的额度（{most} 项）不够了，{ends.isoformat()} 起重新计。"
     en = f"Your budget of {most} fields a day does not suffice: anew at {ends.isoformat()}."

@@ -32,6 +32,7 @@ from services.ledger.api.pages import make_page_router
 from services.ledger.api.records import make_record_router
 from services.ledger.api.registry import make_clock_router, make_registry_router
 from services.ledger.api.search import make_search_router
+from services.ledger.api.sensitive import make_sensitive_router
 from services.ledger.api.sheets import make_sheet_router
 from services.ledger.api.unmask import make_unmask_router
 from services.ledger.handlers import on_facts, parse
@@ -146,6 +147,7 @@ async def open_office(
         app.include_router(make_search_router(door))
         app.include_router(make_record_router(door))
         app.include_router(make_unmask_router(door))
+        app.include_router(make_sensitive_router(door))
         if settings.mode == "development":
             app.include_router(make_clock_router(door))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
