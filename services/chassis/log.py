@@ -14,10 +14,10 @@ import structlog
 # One name per meaning, in every service. Values are ids, names of ours, counts and durations.
 FIELDS = frozenset({
     "applied", "case_id", "channel", "code", "count", "delay_s", "error", "event_id", "foreign",
-    "kind", "known", "offset", "parked", "partition", "reason", "rejected", "seconds", "service",
+    "kind", "known", "offset", "parked", "reason", "rejected", "seconds", "service",
     "status", "tenant_id", "timers", "topic", "waiting",
 })  # fmt: skip
-_OWN = frozenset({"event", "level", "timestamp", "exc_info", "exception", "logger", "dropped"})
+_OWN = frozenset({"event", "level", "timestamp", "exc_info", "_record", "_from_structlog"})
 
 
 def allow_listed(
@@ -35,13 +35,14 @@ def configure(service: str, *, json: bool) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        allow_listed,
     ]
-    shown: list[Any] = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
-    if json:
-        as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
-        shown = [structlog.processors.format_exc_info, as_json]
+    as_json, dev = structlog.processors.JSONRenderer(ensure_ascii=False), structlog.dev
+    # A trace in full would show what each of its functions holds.
+    text = dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=dev.plain_traceback)
+    shown: list[Any] = [structlog.processors.format_exc_info, as_json if json else text]
     wrapper = structlog.make_filtering_bound_logger(logging.INFO)
-    structlog.configure([*shared, allow_listed, *shown], wrapper, cache_logger_on_first_use=True)
+    structlog.configure([*shared, *shown], wrapper, cache_logger_on_first_use=True)
     structlog.contextvars.bind_contextvars(service=service)
     form, handler = structlog.stdlib.ProcessorFormatter, logging.StreamHandler(sys.stdout)
     chain = [form.remove_processors_meta, *shown]

@@ -46,10 +46,12 @@ ADDRESS = "金丝雀弄堂七十七号后门"
 REPORTER = {"name": "𠮷野·金丝雀报", "phone": "16077760003"}
 SAID = {"summary": "金丝雀井盖响", "description": "金丝雀说：院里井盖夜里响𠮷。"}
 PLACE, NOTE, REFUSED = "金丝雀路口东第三家", "金丝雀回访记录", "金丝雀错行𠮷"
+SENSITIVE = "金丝雀随访：每月初七去看𠮷"
+GROUP = "canary_group_7760"
 WRONG = {"name": "金丝雀误·𠮷", "id_number": "330106199003074999", "phone": "16077760004"}
 WORDS = (
     *PERSON.values(), *STAFF.values(), ADDRESS, *REPORTER.values(), *SAID.values(), PLACE, NOTE,
-    REFUSED, *WRONG.values(),
+    REFUSED, SENSITIVE, *WRONG.values(),
 )  # fmt: skip
 NOBODY = f"{TENANT}|no-case-of-anybody".encode()
 WORD = "𠮷·金丝雀16077769999"
@@ -131,6 +133,7 @@ async def _plant(state: StackState) -> list[str]:
         {"kind": "staff", "id": "s-canary", "body": {"posts": posts, **STAFF}},
     ]
     await post_set(state.url("ledger"), token, "canary-1", lines)
+    await _plant_sensitive(state, token)
     wrong = {"kind": "person", "id": "p-wrong", "body": {"household": "h-canary", **WRONG}}
     odd = {
         "kind": "unit",
@@ -153,6 +156,27 @@ async def _plant(state: StackState) -> list[str]:
     await town.step(case, {"step": "resolve", "result": NOTE, "proof": ["photo-1"]}, *by)
     await _set_aside(state, accepted["case_id"])
     return said
+
+
+async def _plant_sensitive(state: StackState, token: str) -> None:
+    """Let the town keep a sensitive group, and the planted person belong to it."""
+    async with httpx.AsyncClient(base_url=state.url("ledger"), timeout=10) as client:
+        operator = {"Authorization": f"Bearer {token}"}
+        listed = (await client.get("/v1/registry/profile", headers=operator)).json()["records"]
+        newest = max((one["body"] for one in listed), key=lambda body: int(body["version"]))
+        version, written = newest["version"] + 1, newest["body"]
+        written["registry"]["sensitive_groups"] = [{"id": GROUP, "zh": "金丝雀类"}]
+        carer = {"id": "carer", "zh": "随访人", "level": "grid", "can": ["view", "sensitive"]}
+        written["roles"].append(carer)
+        body = {"version": version, "body": written}
+        line = {"kind": "profile", "id": str(version), "body": body}
+        await post_set(state.url("ledger"), token, "canary-profile", [line])
+        path = f"/v1/registry/person/p-canary/sensitive/{GROUP}"
+        carers = state.token(TENANT, "carer", units=["g01"])
+        given = {"note": SENSITIVE, "reason": "planted for a search"}
+        answer = await client.put(path, json=given, headers={"Authorization": f"Bearer {carers}"})
+        assert answer.status_code == 200, answer.text
+        assert not lying_open([answer.text], WORDS)
 
 
 _WRONG_REPORTS: tuple[Mapping[str, Any], ...] = (
