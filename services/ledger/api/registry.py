@@ -16,6 +16,7 @@ from services.doors.body import read_body
 from services.doors.fields import Moment
 from services.doors.route import JsonRoute, json_route
 from services.doors.who import Authorization
+from services.ledger import taken
 from services.ledger.acts import clock_moved, set_recorded
 from services.ledger.aliases import alias_warnings
 from services.ledger.api.door import Door
@@ -34,10 +35,12 @@ from services.ledger.changes import (
 from services.ledger.clock import offsets_of, town_now
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
 from services.ledger.due import publish_due
+from services.ledger.guard import subject_of
 from services.ledger.references import SetUnfit
 from services.ledger.remarks import DIVISIONS, Numbered, followed, numbers_of, unknown_places
 from services.ledger.store import audit, elements, history, registry
 from services.ledger.store.registry import ChangeSet, Entry
+from services.ledger.taken import NumberTaken
 
 _CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
 _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
@@ -110,7 +113,10 @@ def make_registry_router(door: Door) -> APIRouter:
                 given = (who.tenant_id, change_set_id, who.staff, valid_from or now)
                 one = ChangeSet(*given, digest, reason)
                 fresh = await record_set(conn, one, entries, now)
+                returned = list[str]()
                 if fresh:
+                    asks = await subject_of(conn, who)
+                    returned = await taken.check(conn, one, numbers, door.keys, asks, now)
                     await audit.write(conn, set_recorded(one, entries, reason))
                 later = await history.overtaken(conn, one, entries)
                 known = await elements.codes(conn, who.tenant_id, DIVISIONS) if numbers else ()
@@ -125,6 +131,7 @@ def make_registry_router(door: Door) -> APIRouter:
                 *alias_warnings(entries),
                 *unknown_places(numbers, known),
                 *followed(later),
+                *returned,
             ],
         )
 
@@ -177,11 +184,11 @@ def make_clock_router(door: Door) -> APIRouter:
     return router
 
 
-REFUSALS = (ProfileFinal, CalendarUnfit, SetReused, VersionConflict, SetUnfit)
+REFUSALS = (ProfileFinal, CalendarUnfit, SetReused, VersionConflict, SetUnfit, NumberTaken)
 
 
 def conflict(
-    error: ProfileFinal | CalendarUnfit | SetReused | VersionConflict | SetUnfit,
+    error: ProfileFinal | CalendarUnfit | SetReused | VersionConflict | SetUnfit | NumberTaken,
 ) -> Problem:
     """Say why a set cannot stand beside what is recorded."""
     match error:
@@ -206,6 +213,10 @@ def conflict(
             zh = "这份变更集与登记对不上，一条也没有记入：见 errors。"
             en = "The set does not fit the registry; nothing was recorded: see `errors`."
             return Problem(409, "change_set_unfit", zh, en, errors=found)
+        case NumberTaken(faults=found):
+            zh = "有人的身份证号已登记给别人，一条也没有记入：见 errors。"
+            en = "A citizen number is another person's; nothing was recorded: see `errors`."
+            return Problem(409, "id_number_taken", zh, en, errors=found)
 
 
 def _entries(

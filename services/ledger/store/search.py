@@ -1,6 +1,7 @@
 """The blind index: which records may hold a text. Who looks compares what it finds."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from services.chassis.postgres import Connection
 from services.ledger.store.history import Held, When
@@ -102,6 +103,41 @@ async def linked(
     staff, kind = wanted
     given = (tenant_id, staff, kind, after, when.as_of, when.known_on, limit)
     return [_found(row["record_id"], dict(row)) for row in await conn.fetch(LINKED, *given)]
+
+
+SHARING = """
+SELECT given.record_id, other.record_id AS other
+FROM unnest($3::bytea[], $4::text[]) AS given(token, record_id)
+JOIN registry_index AS other
+    ON other.tenant_id = $1 AND other.kind = $2 AND other.token = given.token
+        AND other.record_id <> given.record_id
+LIMIT 1000000
+"""
+
+
+async def sharing(
+    conn: Connection, tenant_id: str, kind: str, given: Sequence[tuple[bytes, str]]
+) -> list[tuple[str, str]]:
+    """Return of these digests' records those that share one with another, and each such other."""
+    columns = ([row[n] for row in given] for n in range(2))
+    rows = await conn.fetch(SHARING, tenant_id, kind, *columns)
+    return [(row["record_id"], row["other"]) for row in rows]
+
+
+SPELLS = """
+SELECT record_id, version, change_set_id, valid_from, body IS NOT NULL AS there,
+    body -> 'sealed' AS sealed
+FROM registry_record
+WHERE tenant_id = $1 AND kind = $2 AND record_id = ANY($3::text[])
+LIMIT 1000000
+"""
+
+
+async def spells(
+    conn: Connection, tenant_id: str, kind: str, records: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return every version of these records, with what each holds sealed."""
+    return [dict(row) for row in await conn.fetch(SPELLS, tenant_id, kind, records)]
 
 
 def _found(record_id: str, row: dict[str, object]) -> Found:

@@ -79,8 +79,14 @@ async def test_each_hot_statement_reads_by_its_index(database: Database) -> None
             found = await indexes(conn, search.FOUND, town, token, "person", "", when, None, 50)
             assert found <= {"registry_index_pkey", *version}
             assert "registry_index_pkey" in found
-        given = (town, "w7", "person", "", when, None, 50)
-        looked_after = await indexes(conn, search.LINKED, *given)
+        for many in (1, 5_000):  # a set of one person, and a batch of an import
+            tokens = [await conn.fetchval(TOKEN, f"phone{n}".encode()) for n in range(many)]
+            given = (town, "person", tokens, [f"new{n}" for n in range(many)])
+            assert "registry_index_pkey" in await indexes(conn, search.SHARING, *given)
+        versions = await indexes(conn, search.SPELLS, town, "person", ["person7", "person8"])
+        assert versions <= version
+        of_staff = (town, "w7", "person", "", when, None, 50)
+        looked_after = await indexes(conn, search.LINKED, *of_staff)
         assert looked_after <= {"registry_record_link_staff", *version}
         assert "registry_record_link_staff" in looked_after
         of_home = (town, "person", "", when, None, 50, "h7")
