@@ -1,5 +1,6 @@
-"""`chuishao token`, `chuishao topics`, `chuishao doctor`: what an operator asks for."""
+"""`chuishao token`, `revoke`, `topics`, `doctor`: what an operator asks for."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.screen import DATA_DIR, GONE, DataDir, Tenant, err, out, run
+from deploy.local import tokens
 from deploy.local.doctor import examine
 from deploy.local.registered import roles_of
+from deploy.local.secrets import secrets_of
 from deploy.local.state import StackState, read_state
 from deploy.local.topics import apply_every
 from deploy.local.whole import OPERATOR
@@ -34,6 +37,25 @@ def token(
         town = state.tenant(tenant)
         print(state.token(town, *role, units=unit or (), staff=staff, department=department))
         await _warn_of_unknown(state, town, role)
+
+    run(work)
+
+
+def revoke(
+    staff: Annotated[str, typer.Argument(help="人员编号 · the staff id")],
+    tenant: Annotated[str, typer.Option("--tenant", metavar="ID", help="哪个镇 · whose")],
+    data_dir: DataDir = Path(DATA_DIR),
+) -> None:
+    """收回某人到此刻为止的登录令牌 · Take back all tokens issued to somebody until now."""
+
+    async def work() -> None:
+        now = datetime.now(UTC)
+        tokens.revoke(secrets_of(data_dir).token_public, tenant, staff, now)
+        out.print(
+            f"{tenant} {staff}：此刻以前的令牌从下一次请求起不再有效；新签发的照常 · tokens issued "
+            "until now are refused from the next request on; newer ones hold",
+            markup=False,
+        )
 
     run(work)
 

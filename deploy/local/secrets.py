@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from deploy.local.errors import LocalStackError
+from services.doors.revoked import FILE
 
 DEMO_FRONT_END = "demo"
 
@@ -56,6 +57,7 @@ def ensure_secrets(data_dir: Path, tenants: Iterable[str]) -> Secrets:
     write_once(api_key, f"cs_{DEMO_FRONT_END}_{secrets.token_urlsafe(32)}")
     write_once(place / "gateway-secret", secrets.token_urlsafe(24))
     write_once(place / "receipts-token", secrets.token_urlsafe(24))
+    write_once(place / FILE, "")
     return secrets_of(data_dir)
 
 

@@ -27,7 +27,7 @@ class TokenCheck:
     """Checks tokens against one public key (PEM)."""
 
     def __init__(self, key_file: Path) -> None:
-        self._key = key_file.read_bytes()
+        self.key_file, self._key = key_file, key_file.read_bytes()
 
     def identity(self, authorization: str | None) -> Identity:
         """Read `Authorization: Bearer …`.

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from services.chassis.token import BadToken, Identity, TokenCheck
+from services.chassis.http import Problem
+from services.chassis.token import Identity, TokenCheck
 from services.console.domain.words import Language
 from services.console.ledger import Ledger
 from services.console.register_pages import RegisterPages
@@ -17,6 +18,7 @@ from services.console.render import Look
 from services.console.towns import Town, Towns
 from services.doors.body import read_body
 from services.doors.route import JsonRoute
+from services.doors.who import identified
 
 COOKIE = "registry"
 _FORM_BYTES_MAX, _FORM_WAIT_S = 16 * 1024, 5
@@ -140,8 +142,8 @@ def _times(query: Mapping[str, str], town: Town, real: datetime) -> dict[str, st
 
 def _identity(register: Register, token: str) -> Identity | None:
     try:
-        return register.tokens.identity(f"Bearer {token}")
-    except BadToken:
+        return identified(register.tokens, f"Bearer {token}")
+    except Problem:
         return None
 
 

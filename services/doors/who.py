@@ -8,6 +8,7 @@ from fastapi.security.base import SecurityBase
 
 from services.chassis.http import Problem
 from services.chassis.token import BadToken, Identity, TokenCheck
+from services.doors.revoked import revoked_beside
 
 
 class _Bearer(SecurityBase):
@@ -29,9 +30,19 @@ def identified(tokens: TokenCheck, authorization: str | None) -> Identity:
     """Return whom a token names.
 
     Raises:
-        Problem: 401, there is none that holds.
+        Problem: 401, there is none that holds, or it was taken back.
     """
     try:
-        return tokens.identity(authorization)
+        who = tokens.identity(authorization)
     except BadToken as error:
         raise Problem(401, "token_invalid", "请重新登录。", str(error)) from error
+    if is_revoked(tokens, who, authorization):
+        zh, en = "这次登录已被收回，请重新登录。", "This token was taken back: sign in again."
+        raise Problem(401, "token_revoked", zh, en)
+    return who
+
+
+def is_revoked(tokens: TokenCheck, who: Identity, authorization: str | None) -> bool:
+    """Tell whether a token that holds was taken back."""
+    token = (authorization or "").partition(" ")[2]
+    return revoked_beside(tokens.key_file).holds(who, token)

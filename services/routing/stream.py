@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from services.chassis.batch import is_passing
 from services.chassis.http import Problem
 from services.chassis.postgres import DOOR_WAIT_S
-from services.chassis.token import BadToken, Identity
+from services.chassis.token import Identity
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.routing.door import Door
@@ -78,8 +78,8 @@ class Streams:
 
     def _holds(self, authorization: str | None) -> bool:
         try:
-            self._door.tokens.identity(authorization)
-        except BadToken:
+            self._door.who(authorization)
+        except Problem:
             return False
         return True
 

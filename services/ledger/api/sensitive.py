@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,7 @@ from services.chassis.http import Problem
 from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen
 from services.chassis.token import Identity
+from services.doors.document import refusal as refusal_shown
 from services.doors.fields import Checked
 from services.doors.route import json_route
 from services.doors.who import Authorization
@@ -31,6 +32,10 @@ from services.ledger.store import access, audit, history, registry, sensitive
 from services.ledger.store.history import When
 
 _PERSON = "person"
+_READ: dict[int | str, dict[str, Any]] = {
+    410: refusal_shown("Its key is gone"),
+    429: refusal_shown("The budget of the day is spent: Retry-After"),
+}
 T = TypeVar("T")
 
 
@@ -151,7 +156,7 @@ def make_sensitive_router(door: Door) -> APIRouter:
 
         return await _audited(door, who, (record_id, group, "end"), body.reason, end)
 
-    @router.post("/{record_id}/sensitive/read")
+    @router.post("/{record_id}/sensitive/read", responses=_READ)
     async def post_read(
         record_id: RecordId, body: WhyBody, authorization: Authorization = None
     ) -> EntriesView:

@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from deploy.local.secrets import Secrets
+from services.chassis import kafka, outbox
+from services.intake.settings import IntakeSettings
 from tests import factories
 from tests.component.intake.window import REPORT, RIGHT, Window, open_window, small_town, told
 from tests.factories import TENANT
@@ -58,6 +60,20 @@ async def test_a_key_ends_at_its_moment(
 ) -> None:
     window.front_end("k", "app", **more)
     assert told(await window.post(api_key="k")) == expected
+
+
+async def test_one_record_suffices_to_shut_out_a_key_that_is_in_use(window: Window) -> None:
+    window.front_end("k", "app")
+    assert [told(await window.post(api_key="k")) for _ in range(3)] == [RIGHT] * 3
+    window.front_end("k", "app", revoked_at=PAST)
+    assert told(await window.post(api_key="k")) == (401, "api_key_revoked")
+
+
+def test_no_revocation_waits_for_more_than_five_seconds_on_its_way() -> None:
+    pauses_s = outbox._BUSY_WAIT_S + outbox._IDLE_WAIT_S  # noqa: SLF001 - until the relay looks
+    fetch_s = kafka._MS["fetch_max_wait_ms"] / 1_000  # noqa: SLF001 - until the broker answers
+    gather_s = IntakeSettings.model_fields["consume_wait_ms"].default / 1_000
+    assert pauses_s + fetch_s + gather_s < 5
 
 
 async def test_a_key_revoked_in_one_town_still_holds_in_another(window: Window) -> None:

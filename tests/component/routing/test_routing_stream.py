@@ -4,12 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from deploy.local.tokens import make_token
+from deploy.local.tokens import make_token, revoke
 from services.chassis.http import Problem
 from services.routing.store import stream as store
 from services.routing.stream import Streams
@@ -150,6 +151,23 @@ async def test_a_stream_beats_and_ends_with_its_token(desk: Desk) -> None:
     async with asyncio.timeout(PATIENCE_S):
         messages = [message async for message in follow(desk, one, life_s=2)]
     assert b": beat\n\n" in messages
+
+
+async def test_a_stream_ends_once_its_token_is_taken_back(desk: Desk) -> None:
+    secrets, roles = desk.secrets, ["department_officer"]
+    thieved = make_token(
+        secrets.token_private, desk.tenant, roles, department="police", staff="thieved"
+    )
+    one, _ = streams(desk)
+    who = desk.door.who(f"Bearer {thieved}")
+    place = await one.begin(who, "police", None)
+    async with asyncio.timeout(PATIENCE_S):
+        messages = one.follow(who, "police", place, f"Bearer {thieved}")
+        await anext(messages)
+        assert await anext(messages) == b": beat\n\n"
+        revoke(secrets.token_public, desk.tenant, "thieved", datetime.now(UTC))
+        left = [message async for message in messages]
+    assert left in ([], [b": beat\n\n"])
 
 
 async def test_a_stream_ends_with_its_service(desk: Desk) -> None:

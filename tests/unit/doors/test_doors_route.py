@@ -231,4 +231,5 @@ def test_the_documents_show_the_body_of_every_door_that_reads_one() -> None:
     paths = app.openapi()["paths"]
     for route in routes():
         if route.body_field is not None:
-            assert "requestBody" in paths[route.path]["post"], route.path
+            (method,) = route.methods or {"none"}
+            assert "requestBody" in paths[route.path][method.lower()], route.path
