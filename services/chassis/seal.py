@@ -10,7 +10,6 @@ import hmac
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -70,13 +69,13 @@ class KeyRing:
             CannotOpen: the key file does not know the tenant.
             OSError: the key file cannot be read.
         """
-        known = self._tenants.get(tenant_id)
-        # What is known opens without the file.
-        with suppress(*() if known is None or kid not in (None, *known.keys) else (OSError,)):
+        try:
             if self._path.stat().st_mtime_ns != self._read_at:
                 self._read()
-        known = self._tenants.get(tenant_id)
-        if known is None:
+        except OSError:  # what is known opens without the file
+            if (had := self._tenants.get(tenant_id)) is None or kid not in (None, *had.keys):
+                raise
+        if (known := self._tenants.get(tenant_id)) is None:
             raise CannotOpen(f"the key file has no keys for tenant {tenant_id}")
         return known
 
