@@ -1,23 +1,14 @@
-"""Where a record belongs, and who is of the town's own unit."""
+"""Where a record belongs."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from services.chassis.postgres import Connection
-from services.chassis.token import Identity
-from services.ledger.domain.access import OPERATOR
-from services.ledger.store import history, registry
+from services.ledger.store import history
 
 # A record that names one of these belongs where that one does.
 _BELONGS_TO = ("household", "staff")
-
-
-async def sees_all(conn: Connection, who: Identity, now: datetime) -> bool:
-    """Tell whether somebody is an operator or of the town's own unit."""
-    if OPERATOR in who.roles:
-        return True
-    return bool(who.units.intersection(await registry.path(conn, who.tenant_id, None, now)))
 
 
 async def units_of(

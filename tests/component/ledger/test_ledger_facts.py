@@ -5,8 +5,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.chassis.inbox import Record
+from tests import factories
 from tests.component.ledger.office import Office, fact
 
+PROFILE = next(one for one in factories.town_lines() if one["kind"] == "profile")
 CASE = UUID(int=77)
 OWNER = {"unit": "g1", "role": "grid_worker", "staff": "w1"}
 OPENED = {
@@ -171,7 +173,7 @@ async def test_facts_are_shown_to_the_units_of_the_case_and_to_its_owner(
         {"kind": "unit", "id": id_, "body": {"level": "grid", "zh": id_, "parent": parent}}
         for id_, parent in UNITS
     ]
-    assert (await story.office.post_set("units", units)).status_code == 200
+    assert (await story.office.post_set("units", [PROFILE, *units])).status_code == 200
     await story.hear(("case.opened.v1", {**OPENED, "grid": grid, "village": None}))
     path = f"/v1/cases/{CASE}/facts"
     answer = await story.office.get(path, "center_clerk", units=[unit])
@@ -179,6 +181,7 @@ async def test_facts_are_shown_to_the_units_of_the_case_and_to_its_owner(
     if status == 403:
         assert set(answer.json()) == {"type", "status", "code", "title", "detail"}
     assert (await story.office.get(path, "center_clerk")).status_code == 403
+    assert (await story.office.get(path, "citizen", units=[unit])).status_code == 403
     assert (await story.office.get(path, "operator")).status_code == 200
 
 

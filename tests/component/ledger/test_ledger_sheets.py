@@ -9,7 +9,7 @@ import pytest
 from services.chassis.inbox import Record
 from services.ledger.store import slots
 from tests.component.ledger.office import Office, fact
-from tests.component.ledger.test_ledger_facts import OPENED
+from tests.component.ledger.test_ledger_facts import OPENED, PROFILE
 
 CASE, WHISTLE = UUID(int=77), UUID(int=700)
 BY = {"unit": "town", "role": "center_clerk", "staff": "k1"}
@@ -270,12 +270,16 @@ async def test_another_towns_department_shows_nothing(town: Town) -> None:
         ("town_leader", "town", None, 200, 200),
         ("grid_worker", "g1", None, 403, 403),
         ("operator", None, None, 200, 200),
+        ("operator", None, "police", 200, 200),
+        ("citizen", "town", None, 403, 403),
+        ("citizen", None, "court", 403, 403),
+        ("nobody", "town", None, 403, 403),
     ],
 )
 async def test_a_sheet_is_shown_to_its_department_and_to_the_town(
     town: Town, role: str, unit: str | None, department: str | None, sheet: int, all_of_them: int
 ) -> None:
-    assert (await town.office.post_set("units", UNITS)).status_code == 200
+    assert (await town.office.post_set("units", [PROFILE, *UNITS])).status_code == 200
     who: dict[str, Any] = {"units": [unit] if unit else [], "department": department}
     answer = await town.office.get("/v1/departments/court/sheet", role, **who)
     every = await town.office.get("/v1/departments", role, **who)
