@@ -62,7 +62,9 @@ async def _clashes(
 ) -> list[Clash]:
     """Find who else was ever told with such a number, and judge by their versions alone."""
     key = keys.tenant(one.tenant_id).index
-    given = [(blind.token(key, _FIELD, each.number), name) for name, each in ours.items()]
+    given = await asyncio.to_thread(
+        lambda: [(blind.token(key, _FIELD, each.number), name) for name, each in ours.items()]
+    )
     pairs = await search.sharing(conn, one.tenant_id, _KIND, given)
     if not pairs:
         return []

@@ -105,12 +105,16 @@ async def linked(
     return [_found(row["record_id"], dict(row)) for row in await conn.fetch(LINKED, *given)]
 
 
+# The limit within holds the plan to one look at the index for each digest, however many there are.
 SHARING = """
 SELECT given.record_id, other.record_id AS other
 FROM unnest($3::bytea[], $4::text[]) AS given(token, record_id)
-JOIN registry_index AS other
-    ON other.tenant_id = $1 AND other.kind = $2 AND other.token = given.token
-        AND other.record_id <> given.record_id
+CROSS JOIN LATERAL (
+    SELECT record_id
+    FROM registry_index
+    WHERE tenant_id = $1 AND token = given.token AND kind = $2 AND record_id <> given.record_id
+    LIMIT 1000
+) AS other
 LIMIT 1000000
 """
 

@@ -83,6 +83,10 @@ async def test_each_hot_statement_reads_by_its_index(database: Database) -> None
             tokens = [await conn.fetchval(TOKEN, f"phone{n}".encode()) for n in range(many)]
             given = (town, "person", tokens, [f"new{n}" for n in range(many)])
             assert "registry_index_pkey" in await indexes(conn, search.SHARING, *given)
+            (plan,) = json.loads(
+                await conn.fetchval(f"EXPLAIN (FORMAT JSON) {search.SHARING}", *given)
+            )
+            assert plan["Plan"]["Plans"][0]["Node Type"] == "Nested Loop"
         versions = await indexes(conn, search.SPELLS, town, "person", ["person7", "person8"])
         assert versions <= version
         of_staff = (town, "w7", "person", "", when, None, 50)
