@@ -15,7 +15,7 @@ import structlog
 FIELDS = frozenset({
     "applied", "case_id", "channel", "code", "count", "delay_s", "error", "event_id", "foreign",
     "kind", "known", "offset", "parked", "reason", "rejected", "seconds", "service",
-    "status", "tenant_id", "timers", "topic", "waiting",
+    "status", "tenant_id", "timers", "topic", "unit", "waiting",
 })  # fmt: skip
 _OWN = frozenset({"event", "level", "timestamp", "exc_info", "_record", "_from_structlog"})
 

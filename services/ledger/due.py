@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -11,7 +12,8 @@ from services.chassis.outbox import Relay
 from services.chassis.postgres import Connection, Pool, is_outage
 from services.ledger.changes import publish
 from services.ledger.clock import town_now
-from services.ledger.store import due, registry, wall
+from services.ledger.store import due, facts, registry, wall
+from services.ledger.store.registry import Entry
 
 log = structlog.get_logger()
 
@@ -22,9 +24,22 @@ async def publish_due(conn: Connection, tenant_id: str, now: datetime) -> int:
     """Announce all sets of a town that hold by now; the caller holds the tenant's turn."""
     told = 0
     while (one := await due.next_set(conn, tenant_id, now)) is not None:
-        await publish(conn, one, await due.take(conn, one, now))
+        held = await due.take(conn, one, now)
+        await publish(conn, one, held)
+        await _tell_of_owners(conn, tenant_id, held)
         told += 1
     return told
+
+
+async def _tell_of_owners(conn: Connection, tenant_id: str, held: Sequence[Entry]) -> None:
+    """Tell of units that end now and still own open cases: nobody could know when it was recorded.
+
+    They end all the same, and `chuishao doctor` names the cases.
+    """
+    ended = [one.record_id for one in held if one.kind == "unit" and one.body is None]
+    owning = await facts.open_of_units(conn, tenant_id, ended) if ended else {}
+    for unit, cases in owning.items():
+        log.warning("unit_ended_owning", tenant_id=tenant_id, unit=unit, count=cases)
 
 
 async def publish_due_until_stopped(work: Work, pool: Pool, relay: Relay) -> None:

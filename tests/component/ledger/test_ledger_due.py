@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from contracts.registry import TenantClock
 from services.chassis import kafka
@@ -16,7 +18,8 @@ from services.ledger.settings import LedgerSettings
 from services.ledger.store import registry
 from services.ledger.store.registry import ChangeSet, Entry
 from tests import factories
-from tests.component.ledger.office import Office
+from tests.component.ledger.office import Office, fact
+from tests.component.ledger.test_ledger_facts import OPENED, OWNER
 from tests.component.ledger.test_ledger_records import PROFILE, ask, ids, line, removed, unit
 from tests.waiting import until
 
@@ -121,6 +124,20 @@ async def test_a_set_is_judged_at_each_moment_to_come(town: Office) -> None:
     leaving = [line("household", "h2", grid="v2")]
     assert (await town.post_set("leaving", leaving, valid_from=FRIDAY)).status_code == 200
     assert (await town.post_set("moving", moving)).status_code == 200
+
+
+async def test_a_unit_that_ends_with_open_cases_is_told_of_when_its_moment_comes(
+    town: Office,
+) -> None:
+    await town.post_set("merger", MERGER, valid_from=TUESDAY)
+    owned = {**OPENED, "owner": {**OWNER, "unit": "v1"}}
+    with capture_logs() as logs:
+        await town.hear(fact(town.tenant, "case.opened.v1", UUID(int=8), owned))
+        assert [one for one in logs if one["event"] == "unit_ended_owning"] == []
+        await town.clock(set_to=TUESDAY)
+    (told_of,) = [one for one in logs if one["event"] == "unit_ended_owning"]
+    assert (told_of["tenant_id"], told_of["unit"], told_of["count"]) == (town.tenant, "v1", 1)
+    assert await told(town) == MERGED
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
