@@ -39,8 +39,10 @@ async def test_standing_still_is_no_fault(office: Office) -> None:
         ({"advance_s": 21 * 366 * 86_400}, 422),
         ({"set_to": "2025-03-03T08:30:00"}, 422),
         ({"set_to": "tomorrow"}, 422),
-        ({"set_to": "0001-01-01T00:00:00Z"}, 409),
-        ({"set_to": "9999-12-31T23:59:59-12:00"}, 409),
+        ({"set_to": "0001-01-01T00:00:00Z"}, 422),
+        ({"set_to": "9999-12-31T23:59:59-12:00"}, 422),
+        ({"set_to": "1900-01-01T00:00:00Z"}, 409),
+        ({"set_to": "8999-12-31T00:00:00Z"}, 409),
     ],
 )
 async def test_a_wrong_body_moves_nothing(
