@@ -68,6 +68,10 @@ INDEXED = """
 INSERT INTO registry_index (tenant_id, token, kind, record_id)
 VALUES ($1, decode(repeat('00', 16), 'hex'), 'person', 'p1')
 """
+SENSITIVE = """
+INSERT INTO sensitive_entry (tenant_id, place, person, sealed, version, recorded_by)
+VALUES ($1, 'sensitive|x', 'y', '{}', 1, 'x')
+"""
 ACT = """
 INSERT INTO audit (tenant_id, actor, verb, object, fields, decision)
 VALUES ($1, 'x', 'v', 'o', '{}', 'allowed')
@@ -95,6 +99,7 @@ ROWS: Mapping[str, str] = {
     "erasure": ERASURE,
     "unmask_spent": SPENT,
     "registry_index": INDEXED,
+    "sensitive_entry": SENSITIVE,
     "audit": ACT,
     "audit_seal": SEAL,
     "registry_copy": COPIED,

@@ -17,5 +17,11 @@ CREATE TABLE sensitive_entry (
 );
 CREATE INDEX sensitive_entry_person ON sensitive_entry (tenant_id, person);
 
+ALTER TABLE sensitive_entry ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON sensitive_entry
+USING (tenant_id = current_setting('chuishao.tenant', TRUE))
+WITH CHECK (tenant_id = current_setting('chuishao.tenant', TRUE));
+GRANT SELECT, INSERT, UPDATE, DELETE ON sensitive_entry TO ledger_service;
+
 -- migrate:down
 -- Forward only.
