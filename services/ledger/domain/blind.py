@@ -1,29 +1,35 @@
 """A blind index: keyed digests that tell whether two texts are one, and no word of either.
 
 Numbers and phones are found whole; a name whole, by the characters it begins with, and by the
-initials of its pinyin. What a digest finds is compared with the text itself before it is shown.
+initials of its pinyin; an address by any of its parts that follow each other (`address.py`). What
+a digest finds is compared with the text itself before it is shown.
 """
 
 import hmac
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import Literal
 
 from pypinyin import Style, pinyin
 
+from services.ledger.domain.address import parts
 from services.ledger.domain.numbers import as_kept
 
-By = Literal["id_number", "credit_code", "phone", "name", "begins", "initials"]
+By = Literal["id_number", "credit_code", "phone", "name", "begins", "initials", "address"]
 # Which texts of which kind can be looked for.
 INDEXED: Mapping[str, tuple[str, ...]] = {
     "person": ("id_number", "phone", "name"),
     "staff": ("phone", "name"),
-    "organisation": ("credit_code", "phone", "name"),
+    "organisation": ("credit_code", "phone", "name", "address"),
+    "household": ("address",),
+    "place": ("address",),
+    "thing": ("address",),
 }
 _TOKEN_BYTES = 16
 _BEGINS_MAX, _INITIALS_MIN, _INITIALS_MAX, _READINGS_MAX = 4, 2, 6, 4
+_PARTS_MAX = 5  # the last ones: what stands before them is the town's own name
 _DOTS = dict.fromkeys(map(ord, "•‧∙⋅・･．."), "·")
 _WITH_COUNTRY = 13  # 86 and the 11 digits of a mobile phone
 
@@ -51,6 +57,8 @@ def tokens(key: bytes, kind: str, texts: Mapping[str, str]) -> frozenset[bytes]:
 
 def token(key: bytes, by: By, text: str) -> bytes:
     """Return the digest to look for; what is longer than any digest is compared afterwards."""
+    if by == "address":
+        return _digest(key, by, _run(parts(text)[-_PARTS_MAX:]))
     most = {"begins": _BEGINS_MAX, "initials": _INITIALS_MAX}.get(by)
     return _digest(key, by, normal(by, text)[:most])
 
@@ -60,6 +68,8 @@ def fits(by: By, wanted: str, texts: Mapping[str, str]) -> bool:
     said, looked = normal(by, wanted), texts.get("name" if by in ("begins", "initials") else by)
     if looked is None:
         return False
+    if by == "address":
+        return f"|{_run(parts(wanted))}|" in f"|{_run(parts(looked))}|"
     if by == "initials":
         return any(one.startswith(said) for one in initials(looked))
     kept = normal(by, looked)
@@ -79,6 +89,11 @@ def initials(name: str) -> tuple[str, ...]:
 
 
 def _values(field: str, text: str) -> Iterator[tuple[By, str]]:
+    if field == "address":
+        last = parts(text)[-_PARTS_MAX:]
+        runs = combinations(range(len(last) + 1), 2)
+        yield from (("address", _run(last[begin:end])) for begin, end in runs)
+        return
     if field != "name":
         by: By = "phone" if field == "phone" else "id_number"
         by = "credit_code" if field == "credit_code" else by
@@ -90,6 +105,10 @@ def _values(field: str, text: str) -> Iterator[tuple[By, str]]:
     for letters in initials(name):
         most = min(len(letters), _INITIALS_MAX)
         yield from (("initials", letters[:n]) for n in range(_INITIALS_MIN, most + 1))
+
+
+def _run(following: Sequence[str]) -> str:
+    return "|".join(following)
 
 
 def _digest(key: bytes, by: By, value: str) -> bytes:

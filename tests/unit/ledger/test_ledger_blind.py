@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.ledger.domain.address import parts
 from services.ledger.domain.blind import By, fits, initials, token, tokens
 
 KEY = b"k" * 32
@@ -64,10 +65,63 @@ def test_a_digest_is_of_one_key_and_one_way_of_looking() -> None:
 
 
 def test_what_is_not_looked_for_has_no_digest() -> None:
-    assert tokens(KEY, "household", {"address": "x"}) == frozenset()
+    assert tokens(KEY, "matter", {"name": "x", "note": "x"}) == frozenset()
     assert tokens(KEY, "person", {"relation": "x", "sex": "x"}) == frozenset()
 
 
 def test_a_name_without_readings_has_no_initials() -> None:
     assert initials("Tom") == ()
     assert initials("𠮷") == ()
+
+
+WHERE = "义和镇望禾新村三组十二号"
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (WHERE, WHERE),
+        ("义和镇 望禾新村 3组 12号", WHERE),
+        ("望禾新村3组１２号", WHERE),
+        ("望禾新村", WHERE),
+        ("12号", WHERE),
+        ("三组12号", WHERE),
+        ("2单元302室", "幸福路12弄5号楼2单元302室"),
+        ("幸福路12弄", "幸福路12弄5号楼2单元302室"),
+        ("5号楼", "幸福路12弄5号楼2单元302室"),
+        ("3-2-501", "柳园小区3-2-501"),
+        ("柳园小区", "柳园小区3-2-501"),
+        ("枕溪街12号A", "枕溪街12号a"),
+        ("山东省东营市河口区义和镇望禾新村3组12号", "山东省东营市河口区义和镇望禾新村三组12号"),
+    ],
+)
+def test_an_address_is_found_by_parts_that_follow_each_other(asked: str, kept: str) -> None:
+    assert token(KEY, "address", asked) in tokens(KEY, "household", {"address": kept})
+    assert fits("address", asked, {"address": kept})
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ("2号", WHERE),
+        ("禾新村", WHERE),
+        ("望禾新村12号", WHERE),
+        ("3组2号", WHERE),
+        ("112号", WHERE),
+        ("山西省东营市河口区义和镇望禾新村3组12号", "山东省东营市河口区义和镇望禾新村三组12号"),
+        ("--", WHERE),
+    ],
+)
+def test_an_address_is_not_found_by_halves_of_parts(asked: str, kept: str) -> None:
+    led = token(KEY, "address", asked) in tokens(KEY, "household", {"address": kept})
+    assert not (led and fits("address", asked, {"address": kept}))
+
+
+def test_a_long_address_has_a_bounded_number_of_digests() -> None:
+    assert len(tokens(KEY, "household", {"address": "一号" * 60})) <= 15
+
+
+def test_numbers_in_an_address_are_written_in_digits() -> None:
+    assert parts("十号二十一栋三十单元零五室") == ["10号", "21栋", "30单元", "05室"]
+    assert parts("十里铺村一号") == ["十里铺村", "1号"]
+    assert parts("") == []
