@@ -77,7 +77,7 @@ class RegisterWords(Words):
     no_head = Text("没有户主", "no head")
     classes = Text("类别", "Class")
     linked_by = Text("谁联系", "Looked after by")
-    nobody = Text("没有人", "nobody")
+    nobody = Text("没有人联系", "nobody")
     by_post = Text("按岗位", "by post")
     second_link = Text("协助", "second")
     cases = Text("在办的事", "Open cases")

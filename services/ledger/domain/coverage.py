@@ -214,7 +214,7 @@ def _party(town: Town, rules: Rules) -> Iterator[Finding]:
     for unit in town.units.values():
         if unit.level in spanned and not spanned[unit.level][unit.id]:
             zh, en = (
-                "没有党组织：写进一个党组织的 units。",
+                "没有党组织：请登记到一个党组织名下。",
                 "No party unit: name it in one's `units`.",
             )
             yield Finding("party", "warn", "unit", unit.id, unit.zh, "units", zh, en)
@@ -223,5 +223,5 @@ def _party(town: Town, rules: Rules) -> Iterator[Finding]:
 def _heads(town: Town) -> Iterator[Finding]:
     for home in town.homes:
         if home.head is None:
-            zh, en = "没有户主：在 head 里写户主的人员编号。", "No head: name one of its persons."
+            zh, en = "没有户主：请登记哪一位是户主。", "No head: name one of its persons."
             yield Finding("head", "warn", "household", home.id, home.grid, "head", zh, en)
