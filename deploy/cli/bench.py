@@ -14,6 +14,7 @@ from rich.console import Console
 
 from deploy.bench.accepting import FLOOR_TOPIC, TURNS, accepting
 from deploy.bench.opening import opening
+from deploy.bench.registry_reads import registry_reads
 from deploy.bench.rows import Row, table_of
 from deploy.bench.timers import timers
 from deploy.bench.whole_path import whole_path
@@ -40,6 +41,7 @@ class Part(StrEnum):
     OPEN = "open"
     WHOLE = "whole"
     TIMERS = "timers"
+    REGISTRY_READS = "registry-reads"
 
 
 def bodies(running: Running) -> Iterator[dict[str, Any]]:
@@ -50,7 +52,13 @@ def bodies(running: Running) -> Iterator[dict[str, Any]]:
 
 
 async def measure(
-    running: Running, parts: set[Part], cases: int, rate: float, seconds: float, armed: int
+    running: Running,
+    parts: set[Part],
+    cases: int,
+    rate: float,
+    seconds: float,
+    armed: int,
+    persons: int,
 ) -> list[Row]:
     """Measure part by part on one stack."""
     rows: list[Row] = []
@@ -72,6 +80,11 @@ async def measure(
     if Part.TIMERS in parts:
         _say("时钟：备好，再拨一小时 · clocks: arm, then jump an hour")
         rows += await timers(running, armed)
+    if Part.REGISTRY_READS in parts:
+        _say(f"查登记：{persons:,} 人 · looking up among {persons:,} persons")
+        for name in ("console", "notify", "intake", "routing"):
+            await running.stop(name)
+        rows += await registry_reads(running, persons, _say)
     return rows
 
 
@@ -98,6 +111,9 @@ def bench(
     armed: Annotated[
         int, typer.Option(min=0, metavar="N", help="待发的时钟数 · how many clocks are armed")
     ] = 1_000_000,
+    persons: Annotated[
+        int, typer.Option(min=3_000, metavar="N", help="登记多少人 · how many on the register")
+    ] = 1_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="一行 JSON · one line")] = False,
 ) -> None:
     """另起一套系统，逐段量，旁边是同一次跑出的下限 · Measure, beside floors of the same run."""
@@ -108,7 +124,9 @@ def bench(
             layout = Layout(Path(place), unused_ports(PORTS)[0], ENV)
             wanted = Wanted(layout, [town_wish(DEMO_TOWN, SIZE)], MORNING, erase=True)
             async with whole_stack(wanted, _say) as stack:
-                rows = await measure(stack, set(parts or Part), cases, rate, seconds, armed)
+                rows = await measure(
+                    stack, set(parts or Part), cases, rate, seconds, armed, persons
+                )
         if as_json:
             print(
                 json.dumps({**facts, "rows": [row.as_json() for row in rows]}, ensure_ascii=False)
