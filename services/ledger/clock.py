@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.registry import TenantClock
-from services.chassis.clock import database_now
 from services.chassis.postgres import Connection
 from services.ledger.domain.virtual_clock import Offset, now_of
 from services.ledger.store import registry
@@ -12,11 +11,16 @@ from services.ledger.store import registry
 
 async def offsets_of(conn: Connection, tenant_id: str) -> tuple[Offset, ...]:
     """Return a town's virtual clock."""
-    body: dict[str, Any] | None = await registry.newest(conn, tenant_id, "clock", "clock")
-    offsets = TenantClock.model_validate(body).offsets if body else ()
-    return tuple(Offset(one.from_at, timedelta(seconds=one.seconds)) for one in offsets)
+    _, clock = await registry.now(conn, tenant_id)
+    return _offsets(clock)
 
 
 async def town_now(conn: Connection, tenant_id: str) -> datetime:
     """Return a town's time."""
-    return now_of(await offsets_of(conn, tenant_id), await database_now(conn))
+    real, clock = await registry.now(conn, tenant_id)
+    return now_of(_offsets(clock), real)
+
+
+def _offsets(clock: dict[str, Any] | None) -> tuple[Offset, ...]:
+    offsets = TenantClock.model_validate(clock).offsets if clock else ()
+    return tuple(Offset(one.from_at, timedelta(seconds=one.seconds)) for one in offsets)

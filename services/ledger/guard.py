@@ -7,7 +7,7 @@ from services.chassis.postgres import Connection
 from services.chassis.token import Identity
 from services.ledger.domain.access import OPERATOR, Decision, Object, Subject, Verb, allow
 from services.ledger.reach import units_of
-from services.ledger.store import access, history, registry
+from services.ledger.store import access, registry
 
 _STATUS = {"record_not_found": 404}
 
@@ -34,11 +34,10 @@ async def object_of(
 ) -> Object:
     """Return a record with where it belongs; with `listed`, what of that kind belongs to it."""
     kind = listed or record[0]
-    if not await history.is_known(conn, tenant_id, *record):
+    units = await units_of(conn, tenant_id, *record, now)
+    if units is None:
         return Object(tenant_id, kind, known=False)
-    path = set(await registry.path(conn, tenant_id, None, now))
-    for unit in await units_of(conn, tenant_id, *record, now):
-        path.update(await registry.path(conn, tenant_id, unit, now))
+    path = await registry.paths(conn, tenant_id, units, now, town=True)
     return Object(tenant_id, kind, frozenset(path))
 
 

@@ -47,7 +47,8 @@ async def look_at_grid(
     staff += await _linkers(conn, tenant_id, staff, links, when)
     heads = [body["head"] for body in homes.values() if body.get("head")]
     people = await pages.heads(conn, tenant_id, heads, when)
-    persons = await pages.live_in(conn, tenant_id, [*homes], when)
+    lodgers = await pages.live_in(conn, tenant_id, grid, when)
+    persons = {name: lodgers[name] for name in homes.keys() & lodgers.keys()}
     open_cases = await pages.cases_of(conn, tenant_id, [grid], _CASES_MAX + 1, closed=False)
     cases = await _cases(conn, tenant_id, open_cases[:_CASES_MAX])
     rules = await _rules_of(conn, tenant_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.chassis.http import Problem
@@ -17,7 +17,7 @@ from services.doors.who import Authorization
 from services.ledger.api.door import Door
 from services.ledger.changes import Line
 from services.ledger.clock import town_now
-from services.ledger.domain.masks import HIDDEN, masked
+from services.ledger.domain.masks import HIDDEN, MASKS, masked
 from services.ledger.guard import check_of, check_record, check_town
 from services.ledger.store import history
 from services.ledger.store.history import Held, When
@@ -121,10 +121,10 @@ def make_record_router(door: Door) -> APIRouter:
     """Make the endpoints that read records; mount it last, its paths take any kind."""
     router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
 
-    @router.get("/{kind}")
+    @router.get("/{kind}", response_model=PageView)
     async def get_records(
         kind: Kind, wanted: Annotated[Wanted, Query()], authorization: Authorization = None
-    ) -> PageView:
+    ) -> Response:
         """List a kind's records; those of one unit (grid) or household, where the kind has one.
 
         Persons of a unit are those of the households of a grid.
@@ -142,8 +142,9 @@ def make_record_router(door: Door) -> APIRouter:
                 of_place = (who.tenant_id, kind, place[1])
                 held = await history.page_of_place(conn, *of_place, when, *page)
         more = len(held) > wanted.limit
-        shown = [view_of(who.tenant_id, kind, one, door.keys) for one in held[: wanted.limit]]
-        return PageView(kind=kind, as_of=when.as_of, records=shown, more=more)
+        shown = [_shown(who.tenant_id, kind, one, door.keys) for one in held[: wanted.limit]]
+        view = PageView(kind=kind, as_of=when.as_of, records=shown, more=more)
+        return Response(view.model_dump_json(), media_type="application/json")  # checked once
 
     @router.get("/{kind}/{record_id}")
     async def get_record(
@@ -161,7 +162,7 @@ def make_record_router(door: Door) -> APIRouter:
             held = await history.holds(conn, who.tenant_id, kind, record_id, when)
         if held is None or held.body is None:
             raise no_record()
-        return view_of(who.tenant_id, kind, held, door.keys)
+        return _shown(who.tenant_id, kind, held, door.keys)
 
     @router.get("/{kind}/{record_id}/history")
     async def get_history(
@@ -216,8 +217,31 @@ def no_record() -> Problem:
     return Problem(404, "record_not_found", zh, en)
 
 
-def view_of(tenant_id: str, kind: str, held: Held, keys: KeyRing) -> RecordView:
-    """Show a version, its personal texts masked."""
+def texts_of(tenant_id: str, held: Held, keys: KeyRing, *more: str) -> dict[str, str]:
+    """Open what is shown in part, and `more`; never for an answer. What does not open is left out.
+
+    What is hidden whole stays shut.
+    """
+    body = held.body or {}
+    if "sealed" not in body:
+        return {}
+    try:
+        sealed = SealedFields(**body["sealed"])
+        return keys.open(tenant_id, held.record_id, sealed, {*MASKS, *more})
+    except CannotOpen:  # its key is gone: there is nothing left to show
+        return {}
+
+
+def _shown(tenant_id: str, kind: str, held: Held, keys: KeyRing) -> RecordView:
+    return view_of(kind, held, texts_of(tenant_id, held, keys))
+
+
+def view_of(kind: str, held: Held, texts: Mapping[str, str]) -> RecordView:
+    """Show a version, its personal texts masked; those that were not opened are hidden whole."""
+    body = dict(held.body or {})
+    sealed = body.pop("sealed", {"fields": ()})
+    body |= {name: HIDDEN for name in _SECRET if name in body}
+    body |= dict.fromkeys(sealed["fields"], HIDDEN)
     return RecordView(
         kind=kind,
         id=held.record_id,
@@ -225,20 +249,5 @@ def view_of(tenant_id: str, kind: str, held: Held, keys: KeyRing) -> RecordView:
         valid_from=held.valid_from,
         recorded_at=held.recorded_at,
         change_set=held.change_set_id,
-        body=_shown(tenant_id, held.record_id, held.body or {}, keys),
+        body=body | masked(texts),
     )
-
-
-def _shown(
-    tenant_id: str, record_id: str, body: Mapping[str, Any], keys: KeyRing
-) -> dict[str, Any]:
-    plain = {name: value for name, value in body.items() if name != "sealed"}
-    plain |= {name: HIDDEN for name in _SECRET if name in plain}
-    if "sealed" not in body:
-        return plain
-    sealed = SealedFields(**body["sealed"])
-    try:
-        texts = masked(keys.open(tenant_id, record_id, sealed, set(sealed.fields)))
-    except CannotOpen:  # its key is gone: there is nothing left to show
-        texts = dict.fromkeys(sealed.fields, HIDDEN)
-    return {**plain, **texts}

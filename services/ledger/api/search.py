@@ -1,31 +1,37 @@
-"""Looking somebody up: by number, phone, name or who looks after him. Answers are masked."""
+"""Looking records up: by number, phone, name, address or who looks after them. Masked."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field
 
 from services.chassis.http import Problem
 from services.chassis.postgres import Connection
-from services.chassis.seal import CannotOpen, SealedFields
 from services.chassis.token import Identity
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger.api.door import Door
-from services.ledger.api.records import AfterId, Limit, PlaceId, RecordView, view_of
+from services.ledger.api.records import (
+    AfterId,
+    Limit,
+    PlaceId,
+    RecordView,
+    Times,
+    texts_of,
+    view_of,
+)
 from services.ledger.clock import town_now
 from services.ledger.domain import blind
-from services.ledger.domain.access import Object, Subject, allow
+from services.ledger.domain.access import OPERATOR, Object, Subject, allow
 from services.ledger.guard import passed, subject_of
-from services.ledger.reach import units_in
-from services.ledger.store import elements, registry, search
+from services.ledger.store import registry, search
 from services.ledger.store.history import Held, When
 
 _PAGE = 50
 _ROUNDS_MAX = 20  # how many pages of candidates one request looks at
+_OF_PLACES = ("person", "household")  # listed by where they are, as far as the caller's units go
 _BY: tuple[blind.By, ...] = (
     "id_number",
     "credit_code",
@@ -33,24 +39,27 @@ _BY: tuple[blind.By, ...] = (
     "name",
     "begins",
     "initials",
+    "address",
 )
 Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]+$")]
+Found = list[tuple[Held, dict[str, str]]]  # what holds, and its personal texts in the clear
 
 
-class Looked(BaseModel):
+class Looked(Times):
     """What to look for, one of: a number, a phone, a name whole, how it begins, its initials.
 
-    Or `staff`, who looks after it by a link. `unit` narrows to what belongs there or below.
+    Or parts of an `address` that follow each other, or `staff`, who looks after it by a link.
+    `unit` narrows to what belongs there or below.
     """
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    kind: Literal["person", "staff", "organisation", "household"] = "person"
+    kind: Literal["person", "staff", "organisation", "household", "place", "thing"] = "person"
     id_number: Text | None = None
     credit_code: Text | None = None
     phone: Text | None = None
     name: Text | None = None
     begins: Text | None = None
     initials: Annotated[str, Field(pattern="^[A-Za-z]{2,20}$")] | None = None
+    address: Text | None = None
     staff: PlaceId | None = None
     unit: PlaceId | None = None
     after: AfterId = ""
@@ -71,30 +80,32 @@ class FoundView(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """One request: who asks for what, and how the town is built."""
+    """One request: who asks for what. `units`: to which of them it must belong; None: any."""
 
     door: Door
-    subject: Subject
+    tenant_id: str
     looked: Looked
     by: str
     text: str
     when: When
-    parents: Mapping[str, str | None]
-    town_wide: bool
+    now: datetime
+    units: list[str] | None
+    places: list[str]
 
     @property
-    def tenant_id(self) -> str:
-        return self.subject.tenant_id
+    def wanted(self) -> search.Wanted:
+        key = self.door.keys.tenant(self.tenant_id).index
+        return self.looked.kind, blind.token(key, _as_by(self.by), self.text)
 
 
 def make_search_router(door: Door) -> APIRouter:
     """Make the door that looks records up; mount it before those that take any kind."""
     router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
 
-    @router.get("/search")
+    @router.get("/search", response_model=FoundView)
     async def get_search(
         looked: Annotated[Looked, Query()], authorization: Authorization = None
-    ) -> FoundView:
+    ) -> Response:
         """Look records up. Whoever is not of the town finds what belongs to units of his."""
         who = door.who(authorization)
         by, text = _one_of(looked)
@@ -102,11 +113,11 @@ def make_search_router(door: Door) -> APIRouter:
             door.within(who.tenant_id) as conn,
             conn.transaction(isolation="repeatable_read", readonly=True),
         ):
-            now = await town_now(conn, who.tenant_id)
-            asked = await _asked(conn, door, who, looked, (by, text), now)
-            held, after = await _look(conn, asked)
-        shown = [view_of(who.tenant_id, looked.kind, one, door.keys) for one in held]
-        return FoundView(kind=looked.kind, records=shown, after=after)
+            asked = await _asked(conn, door, who, looked, (by, text))
+            found, after = await _look(conn, asked)
+        shown = [view_of(looked.kind, held, texts) for held, texts in found]
+        view = FoundView(kind=looked.kind, records=shown, after=after)
+        return Response(view.model_dump_json(), media_type="application/json")  # checked once
 
     return router
 
@@ -126,89 +137,83 @@ def _one_of(looked: Looked) -> tuple[str, str]:
 
 
 async def _asked(
-    conn: Connection,
-    door: Door,
-    who: Identity,
-    looked: Looked,
-    what: tuple[str, str],
-    now: datetime,
+    conn: Connection, door: Door, who: Identity, looked: Looked, what: tuple[str, str]
 ) -> _Search:
-    parents = await registry.parents(conn, who.tenant_id, now)
-    subject, when = await subject_of(conn, who), When(now)
-    town = frozenset(unit for unit, parent in parents.items() if parent is None)
-    decision = allow(subject, "search", Object(who.tenant_id, looked.kind, town, whole=True))
+    now = await town_now(conn, who.tenant_id)
+    subject = await subject_of(conn, who)
+    town = [] if OPERATOR in who.roles else await registry.path(conn, who.tenant_id, None, now)
+    every = Object(who.tenant_id, looked.kind, frozenset(town), whole=True)
+    decision = allow(subject, "search", every)
     if decision.code != "unit_not_allowed":
         passed(decision)
-    return _Search(door, subject, looked, *what, when, parents, decision.allowed)
+    units, places = await _scope(conn, subject, looked.unit, now, town_wide=decision.allowed)
+    when = looked.when(now)
+    return _Search(door, who.tenant_id, looked, *what, when, now, units, places)
 
 
-async def _look(conn: Connection, asked: _Search) -> tuple[list[Held], str | None]:
+async def _scope(
+    conn: Connection, subject: Subject, unit: str | None, now: datetime, *, town_wide: bool
+) -> tuple[list[str] | None, list[str]]:
+    """Return the units to which a record must belong, and where such records are listed.
+
+    A household that belongs to a group is listed under its grid.
+    """
+    if town_wide and unit is None:
+        return None, []
+    tenant, wanted = subject.tenant_id, sorted(subject.units) if unit is None else [unit]
+    units = set(await registry.below(conn, tenant, wanted, now))
+    if unit is not None and not town_wide:
+        units &= {*await registry.below(conn, tenant, sorted(subject.units), now)}
+    above = await registry.paths(conn, tenant, wanted, now)
+    return sorted(units), sorted(units.union(above))
+
+
+async def _look(conn: Connection, asked: _Search) -> tuple[Found, str | None]:
     """Go through the candidates page by page until enough are found or none is left."""
-    after, limit, held = asked.looked.after, asked.looked.limit, list[Held]()
+    after, limit, found = asked.looked.after, asked.looked.limit, Found()
+    if asked.units == []:
+        return found, None
     for _ in range(_ROUNDS_MAX):
-        candidates = await _candidates(conn, asked, after)
-        fitting = [one for _, one in candidates if one and one.body and _fits(asked, one)]
-        held += await _seen(conn, asked, fitting)
-        if len(held) > limit:
-            return held[:limit], held[limit - 1].record_id
-        if len(candidates) < limit + 1:
-            return held, None
-        after = candidates[-1][0]
-    return held, after
+        ids, more = await _candidates(conn, asked, after)
+        found += _fitting(asked, await _held(conn, asked, ids), limit + 1 - len(found))
+        if len(found) > limit:
+            return found[:limit], found[limit - 1][0].record_id
+        if not more:
+            return found, None
+        after = ids[-1]
+    return found, after
 
 
-async def _candidates(conn: Connection, asked: _Search, after: str) -> list[search.Found]:
-    looked, page = asked.looked, (asked.when, after, asked.looked.limit + 1)
+async def _candidates(conn: Connection, asked: _Search, after: str) -> tuple[list[str], bool]:
+    """Return ids of what may be looked for, and whether there may be more of them."""
+    tenant, kind, limit = asked.tenant_id, asked.looked.kind, asked.looked.limit + 1
     if asked.by == "staff":
-        return await search.linked(conn, asked.tenant_id, (asked.text, looked.kind), *page)
-    key = asked.door.keys.tenant(asked.tenant_id).index
-    token = blind.token(key, _as_by(asked.by), asked.text)
-    return await search.found(conn, asked.tenant_id, (token, looked.kind), *page)
+        ids = await search.linked(conn, tenant, (kind, asked.text), asked.when, after, limit)
+    elif asked.units is None or kind not in _OF_PLACES:
+        ids = await search.found(conn, tenant, asked.wanted, after, limit)
+    else:
+        ids = await search.found_in(conn, tenant, asked.wanted, asked.places, after, limit)
+    return ids, len(ids) == limit
+
+
+async def _held(conn: Connection, asked: _Search, ids: list[str]) -> list[Held]:
+    if not ids:
+        return []
+    kind, scope = asked.looked.kind, (asked.when, asked.now, asked.units)
+    return await search.held(conn, asked.tenant_id, kind, ids, *scope)
 
 
 def _as_by(name: str) -> blind.By:
     return next(one for one in _BY if one == name)
 
 
-def _fits(asked: _Search, held: Held) -> bool:
+def _fitting(asked: _Search, held: list[Held], most: int) -> Found:
     """Compare what a digest has found with the text itself: it may be of another version."""
-    if asked.by == "staff":
-        return True
-    by, body = _as_by(asked.by), held.body or {}
-    sealed = SealedFields(**body.get("sealed", {"kid": "", "key": "", "fields": {}}))
-    names = {"name"} if by in ("begins", "initials") else {str(by)}
-    try:
-        texts = asked.door.keys.open(asked.tenant_id, held.record_id, sealed, names)
-    except CannotOpen:  # its key is gone: nobody is to find it
-        return False
-    return blind.fits(by, asked.text, texts)
-
-
-async def _seen(conn: Connection, asked: _Search, held: list[Held]) -> list[Held]:
-    """Leave what the caller may see, and what belongs to the unit that is asked for."""
-    unit = asked.looked.unit
-    if not held or (asked.town_wide and unit is None):
-        return held
-    homes = {(one.body or {}).get("household") for one in held}
-    wanted = [("household", home) for home in homes if isinstance(home, str)]
-    bodies = await elements.bodies(conn, asked.tenant_id, wanted, asked.when.as_of)
-    seen = []
+    fitting = Found()
     for one in held:
-        body: Mapping[str, Any] = one.body or {}
-        home = bodies.get(("household", body.get("household", "")), body)
-        path = frozenset(_above(units_in(home), asked.parents))
-        what = Object(asked.tenant_id, asked.looked.kind, path)
-        within = unit is None or unit in path
-        if within and (asked.town_wide or allow(asked.subject, "search", what).allowed):
-            seen.append(one)
-    return seen
-
-
-def _above(units: Iterable[str], parents: Mapping[str, str | None]) -> set[str]:
-    found: set[str] = set()
-    for first in units:
-        unit: str | None = first
-        while unit is not None and unit in parents and unit not in found:
-            found.add(unit)
-            unit = parents[unit]
-    return found
+        texts = texts_of(asked.tenant_id, one, asked.door.keys, asked.by)
+        if asked.by == "staff" or blind.fits(_as_by(asked.by), asked.text, texts):
+            fitting.append((one, texts))
+        if len(fitting) == most:
+            break
+    return fitting

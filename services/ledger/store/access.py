@@ -1,4 +1,4 @@
-"""What the newest profile says of who may do what, and of the town's day."""
+"""Who may do what by the newest profile, the town's day by it, and where a record belongs."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -25,6 +25,42 @@ LIMIT 100
 async def can(conn: Connection, tenant_id: str, roles: Iterable[str]) -> frozenset[str]:
     """Return what the newest profile lets these roles do, together; nothing without a profile."""
     return frozenset(row["may"] for row in await conn.fetch(CAN, tenant_id, list(roles)))
+
+
+# What a record says now, or said last; of one that lives or serves elsewhere, where that is.
+BELONGING = """
+SELECT known, coalesce(home.body, last.body) AS body
+FROM (
+    SELECT EXISTS (
+        SELECT FROM registry_record WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
+    ) AS known
+) AS there
+LEFT JOIN LATERAL (
+    SELECT body - 'sealed' - 'polygon' AS body,
+        CASE WHEN body ->> 'household' IS NULL THEN 'staff' ELSE 'household' END AS other,
+        coalesce(body ->> 'household', body ->> 'staff') AS other_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = $2 AND record_id = $3 AND body IS NOT NULL
+    ORDER BY valid_from <= $4 DESC, valid_from DESC, version DESC
+    LIMIT 1
+) AS last ON TRUE
+LEFT JOIN LATERAL (
+    SELECT body - 'sealed' AS body
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = last.other AND record.record_id = last.other_id
+        AND record.body IS NOT NULL
+    ORDER BY valid_from <= $4 DESC, valid_from DESC, version DESC
+    LIMIT 1
+) AS home ON TRUE
+"""
+
+
+async def belonging(
+    conn: Connection, tenant_id: str, kind: str, record_id: str, now: datetime
+) -> dict[str, Any] | None:
+    """Return the body that tells where a record belongs; None if there never was such a record."""
+    (row,) = await conn.fetch(BELONGING, tenant_id, kind, record_id, now)
+    return (row["body"] or {}) if row["known"] else None
 
 
 SPEND = """

@@ -205,16 +205,23 @@ ORDER BY kind, record_id
 LIMIT 1000000
 """
 
+# One who belongs nowhere and one who is gone have no place alike: only of these a body is read.
 LODGERS = """
-SELECT coalesce(body ->> 'household', '') AS household, count(*) AS persons
+SELECT coalesce(place, '') AS household, count(*) AS persons
 FROM (
-    SELECT DISTINCT ON (record_id) body
+    SELECT DISTINCT ON (record_id) record_id, version, place
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'person' AND valid_from <= $2
     ORDER BY record_id, valid_from DESC, version DESC
 ) AS latest
-WHERE body IS NOT NULL
-GROUP BY body ->> 'household'
+WHERE place IS NOT NULL
+    OR EXISTS (
+        SELECT
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = latest.record_id
+            AND record.version = latest.version AND body IS NOT NULL
+    )
+GROUP BY place
 LIMIT 1000000
 """
 

@@ -48,23 +48,6 @@ async def holds(
     return Held(**row) if row else None
 
 
-LAST_BODY = """
-SELECT body
-FROM registry_record
-WHERE tenant_id = $1 AND kind = $2 AND record_id = $3 AND body IS NOT NULL
-ORDER BY valid_from <= $4 DESC, valid_from DESC, version DESC
-LIMIT 1
-"""
-
-
-async def last_body(
-    conn: Connection, tenant_id: str, kind: str, record_id: str, now: datetime
-) -> dict[str, Any] | None:
-    """Return what a record says now, or said last; if it is yet to come, what it will say."""
-    body: dict[str, Any] | None = await conn.fetchval(LAST_BODY, tenant_id, kind, record_id, now)
-    return body
-
-
 HISTORY = """
 SELECT version, change_set_id, recorded_by, reason, record.valid_from, record.recorded_at,
     body IS NULL AS removed
@@ -85,16 +68,36 @@ async def history(
     return [dict(row) for row in rows]
 
 
+# From record to record by the index, until so many are there: a plan for all of them at once would
+# rather sort a million.
 PAGE = """
+WITH RECURSIVE page AS (
+    SELECT $3::text AS record_id, NULL::integer AS version, NULL::jsonb AS body,
+        NULL::text AS change_set_id, NULL::timestamptz AS valid_from,
+        NULL::timestamptz AS recorded_at, 0 AS there
+    UNION ALL
+    SELECT next.record_id, held.version, held.body, held.change_set_id, held.valid_from,
+        held.recorded_at, there + (held.body IS NOT NULL)::integer
+    FROM page
+    CROSS JOIN LATERAL (
+        SELECT record_id
+        FROM registry_record
+        WHERE tenant_id = $1 AND kind = $2 AND record_id > page.record_id
+        ORDER BY record_id
+        LIMIT 1
+    ) AS next
+    LEFT JOIN LATERAL (
+        SELECT version, body, change_set_id, valid_from, recorded_at
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = $2 AND record.record_id = next.record_id
+            AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS held ON TRUE
+    WHERE there < $6
+)
 SELECT record_id, version, body, change_set_id, valid_from, recorded_at
-FROM (
-    SELECT DISTINCT ON (record_id)
-        record_id, version, body, change_set_id, valid_from, recorded_at
-    FROM registry_record
-    WHERE tenant_id = $1 AND kind = $2 AND record_id > $3
-        AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
-    ORDER BY record_id, valid_from DESC, version DESC
-) AS held
+FROM page
 WHERE body IS NOT NULL
 ORDER BY record_id
 LIMIT $6
@@ -114,18 +117,18 @@ SELECT held.record_id, version, body, change_set_id, valid_from, recorded_at
 FROM (
     SELECT DISTINCT record_id
     FROM registry_record
-    WHERE tenant_id = $1 AND kind = $2 AND record_id > $3
-        AND place = $7
+    WHERE tenant_id = $1 AND kind = $2 AND record_id > $3 AND place = $7
+    ORDER BY record_id
 ) AS ever
 CROSS JOIN LATERAL (
-    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    SELECT record_id, version, body, place, change_set_id, valid_from, recorded_at
     FROM registry_record AS record
     WHERE tenant_id = $1 AND kind = $2 AND record.record_id = ever.record_id
         AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
     ORDER BY valid_from DESC, version DESC
     LIMIT 1
 ) AS held
-WHERE coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit') = $7
+WHERE held.place = $7
 ORDER BY ever.record_id
 LIMIT $6
 """
@@ -139,40 +142,41 @@ async def page_of_place(
     return [Held(**row) for row in await conn.fetch(PAGE_OF_PLACE, *given)]
 
 
-# A person belongs to a unit through the household that he lives in.
+# A person belongs to a unit through the household that he lives in. Who ever did is found by the
+# indexes alone; what holds is read in the order of the page, and no further.
 PAGE_OF_HOMES = """
 SELECT person.record_id, person.version, person.body, person.change_set_id, person.valid_from,
     person.recorded_at
 FROM (
     SELECT DISTINCT record_id
     FROM registry_record
-    WHERE tenant_id = $1 AND kind = 'household'
-        AND place = $6
-) AS house
-CROSS JOIN LATERAL (
-    SELECT body ->> 'grid' AS grid
-    FROM registry_record AS record
-    WHERE tenant_id = $1 AND kind = 'household' AND record.record_id = house.record_id
-        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
-    ORDER BY valid_from DESC, version DESC
-    LIMIT 1
-) AS home
-CROSS JOIN LATERAL (
-    SELECT DISTINCT record_id
-    FROM registry_record
-    WHERE tenant_id = $1 AND kind = 'person' AND record_id > $2
-        AND place = house.record_id
+    WHERE tenant_id = $1 AND kind = 'person' AND record_id > $2 AND place = ANY(
+        ARRAY(
+            SELECT record_id
+            FROM registry_record
+            WHERE tenant_id = $1 AND kind = 'household' AND place = $6
+        )
+    )
+    ORDER BY record_id
 ) AS ever
 CROSS JOIN LATERAL (
-    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    SELECT record_id, version, body, place, change_set_id, valid_from, recorded_at
     FROM registry_record AS record
     WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = ever.record_id
         AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
     ORDER BY valid_from DESC, version DESC
     LIMIT 1
 ) AS person
-WHERE home.grid = $6 AND person.body ->> 'household' = house.record_id
-ORDER BY person.record_id
+CROSS JOIN LATERAL (
+    SELECT place
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'household' AND record.record_id = person.place
+        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS home
+WHERE home.place = $6
+ORDER BY ever.record_id
 LIMIT $5
 """
 
@@ -183,19 +187,6 @@ async def page_of_homes(
     """Return a page of the persons who live in the households of a grid."""
     given = (tenant_id, after, when.as_of, when.known_on, limit, grid)
     return [Held(**row) for row in await conn.fetch(PAGE_OF_HOMES, *given)]
-
-
-IS_KNOWN = """
-SELECT EXISTS (
-    SELECT FROM registry_record WHERE tenant_id = $1 AND kind = $2 AND record_id = $3
-)
-"""
-
-
-async def is_known(conn: Connection, tenant_id: str, kind: str, record_id: str) -> bool:
-    """Tell whether a record is there, was, or will be."""
-    known: bool = await conn.fetchval(IS_KNOWN, tenant_id, kind, record_id)
-    return known
 
 
 VERSIONS = """

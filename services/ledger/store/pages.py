@@ -10,24 +10,44 @@ from services.ledger.store.elements import Key
 from services.ledger.store.history import Held, When
 
 KIN = """
-WITH RECURSIVE unit AS (
-    SELECT DISTINCT ON (record_id) record_id, body - 'polygon' AS body
-    FROM registry_record
-    WHERE tenant_id = $1 AND kind = 'unit'
-        AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
-    ORDER BY record_id, valid_from DESC, version DESC
-), above AS (
-    SELECT record_id, body FROM unit WHERE record_id = $2
+WITH RECURSIVE above AS (
+    SELECT held.*
+    FROM (SELECT $2::text AS record_id) AS given
+    CROSS JOIN LATERAL (
+        SELECT record_id, place, body - 'polygon' AS body
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'unit' AND record.record_id = given.record_id
+            AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS held
     UNION
-    SELECT unit.record_id, unit.body
+    SELECT held.*
     FROM above
-    JOIN unit ON unit.record_id = above.body ->> 'parent'
+    CROSS JOIN LATERAL (
+        SELECT record_id, place, body - 'polygon' AS body
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'unit' AND record.record_id = above.place
+            AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS held
 ), below AS (
-    SELECT record_id, body FROM unit WHERE record_id = $2
+    SELECT * FROM above WHERE record_id = $2
     UNION
-    SELECT unit.record_id, unit.body
+    SELECT held.*
     FROM below
-    JOIN unit ON unit.body ->> 'parent' = below.record_id
+    JOIN registry_record AS ever
+        ON ever.tenant_id = $1 AND ever.kind = 'unit' AND ever.place = below.record_id
+    CROSS JOIN LATERAL (
+        SELECT record_id, place, body - 'polygon' AS body
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'unit' AND record.record_id = ever.record_id
+            AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS held
+    WHERE held.place = below.record_id
 )
 SELECT record_id, body
 FROM (SELECT * FROM above UNION SELECT * FROM below) AS kin
@@ -80,14 +100,14 @@ FROM (
     WHERE tenant_id = $1 AND kind = 'link' AND link_to = ANY($2::text[])
 ) AS ever
 CROSS JOIN LATERAL (
-    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    SELECT record_id, version, body, link_to, change_set_id, valid_from, recorded_at
     FROM registry_record AS record
     WHERE tenant_id = $1 AND kind = 'link' AND record.record_id = ever.record_id
         AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
     ORDER BY valid_from DESC, version DESC
     LIMIT 1
 ) AS held
-WHERE body ->> 'to' = ANY($2::text[])
+WHERE held.link_to = ANY($2::text[])
 ORDER BY held.record_id
 LIMIT 5000
 """
@@ -126,18 +146,16 @@ async def held_many(
 
 
 HEADS = """
-SELECT wanted.record_id, held.kid, held.wrapped, held.name
-FROM unnest($2::text[]) AS wanted(record_id)
-CROSS JOIN LATERAL (
-    SELECT body #>> '{sealed,kid}' AS kid, body #>> '{sealed,key}' AS wrapped,
-        body #>> '{sealed,fields,name}' AS name
-    FROM registry_record AS record
-    WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = wanted.record_id
+SELECT record_id, kid, wrapped, name
+FROM (
+    SELECT DISTINCT ON (record_id) record_id, body #>> '{sealed,kid}' AS kid,
+        body #>> '{sealed,key}' AS wrapped, body #>> '{sealed,fields,name}' AS name
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'person' AND record_id = ANY($2::text[])
         AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
-    ORDER BY valid_from DESC, version DESC
-    LIMIT 1
+    ORDER BY record_id, valid_from DESC, version DESC
 ) AS held
-WHERE held.name IS NOT NULL
+WHERE name IS NOT NULL
 LIMIT 5000
 """
 
@@ -156,23 +174,23 @@ async def heads(
 
 
 HOMES = """
-SELECT held.record_id, held.body
+SELECT record_id, body
 FROM (
-    SELECT DISTINCT record_id
+    SELECT DISTINCT ON (record_id) record_id, place, body - 'sealed' AS body
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'household'
-        AND place = $2
-) AS ever
-CROSS JOIN LATERAL (
-    SELECT record_id, body - 'sealed' AS body
-    FROM registry_record AS record
-    WHERE tenant_id = $1 AND kind = 'household' AND record.record_id = ever.record_id
         AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
-    ORDER BY valid_from DESC, version DESC
-    LIMIT 1
+        AND record_id = ANY(
+            ARRAY(
+                SELECT record_id
+                FROM registry_record
+                WHERE tenant_id = $1 AND kind = 'household' AND place = $2
+            )
+        )
+    ORDER BY record_id, valid_from DESC, version DESC
 ) AS held
-WHERE held.body ->> 'grid' = $2
-ORDER BY held.record_id
+WHERE place = $2
+ORDER BY record_id
 LIMIT $5
 """
 
@@ -199,33 +217,36 @@ async def profile_version(conn: Connection, tenant_id: str) -> int | None:
 
 
 LIVE_IN = """
-SELECT home.id AS household, count(*) AS persons
-FROM unnest($2::text[]) AS home(id)
-CROSS JOIN LATERAL (
-    SELECT DISTINCT record_id
+SELECT place AS household, count(*) AS persons
+FROM (
+    SELECT DISTINCT ON (record_id) place
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'person'
-        AND place = home.id
-) AS ever
-CROSS JOIN LATERAL (
-    SELECT body
-    FROM registry_record AS record
-    WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = ever.record_id
         AND valid_from <= $3 AND recorded_at <= coalesce($4::timestamptz, 'infinity')
-    ORDER BY valid_from DESC, version DESC
-    LIMIT 1
-) AS person
-WHERE person.body ->> 'household' = home.id
-GROUP BY home.id
-LIMIT 5000
+        AND record_id = ANY(
+            ARRAY(
+                SELECT record_id
+                FROM registry_record
+                WHERE tenant_id = $1 AND kind = 'person' AND place = ANY(
+                    ARRAY(
+                        SELECT record_id
+                        FROM registry_record
+                        WHERE tenant_id = $1 AND kind = 'household' AND place = $2
+                    )
+                )
+            )
+        )
+    ORDER BY record_id, valid_from DESC, version DESC
+) AS held
+WHERE place IS NOT NULL
+GROUP BY place
+LIMIT 10000
 """
 
 
-async def live_in(
-    conn: Connection, tenant_id: str, households: Sequence[str], when: When
-) -> dict[str, int]:
-    """Count the persons of each of these households; one without any is left out."""
-    rows = await conn.fetch(LIVE_IN, tenant_id, households, when.as_of, when.known_on)
+async def live_in(conn: Connection, tenant_id: str, grid: str, when: When) -> dict[str, int]:
+    """Count by household the persons who live, or once lived, in a household of a grid."""
+    rows = await conn.fetch(LIVE_IN, tenant_id, grid, when.as_of, when.known_on)
     return {row["household"]: row["persons"] for row in rows}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.chassis.postgres import Connection
@@ -128,42 +128,124 @@ async def newest(
     return body
 
 
-PATH = """
-WITH RECURSIVE unit AS (
-    SELECT DISTINCT ON (record_id) record_id, body
-    FROM registry_record
-    WHERE tenant_id = $1 AND kind = 'unit' AND valid_from <= $3
-    ORDER BY record_id, valid_from DESC, version DESC
-), path AS (
-    SELECT record_id, body ->> 'parent' AS parent
-    FROM unit
-    WHERE body IS NOT NULL AND (record_id = $2 OR ($2 IS NULL AND body ->> 'parent' IS NULL))
+NOW = """
+SELECT clock_timestamp() AS now,
+    (
+        SELECT body
+        FROM registry_record
+        WHERE tenant_id = $1 AND kind = 'clock' AND record_id = 'clock'
+        ORDER BY version DESC
+        LIMIT 1
+    ) AS clock
+"""
+
+
+async def now(conn: Connection, tenant_id: str) -> tuple[datetime, dict[str, Any] | None]:
+    """Return the database's time, and a town's virtual clock as it was recorded last."""
+    (row,) = await conn.fetch(NOW, tenant_id)
+    return row["now"].astimezone(UTC), row["clock"]
+
+
+# The town's own are those that name nothing above them.
+PATHS = """
+WITH RECURSIVE path AS (
+    SELECT unit.record_id, unit.place
+    FROM (
+        SELECT unnest($2::text[]) AS record_id
+        UNION
+        SELECT record_id
+        FROM registry_record
+        WHERE tenant_id = $1 AND kind = 'unit' AND place IS NULL AND $4
+    ) AS first
+    CROSS JOIN LATERAL (
+        SELECT record_id, place, body IS NOT NULL AS is_there
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'unit' AND record.record_id = first.record_id
+            AND valid_from <= $3
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS unit
+    WHERE is_there AND (unit.place IS NULL OR unit.record_id = ANY($2))
     UNION
-    SELECT unit.record_id, unit.body ->> 'parent'
-    FROM unit
-    JOIN path ON unit.record_id = path.parent
-    WHERE unit.body IS NOT NULL
+    SELECT above.record_id, above.place
+    FROM path
+    CROSS JOIN LATERAL (
+        SELECT record_id, place, body IS NOT NULL AS is_there
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'unit' AND record.record_id = path.place
+            AND valid_from <= $3
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS above
+    WHERE is_there
 )
 SELECT record_id
 FROM path
-LIMIT 100
+LIMIT 10000
 """
+
+
+async def paths(
+    conn: Connection, tenant_id: str, units: Sequence[str], at: datetime, *, town: bool = False
+) -> list[str]:
+    """Return these units and those above them as of a moment; with `town`, the town's own too."""
+    return [row["record_id"] for row in await conn.fetch(PATHS, tenant_id, units, at, town)]
 
 
 async def path(conn: Connection, tenant_id: str, unit_id: str | None, at: datetime) -> list[str]:
     """Return a unit and those above it as of a moment; without a unit, the town itself."""
-    return [row["record_id"] for row in await conn.fetch(PATH, tenant_id, unit_id, at)]
+    units = [] if unit_id is None else [unit_id]
+    return await paths(conn, tenant_id, units, at, town=unit_id is None)
+
+
+BELOW = """
+WITH RECURSIVE below AS (
+    SELECT given.record_id
+    FROM unnest($2::text[]) AS given(record_id)
+    CROSS JOIN LATERAL (
+        SELECT body IS NOT NULL AS is_there
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'unit' AND record.record_id = given.record_id
+            AND valid_from <= $3
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS unit
+    WHERE is_there
+    UNION
+    SELECT unit.record_id
+    FROM below
+    JOIN registry_record AS ever
+        ON ever.tenant_id = $1 AND ever.kind = 'unit' AND ever.place = below.record_id
+    CROSS JOIN LATERAL (
+        SELECT record_id, place
+        FROM registry_record AS record
+        WHERE tenant_id = $1 AND kind = 'unit' AND record.record_id = ever.record_id
+            AND valid_from <= $3
+        ORDER BY valid_from DESC, version DESC
+        LIMIT 1
+    ) AS unit
+    WHERE unit.place = below.record_id
+)
+SELECT record_id
+FROM below
+LIMIT 100000
+"""
+
+
+async def below(conn: Connection, tenant_id: str, units: Sequence[str], at: datetime) -> list[str]:
+    """Return these units and all below them as of a moment."""
+    return [row["record_id"] for row in await conn.fetch(BELOW, tenant_id, units, at)]
 
 
 PARENTS = """
-SELECT record_id, body ->> 'parent' AS parent
+SELECT record_id, place AS parent
 FROM (
-    SELECT DISTINCT ON (record_id) record_id, body
+    SELECT DISTINCT ON (record_id) record_id, place, body IS NOT NULL AS is_there
     FROM registry_record
     WHERE tenant_id = $1 AND kind = 'unit' AND valid_from <= $2
     ORDER BY record_id, valid_from DESC, version DESC
 ) AS held
-WHERE body IS NOT NULL
+WHERE is_there
 LIMIT 100000
 """
 

@@ -1,7 +1,10 @@
 """The blind index: which records may hold a text. Who looks compares what it finds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
+
+from asyncpg import Record
 
 from services.chassis.postgres import Connection
 from services.ledger.store.history import Held, When
@@ -32,77 +35,99 @@ async def forget(conn: Connection, tenant_id: str, kind: str, record_id: str) ->
 
 
 FOUND = """
-SELECT found.record_id, version, body, change_set_id, valid_from, recorded_at
-FROM (
-    SELECT record_id
-    FROM registry_index
-    WHERE tenant_id = $1 AND token = $2 AND kind = $3 AND record_id > $4
-    ORDER BY record_id
-    LIMIT $7
-) AS found
-LEFT JOIN LATERAL (
-    SELECT version, body, change_set_id, valid_from, recorded_at
-    FROM registry_record AS record
-    WHERE tenant_id = $1 AND kind = $3 AND record.record_id = found.record_id
-        AND valid_from <= $5 AND recorded_at <= coalesce($6::timestamptz, 'infinity')
-    ORDER BY valid_from DESC, version DESC
-    LIMIT 1
-) AS held ON TRUE
-ORDER BY found.record_id
+SELECT record_id
+FROM registry_index
+WHERE tenant_id = $1 AND token = $2 AND kind = $3 AND record_id > $4
+ORDER BY record_id
+LIMIT $5
 """
-Found = tuple[str, Held | None]  # an id, and what holds of it
+Wanted = tuple[str, bytes]  # a kind, and a digest
 
 
 async def found(
-    conn: Connection, tenant_id: str, wanted: tuple[bytes, str], when: When, after: str, limit: int
-) -> list[Found]:
-    """Return records of a kind that hold a token, or did once, by their ids."""
-    token, kind = wanted
-    given = (tenant_id, token, kind, after, when.as_of, when.known_on, limit)
-    return [_found(row["record_id"], dict(row)) for row in await conn.fetch(FOUND, *given)]
+    conn: Connection, tenant_id: str, wanted: Wanted, after: str, limit: int
+) -> list[str]:
+    """Return the ids of records of a kind that hold a digest, or did once, in their order."""
+    kind, token = wanted
+    return _ids(await conn.fetch(FOUND, tenant_id, token, kind, after, limit))
+
+
+# Who ever lived in these grids is told first, by arrays of ids in one walk of each index: a digest
+# may be half the town's, and a plan that is kept for all digests would begin with it.
+LODGERS = """
+SELECT record_id
+FROM registry_index
+WHERE tenant_id = $1 AND token = $2 AND kind = $3 AND record_id > $4
+    AND record_id = ANY(
+        ARRAY(
+            SELECT record_id
+            FROM registry_record
+            WHERE tenant_id = $1 AND kind = $3 AND place = ANY(
+                ARRAY(
+                    SELECT record_id
+                    FROM registry_record
+                    WHERE tenant_id = $1 AND kind = 'household' AND place = ANY($6::text[])
+                )
+            )
+        )
+    )
+ORDER BY record_id
+LIMIT $5
+"""
+HOUSES = """
+SELECT record_id
+FROM registry_index
+WHERE tenant_id = $1 AND token = $2 AND kind = $3 AND record_id > $4
+    AND record_id = ANY(
+        ARRAY(
+            SELECT record_id
+            FROM registry_record
+            WHERE tenant_id = $1 AND kind = $3 AND place = ANY($6::text[])
+        )
+    )
+ORDER BY record_id
+LIMIT $5
+"""
+
+
+async def found_in(
+    conn: Connection, tenant_id: str, wanted: Wanted, places: Sequence[str], after: str, limit: int
+) -> list[str]:
+    """Return the ids of such records that belong, or once belonged, to one of these units."""
+    kind, token = wanted
+    statement = LODGERS if kind == "person" else HOUSES
+    return _ids(await conn.fetch(statement, tenant_id, token, kind, after, limit, places))
 
 
 LINKED = """
-SELECT target.record_id, version, body, change_set_id, valid_from, recorded_at
+SELECT DISTINCT latest.body ->> 'to' AS record_id
 FROM (
-    SELECT DISTINCT latest.body ->> 'to' AS record_id
-    FROM (
-        SELECT DISTINCT record_id
-        FROM registry_record
-        WHERE tenant_id = $1 AND kind = 'link' AND link_staff = $2
-    ) AS ever
-    CROSS JOIN LATERAL (
-        SELECT link.body
-        FROM registry_record AS link
-        WHERE tenant_id = $1 AND kind = 'link' AND link.record_id = ever.record_id
-            AND valid_from <= $5 AND recorded_at <= coalesce($6::timestamptz, 'infinity')
-        ORDER BY valid_from DESC, version DESC
-        LIMIT 1
-    ) AS latest
-    WHERE latest.body ->> 'staff' = $2 AND latest.body ->> 'to_kind' = $3
-        AND latest.body ->> 'to' > $4
-    ORDER BY 1
-    LIMIT $7
-) AS target
-LEFT JOIN LATERAL (
-    SELECT version, body, change_set_id, valid_from, recorded_at
-    FROM registry_record AS record
-    WHERE tenant_id = $1 AND kind = $3 AND record.record_id = target.record_id
-        AND valid_from <= $5 AND recorded_at <= coalesce($6::timestamptz, 'infinity')
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = 'link' AND link_staff = $2
+) AS ever
+CROSS JOIN LATERAL (
+    SELECT link.body
+    FROM registry_record AS link
+    WHERE tenant_id = $1 AND kind = 'link' AND link.record_id = ever.record_id
+        AND valid_from <= $6 AND recorded_at <= coalesce($7::timestamptz, 'infinity')
     ORDER BY valid_from DESC, version DESC
     LIMIT 1
-) AS held ON TRUE
-ORDER BY target.record_id
+) AS latest
+WHERE latest.body ->> 'staff' = $2 AND latest.body ->> 'to_kind' = $3
+    AND latest.body ->> 'to' > $4
+ORDER BY 1
+LIMIT $5
 """
 
 
 async def linked(
     conn: Connection, tenant_id: str, wanted: tuple[str, str], when: When, after: str, limit: int
-) -> list[Found]:
-    """Return records of a kind that a member of staff looks after by a link, by their ids."""
-    staff, kind = wanted
-    given = (tenant_id, staff, kind, after, when.as_of, when.known_on, limit)
-    return [_found(row["record_id"], dict(row)) for row in await conn.fetch(LINKED, *given)]
+) -> list[str]:
+    """Return the ids of records of a kind that a member of staff looks after by a link."""
+    kind, staff = wanted
+    given = (tenant_id, staff, kind, after, limit, when.as_of, when.known_on)
+    return _ids(await conn.fetch(LINKED, *given))
 
 
 # The limit within holds the plan to one look at the index for each digest, however many there are.
@@ -144,8 +169,84 @@ async def spells(
     return [dict(row) for row in await conn.fetch(SPELLS, tenant_id, kind, records)]
 
 
-def _found(record_id: str, row: dict[str, object]) -> Found:
-    return record_id, None if row["version"] is None else Held(**row)  # type: ignore[arg-type]  # a row's columns
+def _ids(rows: Iterable[Record]) -> list[str]:
+    return [row["record_id"] for row in rows]
+
+
+HELD = """
+SELECT held.record_id, version, body, change_set_id, valid_from, recorded_at
+FROM unnest($3::text[]) AS found(record_id)
+CROSS JOIN LATERAL (
+    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $2 AND record.record_id = found.record_id
+        AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE body IS NOT NULL
+ORDER BY held.record_id
+LIMIT 1000
+"""
+
+# Where a record belongs is told as at every door: by what it says now, or said last (BELONGING).
+HELD_IN = """
+SELECT held.record_id, held.version, held.body, held.change_set_id, held.valid_from,
+    held.recorded_at
+FROM unnest($3::text[]) AS found(record_id)
+CROSS JOIN LATERAL (
+    SELECT place,
+        CASE WHEN $2 <> 'person' THEN body ->> 'group' END AS part,
+        CASE WHEN $2 = 'staff' THEN jsonb_path_query_array(body, '$.posts[*].unit') END AS posts
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $2 AND record.record_id = found.record_id
+        AND record.body IS NOT NULL
+    ORDER BY valid_from <= $6 DESC, valid_from DESC, version DESC
+    LIMIT 1
+) AS last
+LEFT JOIN LATERAL (
+    SELECT place, body ->> 'group' AS part
+    FROM registry_record AS record
+    WHERE $2 = 'person' AND tenant_id = $1 AND kind = 'household'
+        AND record.record_id = last.place AND record.body IS NOT NULL
+    ORDER BY valid_from <= $6 DESC, valid_from DESC, version DESC
+    LIMIT 1
+) AS house ON TRUE
+CROSS JOIN LATERAL (
+    SELECT record_id, version, body, change_set_id, valid_from, recorded_at
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $2 AND record.record_id = found.record_id
+        AND valid_from <= $4 AND recorded_at <= coalesce($5::timestamptz, 'infinity')
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+WHERE held.body IS NOT NULL
+    AND (
+        CASE WHEN $2 = 'person' THEN house.place ELSE last.place END = ANY($7::text[])
+        OR CASE WHEN $2 = 'person' THEN house.part ELSE last.part END = ANY($7)
+        OR last.posts ?| $7
+    )
+ORDER BY held.record_id
+LIMIT 1000
+"""
+
+
+async def held(
+    conn: Connection,
+    tenant_id: str,
+    kind: str,
+    ids: Sequence[str],
+    when: When,
+    now: datetime,
+    units: Sequence[str] | None = None,
+) -> list[Held]:
+    """Return what holds of these records; with `units`, of those that belong to one of them."""
+    given = (tenant_id, kind, ids, when.as_of, when.known_on)
+    if units is None:
+        rows = await conn.fetch(HELD, *given)
+    else:
+        rows = await conn.fetch(HELD_IN, *given, now, units)
+    return [Held(**row) for row in rows]
 
 
 VERSIONS = """

@@ -164,9 +164,7 @@ TWO = (["household"] * 2, ["h000001", "h040000"])
 REFERENCES = [list(column) for column in zip(*linked._FIELDS, strict=True)]  # noqa: SLF001
 READS: list[tuple[str, tuple[Any, ...], float]] = [
     (history.HOLDS, (*PLACE, "h000777", FOR_EVER, FOR_EVER), 2),
-    (history.LAST_BODY, (*PLACE, "h000777", FOR_EVER), 2),
     (history.HISTORY, (*PLACE, "h000777", None, 200), 4),
-    (history.IS_KNOWN, (*PLACE, "h000777"), 1),
     (history.PAGE, (*PLACE, "h025000", FOR_EVER, None, 201), 500),
     (history.PAGE_OF_PLACE, (*PLACE, "", FOR_EVER, None, 201, "g7"), 1_000),
     (history.PAGE_OF_HOMES, ("many", "", FOR_EVER, None, 201, "g7"), 2_000),

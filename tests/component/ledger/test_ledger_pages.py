@@ -9,6 +9,7 @@ import pytest
 
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.inbox import Record
+from services.ledger.api.pages import GridView
 from tests import factories
 from tests.component.ledger.office import Office, fact
 
@@ -75,6 +76,7 @@ async def test_a_grid_shows_its_people_households_links_and_cases(town: Office) 
         opened(town, OTHER, "250303-0002", grid, 4),
     )
     told = await look(town, f"grids/{grid}")
+    assert json.loads(GridView(**told).model_dump_json()) == told
     assert (told["tenant"], told["grid"]["id"], told["more"]) == (town.tenant, grid, False)
     assert [one["id"] for one in told["path"]][-1] == grid
     roles = {one["role"] for one in told["staff"] if one["unit"] == grid}

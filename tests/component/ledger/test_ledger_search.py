@@ -1,5 +1,6 @@
 """Looking people up at the door: by whom, by what, and never shown more than masked."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -144,6 +145,7 @@ async def test_who_looks_after_whom_is_found_by_the_link(town: Office) -> None:
         ({"name": "张", "phone": "1"}, "name"),
         ({"initials": "z"}, "initials"),
         ({"kind": "household", "name": "张"}, "name"),
+        ({"address": "东街1号"}, "address"),
         ({"id_number": "1", "kind": "organisation"}, "id_number"),
         ({"named": "张"}, "named"),
     ],
@@ -165,6 +167,85 @@ async def test_reindexing_finds_what_was_recorded_before_there_was_an_index(town
         async with town.pool.acquire() as conn:
             keys = KeyRing(town.secrets.key_file)
             done = [n async for n in reindex(conn, town.tenant, keys)]
-        assert done == [5]
+        assert done == [6]
     assert await ids(town, name="张三") == ["p2"]
     assert {tuple(one) for one in await town.rows("registry_index")} == set(map(tuple, before))
+
+
+HOMES = [
+    line("household", "h3", grid="g1", address="柳园小区5号楼2单元302室"),
+    line("household", "h4", grid="g2", address="柳园小区5号楼2单元302室"),
+    line("place", "q1", grid="g2", name="柳园广场", address="柳园小区"),
+]
+
+
+async def test_an_address_is_found_by_its_parts(town: Office) -> None:
+    assert (await town.post_set("homes", HOMES)).status_code == 200
+    by = {"kind": "household"}
+    assert await ids(town, **by, address="迎春路北段12号") == ["h1"]
+    assert await ids(town, **by, address="柳园小区 五号楼") == ["h3", "h4"]
+    assert await ids(town, **by, address="2单元302室", unit="g2") == ["h4"]
+    assert await ids(town, "grid_worker", **by, address="302室", units=["g1"]) == ["h3"]
+    assert await ids(town, "grid_worker", kind="place", address="柳园小区", units=["g2"]) == ["q1"]
+    assert await ids(town, "grid_worker", kind="place", address="柳园小区", units=["g1"]) == []
+    assert await ids(town, **by, address="柳园小区6号楼") == []
+    shown = await ask(town, "search", **by, address="柳园小区")
+    assert "302室" not in shown.text
+    refused = await ask(town, "search", "citizen", **by, address="302室", units=["g1"])
+    assert (refused.status_code, refused.json()["code"]) == (403, "right_missing")
+
+
+async def test_an_address_that_is_erased_leaves_no_digest(town: Office) -> None:
+    assert (await town.post_set("homes", HOMES[:2])).status_code == 200
+    mine = "SELECT count(*) FROM registry_index WHERE tenant_id = $1 AND record_id = 'h3'"
+    assert await town.pool.fetchval(mine, town.tenant) > 0
+    body = {"kind": "household", "id": "h3", "reason": "依申请抹去"}
+    erased = await town.http.post("/v1/registry/erasures", json=body, headers=town.headers())
+    assert erased.status_code == 200, erased.text
+    async with town.pool.acquire() as conn:
+        assert [n async for n in reindex(conn, town.tenant, KeyRing(town.secrets.key_file))]
+    assert await town.pool.fetchval(mine, town.tenant) == 0
+    assert await ids(town, kind="household", address="柳园小区") == ["h4"]
+
+
+async def test_who_was_somebody_is_found_as_of_then_by_those_who_may_see_him_now(
+    town: Office,
+) -> None:
+    then = datetime.now(UTC).isoformat()
+    moved = line("person", "p2", name="赵六", household="h1")
+    assert (await town.post_set("moved", [moved])).status_code == 200
+    assert await ids(town, name="张三") == []
+    assert await ids(town, name="张三", as_of=then) == ["p2"]
+    assert await ids(town, "grid_worker", name="张三", as_of=then, units=["g1"]) == ["p2"]
+    assert await ids(town, "grid_worker", name="张三", as_of=then, units=["g2"]) == []
+
+
+async def test_whoever_looks_after_a_group_finds_its_households_alone(town: Office) -> None:
+    group = line("unit", "c1", level="group", zh="一组", parent="g1")
+    homes = [
+        line("household", "h5", grid="g1", group="c1", address="柳园小区1号"),
+        line("household", "h6", grid="g1", address="柳园小区1号"),
+        line("person", "p5", name="王五", household="h5"),
+        line("person", "p6", name="王五", household="h6"),
+    ]
+    assert (await town.post_set("groups", [group, *homes])).status_code == 200
+    for units, found in (["c1"], ["p5"]), (["g1"], ["p5", "p6"]), (["g2"], []), ([], []):
+        assert await ids(town, "grid_worker", name="王五", units=units) == found
+    assert await ids(town, name="王五", unit="c1") == ["p5"]
+    assert await ids(town, "grid_worker", name="王五", unit="c1", units=["g1"]) == ["p5"]
+    assert await ids(town, "grid_worker", name="王五", unit="g1", units=["c1"]) == ["p5"]
+    assert await ids(town, "grid_worker", name="王五", unit="g2", units=["c1"]) == []
+    by = {"kind": "household", "address": "柳园小区1号"}
+    assert await ids(town, "grid_worker", **by, units=["c1"]) == ["h5"]
+
+
+async def test_of_a_name_that_half_the_town_bears_a_grid_sees_its_own_at_once(
+    town: Office,
+) -> None:
+    many = [line("person", f"a{n:04}", name="王伟", household="h1") for n in range(1_200)]
+    own = [line("person", f"z{n}", name="王伟", household="h2") for n in range(3)]
+    assert (await town.post_set("half", [*many, *own])).status_code == 200
+    query = {"initials": "ww", "units": ["g2"]}
+    page = (await ask(town, "search", "grid_worker", **query)).json()
+    assert [one["id"] for one in page["records"]] == ["z0", "z1", "z2"]
+    assert page["after"] is None
