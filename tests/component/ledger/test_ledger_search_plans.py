@@ -88,10 +88,10 @@ async def test_each_hot_statement_reads_by_its_index(database: Database) -> None
             assert found == {"registry_index_pkey"}
         for many in (1, 5_000):  # a set of one person, and a batch of an import
             tokens = [await conn.fetchval(TOKEN, f"phone{n}".encode()) for n in range(many)]
-            given = (town, "person", tokens, [f"new{n}" for n in range(many)])
-            assert "registry_index_pkey" in await indexes(conn, search.SHARING, *given)
+            asked = (town, "person", tokens, [f"new{n}" for n in range(many)])
+            assert "registry_index_pkey" in await indexes(conn, search.SHARING, *asked)
             (plan,) = json.loads(
-                await conn.fetchval(f"EXPLAIN (FORMAT JSON) {search.SHARING}", *given)
+                await conn.fetchval(f"EXPLAIN (FORMAT JSON) {search.SHARING}", *asked)
             )
             assert plan["Plan"]["Plans"][0]["Node Type"] == "Nested Loop"
         versions = await indexes(conn, search.SPELLS, town, "person", ["person7", "person8"])
