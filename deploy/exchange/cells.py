@@ -6,9 +6,8 @@ Cells are never evaluated. A number that a spreadsheet has rounded is refused, n
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from deploy.exchange.told import Unfit
 
@@ -20,8 +19,7 @@ _ESCAPED = re.compile(r"'(?=[=+\-@])")
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A cell as it was typed; a number and a day are spelt out."""
 
     text: str
@@ -64,7 +62,8 @@ def code(cell: Cell) -> str:
             "这一格成了日期：把整列设为“文本”格式，再重新填写。",
             "It has become a date: format the column as text, and type it again.",
         )
-    return _exact(cell, "".join(plain(cell).split()))
+    text = plain(cell)
+    return _exact(cell, text if text.isalnum() else "".join(text.split()))
 
 
 def citizen_number(cell: Cell) -> str:
@@ -78,8 +77,8 @@ def phone(cell: Cell) -> str:
 
 
 def _exact(cell: Cell, text: str) -> str:
-    digits = sum(one.isdigit() for one in text)
-    if _ROUNDED.fullmatch(text) or (cell.kind == "number" and digits > _EXACT_DIGITS):
+    rounded = cell.kind == "number" and sum(one.isdigit() for one in text) > _EXACT_DIGITS
+    if rounded or _ROUNDED.fullmatch(text):
         raise Unfit(
             "表格软件把它当成了数字，末几位已经丢了（如 1.10105E+17）：把整列设为“文本”格式，"
             "再重新填写。",

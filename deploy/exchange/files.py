@@ -5,33 +5,26 @@ Nothing is unpacked before its size is known, and nothing is ever evaluated.
 
 import csv
 import re
-import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import Any
 from zlib import error as ZlibError  # noqa: N812 - a class, whatever its spelling
 
-import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from deploy.exchange.cells import Cell
+from deploy.exchange.sheets import COLUMNS_MAX, Sheet, sheets_in
 from deploy.local.errors import LocalStackError
 
 FILE_BYTES_MAX = 64 * 2**20
 UNPACKED_BYTES_MAX = 256 * 2**20
 _PARTS_MAX = 1_000
-_ROWS_MAX, _COLUMNS_MAX = 1_048_576, 64
 _CHUNK = 2**20
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
-_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]{1,3}\d{1,7}:[A-Z]{1,3}\d{1,7})"')
 _DTD = re.compile(rb"<\0?!\0?(D\0?O\0?C\0?T|E\0?N\0?T)")  # UTF-16 too
-_LOOKED_FOR_MAX = 256  # bytes of either
 # What openpyxl meets in a workbook that is none.
 _BROKEN = (
     zipfile.BadZipFile,
@@ -46,15 +39,6 @@ _BROKEN = (
     NotImplementedError,
 )
 _NONE = Cell("")
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """A sheet: its cells row by row from the first, and its merged areas."""
-
-    title: str
-    rows: Iterator[list[Cell]]
-    merged: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -103,70 +87,35 @@ def sheets_of(path: Path, content: bytes) -> list[Sheet]:
         raise _old_or_locked(path, encrypted=_ENCRYPTED in content)
     if content.startswith(b"PK") or path.suffix.lower() in (".xlsx", ".xlsm"):
         with broken_told(path):
-            _check_parts(path, content)
-            return _sheets(content)
+            return sheets_in(_laid_open(path, content))
     return [Sheet("", _csv_rows(path, content))]
 
 
-def _check_parts(path: Path, content: bytes) -> None:
-    """Look at the sizes that the archive states, which its reader keeps to; then for entities."""
-    with zipfile.ZipFile(BytesIO(content)) as archive:
+def _laid_open(path: Path, content: bytes) -> bytes:
+    """Return an archive of the same parts, unpacked here, so that no reader unpacks anything.
+
+    The sizes are those that the archive states, which this one keeps to; no part has entities.
+    """
+    out = BytesIO()
+    with zipfile.ZipFile(BytesIO(content)) as archive, zipfile.ZipFile(out, "w") as opened:
         parts = archive.infolist()
         if sum(one.file_size for one in parts) > UNPACKED_BYTES_MAX or len(parts) > _PARTS_MAX:
             raise _too_large(path)
+        if len({one.filename for one in parts}) < len(parts):
+            raise zipfile.BadZipFile("a part stands twice")
         for one in parts:
-            if any(_DTD.search(chunk) for chunk in _chunks(archive, one.filename)):
+            part = b"".join(_pieces(archive, one))
+            if _DTD.search(part):
                 raise zipfile.BadZipFile("no part of a workbook declares entities")
+            opened.writestr(one.filename, part)
+    return out.getvalue()
 
 
-def _chunks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
-    """Yield a part piece by piece, each with the end of the one before it."""
-    before = b""
+def _pieces(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield a part piece by piece: one that is larger than it states ends where it says."""
     with archive.open(part) as opened:
-        while chunk := opened.read(_CHUNK):
-            yield before + chunk
-            before = chunk[-_LOOKED_FOR_MAX:]
-
-
-def _sheets(content: bytes) -> list[Sheet]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of styles and extensions, which nobody reads here
-        book = openpyxl.load_workbook(BytesIO(content), read_only=True)
-    with zipfile.ZipFile(BytesIO(content)) as archive:
-        merged = [_merged(archive, sheet._worksheet_path) for sheet in book.worksheets]  # type: ignore[attr-defined]  # noqa: SLF001 - a sheet that is read row by row has no other way to its areas
-    return [
-        Sheet(str(sheet.title), _rows(sheet), areas)
-        for sheet, areas in zip(book.worksheets, merged, strict=True)
-    ]
-
-
-def _merged(archive: zipfile.ZipFile, part: str) -> tuple[str, ...]:
-    chunks = _chunks(archive, part)
-    return tuple(dict.fromkeys(area.decode() for one in chunks for area in _MERGED.findall(one)))
-
-
-def _rows(sheet: Any) -> Iterator[list[Cell]]:  # noqa: ANN401 - openpyxl's, whose stubs are of another sheet
-    sheet.reset_dimensions()  # what a file claims of its size is not believed
-    for row in sheet.iter_rows(max_row=_ROWS_MAX, max_col=_COLUMNS_MAX):
-        width = len(row)
-        while width and row[width - 1].value is None:
-            width -= 1
-        yield [_cell(one) for one in row[:width]]
-
-
-def _cell(one: Any) -> Cell:  # noqa: ANN401 - see above
-    value = one.value
-    if one.data_type == "f":
-        return Cell("=", "formula")
-    if isinstance(value, datetime | date):
-        return Cell(f"{value:%Y-%m-%d}", "day")
-    if one.data_type in ("b", "e"):
-        return Cell(str(value), "other")
-    if isinstance(value, int | float):
-        whole = isinstance(value, float) and value.is_integer()
-        return Cell(str(int(value) if whole else value), "number")
-    text = "" if value is None else str(value)
-    return Cell(text) if text.strip() else _NONE
+        while piece := opened.read(_CHUNK):
+            yield piece
 
 
 def _csv_rows(path: Path, content: bytes) -> Iterator[list[Cell]]:
@@ -182,7 +131,7 @@ def _csv_rows(path: Path, content: bytes) -> Iterator[list[Cell]]:
             ) from error
     try:
         for row in csv.reader(StringIO(text, newline=""), strict=True):
-            yield [Cell(one) if one.strip() else _NONE for one in row[:_COLUMNS_MAX]]
+            yield [Cell(one) if one.strip() else _NONE for one in row[:COLUMNS_MAX]]
     except csv.Error as error:
         raise LocalStackError(
             f"{path}：不是合规的 CSV（{error}）。请在表格软件里重新另存。",

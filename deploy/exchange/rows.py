@@ -1,7 +1,7 @@
 """From sheets to records: each row by its columns, each fault by its cell."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from deploy.exchange.columns import (
     layout_of,
     tidy,
 )
-from deploy.exchange.files import Sheet, broken_told, sheets_of
+from deploy.exchange.files import broken_told, sheets_of
+from deploy.exchange.sheets import Sheet
 from deploy.exchange.told import Fault, Faults, Unfit
 from deploy.local.errors import LocalStackError
 from services.ledger.changes import Faulty, read_lines
@@ -27,6 +28,7 @@ from services.ledger.changes import Faulty, read_lines
 RECORDS_MAX = 200_000
 _HEADER_WITHIN = 10  # rows from the top
 _HEADERS_MIN = 2  # texts that make a row of headers
+_NONE, _BLANK = Cell(""), frozenset([""])
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +200,10 @@ class _Sheet:
 
     def take(self, number: int, cells: Sequence[Cell]) -> None:
         """Take in one row; an empty one is passed over."""
-        if not any(cell.text for cell in cells):
+        texts = {cell.text for cell in cells}
+        if texts <= _BLANK:
             return
-        if sum(cell.text in HEADERS for cell in cells) >= _HEADERS_MIN:
+        if len(texts & HEADERS) >= _HEADERS_MIN:
             self.reading.faults.add(_two_headers(self.title, number))
             return
         if len(self.reading.rows) >= RECORDS_MAX:
@@ -209,16 +212,21 @@ class _Sheet:
                 f"More than {RECORDS_MAX:,} records; nothing was changed. Split the file.",
             )
         body: dict[str, str] = {}
-        row = Row(self.layout.kind, "", body, self.fields, self.title, number, self.places)
+        unfit: list[tuple[str, str]] = []
         for n, column in self.columns.items():
             try:
-                body[column.field] = _value(column, cells[n] if n < len(cells) else Cell(""))
+                value = _value(column, cells[n] if n < len(cells) else _NONE)
             except Unfit as error:
-                self.reading.faults.add(row.fault(column.field, str(error)))
-        self._nameless(number, cells)
+                unfit.append((column.field, str(error)))
+            else:
+                if value:
+                    body[column.field] = value
         record_id = body.pop(ID, "")
-        given = {name: value for name, value in body.items() if value}
-        self.reading.rows.append(replace(row, record_id=record_id, body=given))
+        kind, places = self.layout.kind, self.places
+        row = Row(kind, record_id, body, self.fields, self.title, number, places)
+        self.reading.faults.extend(row.fault(*one) for one in unfit)
+        self._nameless(number, cells)
+        self.reading.rows.append(row)
 
     def _nameless(self, number: int, cells: Sequence[Cell]) -> None:
         """Tell once of each column that holds something but has no header."""
