@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import asyncpg
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.topics import TOPICS
 from deploy.local.lying import lying_on
@@ -131,7 +132,7 @@ def rewrapped(
             data_key = ring.data_key(tenant, subject, sealed)
         except CannotOpen:
             continue
-        wrapped = encrypt(present.keys[present.kid], data_key, f"{tenant}|{subject}")
+        wrapped = encrypt(AESGCM(present.keys[present.kid]), data_key, f"{tenant}|{subject}")
         return replace(sealed, kid=present.kid, key=wrapped)
     return None
 

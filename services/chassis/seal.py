@@ -89,12 +89,12 @@ class KeyRing:
         """
         if like is None:
             tenant, data_key = self.tenant(tenant_id), os.urandom(32)
-            wrapped = encrypt(tenant.keys[tenant.kid], data_key, f"{tenant_id}|{subject}")
+            wrapped = encrypt(AESGCM(tenant.keys[tenant.kid]), data_key, f"{tenant_id}|{subject}")
             like = SealedFields(tenant.kid, wrapped, {})
         else:
             data_key = self.data_key(tenant_id, subject, like)
-        place = f"{tenant_id}|{subject}|"
-        fields = {n: encrypt(data_key, text.encode(), place + n) for n, text in texts.items()}
+        cipher, place = AESGCM(data_key), f"{tenant_id}|{subject}|"
+        fields = {n: encrypt(cipher, text.encode(), place + n) for n, text in texts.items()}
         return SealedFields(like.kid, like.key, fields)
 
     def open(
@@ -106,9 +106,9 @@ class KeyRing:
             CannotOpen: wrong key, wrong place, or altered.
         """
         data_key, place = self.data_key(tenant_id, subject, sealed), f"{tenant_id}|{subject}|"
-        there = {n: token for n, token in sealed.fields.items() if n in names}
         try:
-            return {n: _decrypt(data_key, there[n], place + n).decode() for n in there}
+            cipher, fields = AESGCM(data_key), sealed.fields.items()
+            return {n: _decrypt(cipher, one, place + n).decode() for n, one in fields if n in names}
         except (ValueError, InvalidTag) as error:
             raise CannotOpen(f"a sealed text of {subject} does not open") from error
 
@@ -120,7 +120,7 @@ class KeyRing:
         """
         keys = self.tenant(tenant_id, sealed.kid).keys
         try:
-            return _decrypt(keys[sealed.kid], sealed.key, f"{tenant_id}|{subject}")
+            return _decrypt(AESGCM(keys[sealed.kid]), sealed.key, f"{tenant_id}|{subject}")
         except (KeyError, ValueError, InvalidTag) as error:
             key = f"key {sealed.kid} of {tenant_id}{'' if sealed.kid in keys else ' is lost: it'}"
             raise CannotOpen(f"{key} does not open the data key of {subject}") from error
@@ -143,11 +143,11 @@ def _digest(key: bytes, purpose: bytes, text: bytes) -> bytes:
     return hmac.new(key, purpose + b"|" + text, sha256).digest()
 
 
-def encrypt(key: bytes, plain: bytes, place: str) -> str:
+def encrypt(cipher: AESGCM, plain: bytes, place: str) -> str:
     nonce = os.urandom(_NONCE_BYTES)
-    return b64encode(nonce + AESGCM(key).encrypt(nonce, plain, place.encode())).decode()
+    return b64encode(nonce + cipher.encrypt(nonce, plain, place.encode())).decode()
 
 
-def _decrypt(key: bytes, token: str, place: str) -> bytes:
+def _decrypt(cipher: AESGCM, token: str, place: str) -> bytes:
     raw = b64decode(token, validate=True)
-    return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
+    return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode())
