@@ -19,7 +19,8 @@ from services.chassis.inbox import Record
 from services.chassis.seal import KeyRing
 from services.chassis.settings import ServiceSettings
 from services.doors.attachment_id import attachment_id
-from services.ledger.changes import Line, change_of, sealed_entries
+from services.ledger.changes import change_of, sealed_entries
+from services.ledger.lines import Line
 from services.ledger.store.registry import ChangeSet, Entry
 
 TENANT = "yihe"

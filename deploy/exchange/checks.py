@@ -16,9 +16,9 @@ from deploy.exchange.columns import ID
 from deploy.exchange.rows import Reading, Row
 from deploy.exchange.told import Fault
 from deploy.exchange.town import Key, Town
-from services.ledger.changes import Line
 from services.ledger.checks import tidied, wrong_in
 from services.ledger.faults import both, wrong_by
+from services.ledger.lines import Line
 from services.ledger.references import unknown_units
 from services.ledger.store.registry import Entry
 

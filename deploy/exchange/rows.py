@@ -23,7 +23,7 @@ from deploy.exchange.files import broken_told, sheets_of
 from deploy.exchange.sheets import Sheet
 from deploy.exchange.told import Fault, Faults, Unfit
 from deploy.local.errors import LocalStackError
-from services.ledger.changes import Faulty, read_lines
+from services.ledger.lines import Faulty, read_lines
 
 RECORDS_MAX = 200_000
 _HEADER_WITHIN = 10  # rows from the top

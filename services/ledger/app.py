@@ -1,6 +1,7 @@
 """Ledger, wired: holds the registry, keeps every fact, counts cases."""
 
 import asyncio
+import gc
 from functools import partial
 
 from contracts.topics import INTAKE_EVENTS, LEDGER_REGISTRY, NOTIFY_EVENTS, ROUTING_EVENTS
@@ -86,4 +87,5 @@ async def main() -> None:
         if settings.mode == "development":
             app.include_router(make_clock_router(door))
         document(app)
+        gc.freeze()  # what stays for good need not be looked through with every large set
         await serve(settings, app, work, run)

@@ -1,114 +1,41 @@
 """Change sets: what comes through the registry's door becomes sealed records and their facts."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
 from uuid import UUID
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.calendar import Calendar, Unfit, unfit
 from contracts.events import NAMESPACE, effect_id
 from contracts.registry import Change
 from contracts.topics import LEDGER_REGISTRY, registry_partition
 from services.chassis import outbox
-from services.chassis.http import Problem, read_json
 from services.chassis.outbox import Outgoing
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
 from services.ledger import references
-from services.ledger.checks import PERSONAL, tidied, wrong_in
-from services.ledger.domain import blind
-from services.ledger.faults import both, wrong_by
+from services.ledger.checks import wrong_in
+from services.ledger.faults import both
+from services.ledger.lines import FAULTS_MAX, Fault, Faulty, Line, fault
 from services.ledger.remarks import numbers_of, told_twice
+from services.ledger.sealing import PART, sealed, sealing
 from services.ledger.store import due, history, registry, search
 from services.ledger.store.registry import ChangeSet, Entry, Expected
-
-_ENTRIES_PER_STATEMENT = 5_000
-_FAULTS_MAX = 50
-Fault = dict[str, Any]
-
-
-class Line(BaseModel):
-    """One line of a change set. `body` null removes the record. Clocks have their own door.
-
-    With `expected_version` (0: none yet) it is refused where another was recorded meanwhile.
-    """
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    kind: Literal[
-        "tenant",
-        "profile",
-        "calendar",
-        "front_end",
-        "unit",
-        "staff",
-        "department",
-        "household",
-        "person",
-        "roster",
-        "absence",
-        "backup_pair",
-        "place",
-        "thing",
-        "matter",
-        "organisation",
-        "link",
-        "party_unit",
-        "code_list",
-    ]
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
-    body: dict[str, Any] | None
-    expected_version: Annotated[int, Field(ge=0, strict=True)] | None = None
-
-
-class Faulty(ValueError):  # noqa: N818 - a state of the set
-    """A set with faults: nothing of it is recorded."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(f"{len(faults)} faults")
-        self.faults = faults[:_FAULTS_MAX]
-
-
-def read_lines(body: bytes) -> dict[int, Line]:
-    """Read NDJSON: lines by their number; empty ones are passed over.
-
-    Raises:
-        Faulty: the faulty lines, each by its number.
-    """
-    lines: dict[int, Line] = {}
-    faults: list[Fault] = []
-    for number, text in enumerate(body.splitlines(), 1):
-        if text.strip() and len(faults) < _FAULTS_MAX:
-            try:
-                line = Line.model_validate(read_json(text))
-                lines[number] = line.model_copy(update={"body": tidied(line.kind, line.body)})
-            except (Problem, ValidationError) as error:
-                faults += _unreadable(number, error)
-    if not lines and not faults:
-        none = both("至少要有一条记录。", "Expected at least one record.")
-        faults = [_fault(1, "body", none)]
-    if faults:
-        raise Faulty(faults)
-    return lines
-
-
-def _unreadable(number: int, error: Problem | ValidationError) -> Iterator[Fault]:
-    if isinstance(error, Problem):
-        yield _fault(number, "line", both(error.body["title"], error.body["detail"]))
-        return
-    yield from (_fault(number, field, said) for field, said in wrong_by(error))
-
-
-def _fault(number: int, field: str, message: str) -> Fault:
-    return {"line": number, "field": field, "message": message}
 
 
 def sealed_entries(
     tenant_id: str, lines: Mapping[int, Line], keys: KeyRing, today: date
 ) -> list[Entry]:
     """Check every record and seal what is personal; nobody is born after `today`.
+
+    Raises:
+        Faulty: the records that are wrong, each by its line.
+    """
+    check_lines(tenant_id, lines, today)
+    return sealed(tenant_id, [*lines.items()], keys)
+
+
+def check_lines(tenant_id: str, lines: Mapping[int, Line], today: date) -> None:
+    """Check every record by itself and against the others of its set.
 
     Raises:
         Faulty: the records that are wrong, each by its line.
@@ -120,31 +47,19 @@ def sealed_entries(
         if before != number:
             zh = f"第 {before} 行已有这一条：删去其一。"
             en = f"It stands in line {before} already: remove one of them."
-            faults.append(_fault(number, "id", both(zh, en)))
+            faults.append(fault(number, "id", both(zh, en)))
         wrong = wrong_in(tenant_id, line.kind, line.id, line.body, today)
-        faults += [_fault(number, field, message) for field, message in wrong]
-        if len(faults) >= _FAULTS_MAX:
+        faults += [fault(number, field, message) for field, message in wrong]
+        if len(faults) >= FAULTS_MAX:
             break
-    faults += [_fault(*one) for one in told_twice(numbers_of(lines))]
+    faults += [fault(*one) for one in told_twice(numbers_of(lines))]
     if faults:
         raise Faulty(faults)
-    return [_sealed(tenant_id, number, line, keys) for number, line in lines.items()]
 
 
-def _sealed(tenant_id: str, number: int, line: Line, keys: KeyRing) -> Entry:
-    version = line.expected_version
-    expected = None if version is None else Expected(version, number)
-    if line.body is None:
-        return Entry(line.kind, line.id, None, expected)
-    body = dict(line.body)
-    personal = {name: body.pop(name, None) for name in PERSONAL.get(line.kind, ())}
-    texts = {name: text for name, text in personal.items() if text}
-    found_by = frozenset[bytes]()
-    if texts:
-        sealed = keys.seal(tenant_id, line.id, texts)
-        body["sealed"] = {"kid": sealed.kid, "key": sealed.key, "fields": sealed.fields}
-        found_by = blind.tokens(keys.tenant(tenant_id).index, line.kind, texts)
-    return Entry(line.kind, line.id, body, expected, found_by)
+async def _in_parts(entries: Sequence[Entry]) -> AsyncIterator[Sequence[Entry]]:
+    for start in range(0, len(entries), PART):
+        yield entries[start : start + PART]
 
 
 class ProfileFinal(ValueError):  # noqa: N818 - a state of the version
@@ -164,26 +79,21 @@ class VersionConflict(ValueError):  # noqa: N818 - a state of the records
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__(f"{len(faults)} faults")
-        self.faults = faults[:_FAULTS_MAX]
+        self.faults = faults[:FAULTS_MAX]
 
 
 class SetReused(ValueError):  # noqa: N818 - a state of the set
     """A set with this id is recorded with other content."""
 
 
-def digest_of(
-    tenant_id: str, lines: Mapping[int, Line], keys: KeyRing, valid_from: datetime | None = None
-) -> str:
-    """Tell a set from others by records and moment, whatever the spacing; keyed: it tells no name.
+async def record_lines(
+    conn: Connection, one: ChangeSet, lines: Mapping[int, Line], keys: KeyRing, now: datetime
+) -> Sequence[Entry] | None:
+    """Record a set of checked lines as `record_set` does, sealing them meanwhile.
 
-    A set that holds from whenever it is recorded has no moment of its own.
+    Returns its records as they are kept; None if it is known already.
     """
-    said: list[Any] = [
-        line.model_dump(mode="json", exclude_defaults=True) for line in lines.values()
-    ]
-    if valid_from is not None:
-        said.append(valid_from.timestamp())
-    return keys.body_mac(tenant_id, json.dumps(said, sort_keys=True).encode())
+    return await _record(conn, one, len(lines), sealing(one.tenant_id, lines, keys), now)
 
 
 async def record_set(
@@ -201,24 +111,53 @@ async def record_set(
         VersionConflict: a record has another version than its line expects.
         SetUnfit: a record would name what is not there then.
     """
-    if not await registry.open_set(conn, one, len(entries)):
+    return await _record(conn, one, len(entries), _in_parts(entries), now) is not None
+
+
+async def _record(
+    conn: Connection,
+    one: ChangeSet,
+    size: int,
+    parts: AsyncIterator[Sequence[Entry]],
+    now: datetime,
+) -> Sequence[Entry] | None:
+    if not await registry.open_set(conn, one, size):
         if await registry.digest(conn, one) not in (None, one.digest):
             raise SetReused(one.change_set_id)
-        return False
-    await _check_expected(conn, one.tenant_id, [entry for entry in entries if entry.expected])
-    for entry in entries:
-        await _check(conn, one.tenant_id, entry)
-    for start in range(0, len(entries), _ENTRIES_PER_STATEMENT):
-        part = entries[start : start + _ENTRIES_PER_STATEMENT]
-        await registry.append(conn, one, part)
-        await search.put(conn, one.tenant_id, part)
+        return None
+    entries = await _append(conn, one, parts)
     begins = max(one.valid_from, now)
     held = await _judge(conn, one, entries, begins, coming=begins > now)
     if begins > now:
         await due.put(conn, one, _published(entries))
     else:
         await publish(conn, one, held)
-    return True
+    return entries
+
+
+async def _append(
+    conn: Connection, one: ChangeSet, parts: AsyncIterator[Sequence[Entry]]
+) -> Sequence[Entry]:
+    """Append what stands against nothing that is recorded; the first conflicts are told together.
+
+    Raises:
+        ProfileFinal, CalendarUnfit, VersionConflict: see `record_set`.
+    """
+    entries: list[Entry] = []
+    conflicts: list[Fault] = []
+    async for part in parts:
+        conflicts += await _conflicts(conn, one.tenant_id, [one for one in part if one.expected])
+        if conflicts:
+            continue
+        for entry in part:
+            if entry.kind in ("profile", "calendar"):
+                await _check(conn, one.tenant_id, entry)
+        await registry.append(conn, one, part)
+        await search.put(conn, one.tenant_id, part)
+        entries += part
+    if conflicts:
+        raise VersionConflict(conflicts)
+    return entries
 
 
 async def _judge(
@@ -242,8 +181,8 @@ async def _judge(
 async def publish(conn: Connection, one: ChangeSet, entries: Sequence[Entry]) -> None:
     """Announce records of a set, as far as they leave ledger at all."""
     published = _published(entries)
-    for start in range(0, len(published), _ENTRIES_PER_STATEMENT):
-        part = published[start : start + _ENTRIES_PER_STATEMENT]
+    for start in range(0, len(published), PART):
+        part = published[start : start + PART]
         await outbox.write(conn, list(_outgoing(one, part, published[-1])))
 
 
@@ -251,24 +190,23 @@ def _published(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.kind in Change.KINDS]
 
 
-async def _check_expected(conn: Connection, tenant_id: str, entries: Sequence[Entry]) -> None:
-    faults: list[Fault] = []
-    for start in range(0, len(entries), _ENTRIES_PER_STATEMENT):
-        part = entries[start : start + _ENTRIES_PER_STATEMENT]
-        there = await history.versions(conn, tenant_id, [(e.kind, e.record_id) for e in part])
-        for entry in part:
-            version = there.get((entry.kind, entry.record_id), 0)
-            if entry.expected and entry.expected.version != version:
-                faults.append(_conflicting(entry, entry.expected, version))
-    if faults:
-        raise VersionConflict(faults)
+async def _conflicts(conn: Connection, tenant_id: str, entries: Sequence[Entry]) -> list[Fault]:
+    if not entries:
+        return []
+    there = await history.versions(conn, tenant_id, [(e.kind, e.record_id) for e in entries])
+    faults = []
+    for entry in entries:
+        version = there.get((entry.kind, entry.record_id), 0)
+        if entry.expected and entry.expected.version != version:
+            faults.append(_conflicting(entry, entry.expected, version))
+    return faults
 
 
 def _conflicting(entry: Entry, expected: Expected, version: int) -> Fault:
     zh = f"别人已改到第 {version} 版：请重新读取，在它之上再改。"
     en = f"It is at version {version} by now: read it again and change that."
     return {
-        **_fault(expected.line, "expected_version", both(zh, en)),
+        **fault(expected.line, "expected_version", both(zh, en)),
         "kind": entry.kind,
         "id": entry.record_id,
         "version": version,
@@ -277,7 +215,7 @@ def _conflicting(entry: Entry, expected: Expected, version: int) -> Fault:
 
 async def _check(conn: Connection, tenant_id: str, entry: Entry) -> None:
     """Hold a record against what is recorded already, where that binds it."""
-    if entry.kind not in ("profile", "calendar") or entry.body is None:
+    if entry.body is None:
         return
     kept = await registry.newest(conn, tenant_id, entry.kind, entry.record_id)
     if entry.kind == "profile" and kept not in (None, entry.body):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from contracts import profile as town_profile
 from contracts.profile import ProfileError
@@ -106,7 +106,7 @@ def _by_contract(
             else:
                 yield field, said
         return
-    yield from _unknown(_dropped(plain, record.model_dump(mode="json", exclude_unset=True)))
+    yield from _unknown(_dropped(plain, _kept(record, plain)))
     match record:
         case Tenant(aliases=aliases):
             yield from wrong_aliases(aliases)
@@ -118,6 +118,13 @@ def _by_contract(
             yield from _duty(record)
         case _:
             yield from elements.wrong_element(record_id, record)
+
+
+def _kept(record: BaseModel, given: Mapping[str, Any]) -> Mapping[str, object]:
+    """Return what a contract kept, by field; what has no parts of its own is not looked into."""
+    if any(isinstance(value, list | dict) for value in given.values()):
+        return record.model_dump(mode="json", exclude_unset=True)
+    return type(record).model_fields
 
 
 def _unknown(fields: Iterable[str]) -> list[Wrong]:
@@ -142,7 +149,7 @@ def _dropped(given: object, kept: object, path: str = "") -> Iterator[str]:
 def _has_nul(value: object) -> bool:
     if isinstance(value, str):
         return "\0" in value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return any(_has_nul(one) for pair in value.items() for one in pair)
     return isinstance(value, list) and any(_has_nul(one) for one in value)
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.postgres import Connection
 from services.chassis.seal import KeyRing
-from services.ledger.changes import Line, sealed_entries
+from services.ledger.changes import sealed_entries
 from services.ledger.domain.life import (
     Lines,
     merge_households,
@@ -18,6 +18,7 @@ from services.ledger.domain.life import (
     split_grid,
     split_household,
 )
+from services.ledger.lines import Line
 from services.ledger.references import SetUnfit
 from services.ledger.store import elements, history
 from services.ledger.store.elements import Key

@@ -15,8 +15,9 @@ from services.ledger.acts import set_recorded
 from services.ledger.api.door import Door
 from services.ledger.api.reason import Reason
 from services.ledger.api.registry import REFUSALS, conflict
-from services.ledger.changes import Faulty, SetReused, record_set
+from services.ledger.changes import SetReused, record_set
 from services.ledger.clock import town_now
+from services.ledger.lines import Faulty
 from services.ledger.remarks import followed
 from services.ledger.reorganise import Act, entries_of
 from services.ledger.store import audit, history, registry

@@ -15,10 +15,10 @@ from services.doors.fields import Moment
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger.api.door import Door
-from services.ledger.changes import Line
 from services.ledger.clock import town_now
 from services.ledger.domain.masks import HIDDEN, MASKS, masked
 from services.ledger.guard import check_of, check_record, check_town
+from services.ledger.lines import Line
 from services.ledger.store import history
 from services.ledger.store.history import Held, When
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
@@ -23,19 +24,18 @@ from services.ledger.api.door import Door
 from services.ledger.api.reason import Reason
 from services.ledger.changes import (
     CalendarUnfit,
-    Faulty,
     ProfileFinal,
     SetReused,
     VersionConflict,
-    digest_of,
-    read_lines,
+    check_lines,
+    record_lines,
     record_set,
-    sealed_entries,
 )
 from services.ledger.clock import offsets_of, town_now
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
 from services.ledger.due import publish_due
 from services.ledger.guard import subject_of
+from services.ledger.lines import Faulty, Line, digest_of, read_lines
 from services.ledger.references import SetUnfit
 from services.ledger.remarks import DIVISIONS, Numbered, followed, numbers_of, unknown_places
 from services.ledger.store import audit, elements, history, registry
@@ -97,8 +97,8 @@ def make_registry_router(door: Door) -> APIRouter:
         limits = door.settings.change_set_bytes_max, door.settings.change_set_deadline_s
         body = await read_body(request, *limits)
         try:
-            entries, digest, numbers = await asyncio.to_thread(
-                _entries, who.tenant_id, body, door.keys, valid_from
+            lines, digest, numbers = await asyncio.to_thread(
+                _checked, who.tenant_id, body, door.keys, valid_from
             )
         except Faulty as error:
             zh, en = "变更集有误，一条也没有记入。", "The set has faults; nothing was recorded."
@@ -112,23 +112,23 @@ def make_registry_router(door: Door) -> APIRouter:
                 now = await town_now(conn, who.tenant_id)
                 given = (who.tenant_id, change_set_id, who.staff, valid_from or now)
                 one = ChangeSet(*given, digest, reason)
-                fresh = await record_set(conn, one, entries, now)
+                entries = await record_lines(conn, one, lines, door.keys, now)
                 returned = list[str]()
-                if fresh:
+                if entries is not None:
                     asks = await subject_of(conn, who)
                     returned = await taken.check(conn, one, numbers, door.keys, asks, now)
                     await audit.write(conn, set_recorded(one, entries, reason))
-                later = await history.overtaken(conn, one, entries)
+                later = await history.overtaken(conn, one, entries or _plain(lines))
                 known = await elements.codes(conn, who.tenant_id, DIVISIONS) if numbers else ()
         except REFUSALS as error:
             raise conflict(error) from error
         door.relay.wake()
         return SetView(
             change_set=change_set_id,
-            entries=len(entries),
-            known=not fresh,
+            entries=len(lines),
+            known=entries is None,
             warnings=[
-                *alias_warnings(entries),
+                *alias_warnings(_plain(lines)),
                 *unknown_places(numbers, known),
                 *followed(later),
                 *returned,
@@ -219,13 +219,17 @@ def conflict(
             return Problem(409, "id_number_taken", zh, en, errors=found)
 
 
-def _entries(
+def _checked(
     tenant_id: str, body: bytes, keys: KeyRing, valid_from: datetime | None
-) -> tuple[list[Entry], str, list[Numbered]]:
+) -> tuple[Mapping[int, Line], str, list[Numbered]]:
     lines = read_lines(body)
-    today = datetime.now(_CHINA).date()
-    entries = sealed_entries(tenant_id, lines, keys, today)
-    return entries, digest_of(tenant_id, lines, keys, valid_from), numbers_of(lines)
+    check_lines(tenant_id, lines, datetime.now(_CHINA).date())
+    return lines, digest_of(tenant_id, lines, keys, valid_from), numbers_of(lines)
+
+
+def _plain(lines: Mapping[int, Line]) -> list[Entry]:
+    """Return a set's records as they came; never to be kept."""
+    return [Entry(one.kind, one.id, one.body) for one in lines.values()]
 
 
 def _clock_body(offsets: tuple[Offset, ...]) -> dict[str, Any]:

@@ -82,10 +82,15 @@ def initials(name: str) -> tuple[str, ...]:
     read = pinyin(name, style=Style.FIRST_LETTER, errors="ignore")
     if not read:
         return ()
-    first = pinyin(name[0], style=Style.FIRST_LETTER, heteronym=True, errors="ignore")
-    surname = dict.fromkeys([*read[0], *(first[0] if first else ())])
+    surname = dict.fromkeys([*read[0], *_readings(name[0])])
     rest = "".join(one[0] for one in read[1:])
     return tuple("".join(one) for one in product(list(surname)[:_READINGS_MAX], [rest]))
+
+
+@lru_cache(maxsize=4_096)
+def _readings(character: str) -> tuple[str, ...]:
+    read = pinyin(character, style=Style.FIRST_LETTER, heteronym=True, errors="ignore")
+    return tuple(read[0]) if read else ()
 
 
 def _values(field: str, text: str) -> Iterator[tuple[By, str]]:

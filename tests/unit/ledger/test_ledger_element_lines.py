@@ -8,9 +8,10 @@ import pytest
 
 from contracts.registry import Change
 from services.chassis.seal import KeyRing, SealedFields
-from services.ledger.changes import Faulty, read_lines, sealed_entries
+from services.ledger.changes import sealed_entries
 from services.ledger.domain.numbers import credit_check
 from services.ledger.elements import MODELS, PERSONAL
+from services.ledger.lines import Faulty, read_lines
 from services.ledger.store.registry import Entry
 from tests import factories
 from tests.factories import START, TENANT

@@ -11,9 +11,10 @@ import pytest
 from contracts.registry import Change
 from services.chassis.seal import KeyRing, SealedFields
 from services.ledger.aliases import alias_warnings
-from services.ledger.changes import Faulty, change_of, read_lines, sealed_entries
+from services.ledger.changes import change_of, sealed_entries
 from services.ledger.checks import PERSONAL
 from services.ledger.elements import MODELS
+from services.ledger.lines import Faulty, read_lines
 from services.ledger.store.registry import ChangeSet, Entry
 from tests import factories
 from tests.factories import START, TENANT

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chassis.seal import KeyRing
-from services.ledger.changes import digest_of, read_lines
 from services.ledger.domain.history import Version, fold
+from services.ledger.lines import digest_of, read_lines
 from tests import factories
 
 DAYS = [datetime(2025, 1, day, tzinfo=UTC) for day in range(1, 8)]
