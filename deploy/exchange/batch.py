@@ -14,7 +14,7 @@ from deploy.exchange.rows import Row, read_rows
 from deploy.exchange.told import Faults
 from deploy.exchange.town import Town, is_known, replaced_by, town_held
 from deploy.local.errors import LocalStackError
-from deploy.local.seeding import LedgerRefusedError, ndjson, post_set
+from deploy.local.seeding import LedgerRefusedError, ndjson, post_lines, post_set
 from services.chassis.seal import KeyRing
 from services.ledger.settings import LedgerSettings
 
@@ -86,20 +86,17 @@ async def bring(
         return outcome
     if known:
         raise await _taken(office, outcome.batch)
-    _check_size(wanted)
+    content = ndjson(_line(row, town) for row in wanted)
+    _check_size(content)
     outcome.state = "checked"
     if not dry_run:
-        await _post(office, outcome, wanted, town)
+        await _post(office, outcome, wanted, content)
     return outcome
 
 
-async def _post(office: Office, outcome: Outcome, rows: Sequence[Row], town: Town) -> None:
-    lines = [
-        {**_line(row), "expected_version": town.versions.get((row.kind, row.record_id), 0)}
-        for row in rows
-    ]
+async def _post(office: Office, outcome: Outcome, rows: Sequence[Row], content: bytes) -> None:
     try:
-        answer = await post_set(office.ledger_url, office.token, outcome.batch, lines)
+        answer = await post_lines(office.ledger_url, office.token, outcome.batch, content)
     except LedgerRefusedError as error:
         by_key = {(row.kind, row.record_id): row for row in rows}
         for one in error.errors:
@@ -114,13 +111,19 @@ async def _post(office: Office, outcome: Outcome, rows: Sequence[Row], town: Tow
     outcome.state = "known" if answer["known"] else "recorded"
 
 
-def _line(row: Row) -> dict[str, Any]:
-    return {"kind": row.kind, "id": row.record_id, "body": dict(row.body)}
+def _line(row: Row, town: Town) -> dict[str, Any]:
+    version = town.versions.get((row.kind, row.record_id), 0)
+    return {
+        "kind": row.kind,
+        "id": row.record_id,
+        "body": dict(row.body),
+        "expected_version": version,
+    }
 
 
-def _check_size(rows: Sequence[Row]) -> None:
+def _check_size(content: bytes) -> None:
     """A batch is one change set, so that it is recorded whole or not at all."""
-    size = len(ndjson(_line(row) for row in rows))
+    size = len(content)
     if size > _SET_BYTES_MAX:
         has, most = f"{size / 2**20:.0f} MiB", f"{_SET_BYTES_MAX // 2**20} MiB"
         raise LocalStackError(

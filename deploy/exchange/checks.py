@@ -17,20 +17,21 @@ from deploy.exchange.rows import Reading, Row
 from deploy.exchange.told import Fault
 from deploy.exchange.town import Key, Town
 from services.ledger.checks import tidied, wrong_in
+from services.ledger.domain.numbers import as_kept
 from services.ledger.faults import both, wrong_by
 from services.ledger.lines import Line
 from services.ledger.references import unknown_units
 from services.ledger.store.registry import Entry
 
 MakeId = Callable[[str], str]
-Bodies = Mapping[Key, dict[str, Any]]
+Bodies = Mapping[Key, Mapping[str, Any]]
 
 
 def check(reading: Reading, town: Town, make_id: MakeId, today: date) -> list[Row]:
     """Return rows as they are to be recorded; what is wrong is added to the reading's faults."""
     told = {(fault.sheet, fault.cell) for fault in reading.faults}
     rows = [_as_kept(row, town) for row in _named(reading.rows, town, make_id)]
-    after = {**town.records, **{(row.kind, row.record_id): dict(row.body) for row in rows}}
+    after = {**town.records, **{(row.kind, row.record_id): row.body for row in rows}}
     found = chain(
         _by_the_door(rows, town.tenant_id, today),
         _twice(rows),
@@ -51,18 +52,20 @@ def _named(rows: Sequence[Row], town: Town, make_id: MakeId) -> Iterator[Row]:
         if kind == "person" and body.get("id_number")
     }
     for row in rows:
-        number = (tidied(row.kind, row.body) or {}).get("id_number")
+        number = row.body.get("id_number")
         if row.record_id or row.kind != "person" or not isinstance(number, str):
             yield row
         else:
-            yield replace(row, record_id=holders.get(number) or make_id(number))
+            kept = as_kept(number)
+            yield replace(row, record_id=holders.get(kept) or make_id(kept))
 
 
 def _as_kept(row: Row, town: Town) -> Row:
     """Lay a row over what is recorded: a field that the file has no place for stays."""
     before = town.records.get((row.kind, row.record_id), {})
     kept = {name: value for name, value in before.items() if name not in row.fields}
-    return replace(row, body=tidied(row.kind, {**kept, **row.body}) or {})
+    body = tidied(row.kind, {**kept, **row.body})
+    return row if body == row.body else replace(row, body=body or {})
 
 
 def _by_the_door(rows: Sequence[Row], tenant_id: str, today: date) -> Iterator[Fault]:
@@ -113,7 +116,8 @@ def _same_number(rows: Sequence[Row], after: Bodies) -> Iterator[Fault]:
 def _strangers(rows: Sequence[Row], town: Town, after: Bodies) -> Iterator[Fault]:
     """Grids, groups and households that are not there."""
     by_key = {(row.kind, row.record_id): row for row in rows}
-    entries = [Entry(row.kind, row.record_id, dict(row.body)) for row in rows]
+    homes = (row for row in rows if row.kind == "household")  # persons name no unit
+    entries = [Entry(row.kind, row.record_id, dict(row.body)) for row in homes]
     for one in unknown_units(entries, dict.fromkeys(town.units)):
         yield by_key[one["kind"], one["id"]].fault(one["field"], one["message"])
     for row in rows:

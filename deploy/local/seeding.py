@@ -164,10 +164,17 @@ async def post_set(
     **about: str,
 ) -> dict[str, Any]:
     """Send a change set through ledger's door; `about` it: `valid_from`, `reason`."""
+    return await post_lines(ledger_url, token, change_set, ndjson(lines), **about)
+
+
+async def post_lines(
+    ledger_url: str, token: str, change_set: str, content: bytes, **about: str
+) -> dict[str, Any]:
+    """Send a change set that is written as NDJSON already."""
     async with httpx.AsyncClient(base_url=ledger_url, timeout=_TIMEOUT) as client:
         answer = await client.post(
             f"/v1/registry/change-sets/{change_set}",
-            content=ndjson(lines),
+            content=content,
             params=about,
             headers={
                 "Authorization": f"Bearer {token}",

@@ -236,6 +236,19 @@ async def test_twenty_thousand_records_stay_one_set(office: Office) -> None:
     assert [row["headers"]["ce_last"] for row in rows] == ["false"] * 19_999 + ["true"]
 
 
+async def test_conflicts_anywhere_in_a_large_set_are_told_together(office: Office) -> None:
+    await office.post_set("first", units("g1", "g2"))
+    homes = [line("household", f"h{n:05d}", grid="g1") for n in range(5_500)]
+    behind = [{**one, "expected_version": 0} for one in units("g1", "g2")]
+    answer = await office.post_set("big", [behind[0], *homes, behind[1]])
+    assert answer.json()["code"] == "version_conflict"
+    assert [(one["line"], one["id"]) for one in answer.json()["errors"]] == [
+        (1, "g1"),
+        (5_502, "g2"),
+    ]
+    assert len(await office.rows("registry_record")) == 2
+
+
 async def test_a_calendar_gives_way_to_a_newer_one_alone(office: Office) -> None:
     table = load().model_dump(mode="json")
     assert (await office.post_set("c1", [line("calendar", "cn", **table)])).status_code == 200
