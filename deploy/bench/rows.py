@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
+_SMALL = 0.1  # of a floor: below, two digits say nothing
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -22,7 +24,10 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """How much of the floor's figure ours is."""
-        return round(self.value / self.floor, 2) if self.value and self.floor else None
+        if not self.value or not self.floor:
+            return None
+        share = self.value / self.floor
+        return round(share, 2 if share >= _SMALL else 4)
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "ratio": self.ratio}
@@ -50,6 +55,6 @@ def table_of(rows: Sequence[Row]) -> Table:
             part = row.part
         value = "–" if row.value is None else f"{row.value:,g} {row.unit}".strip()
         floor = "" if row.floor is None else f"{row.floor:,g}"
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×"
+        ratio = "" if row.ratio is None else f"{row.ratio:.{2 if row.ratio >= _SMALL else 4}f} ×"
         table.add_row(f"  {row.what}", value, floor, ratio, row.must, row.aim)
     return table

@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from deploy.bench.accepting import FLOOR_TOPIC, TURNS, accepting
+from deploy.bench.importing import registry_import
 from deploy.bench.opening import opening
 from deploy.bench.registry_reads import registry_reads
 from deploy.bench.rows import Row, table_of
@@ -28,7 +30,7 @@ from deploy.local.whole import Running, Wanted, whole_stack
 from deploy.seed.reports import reports
 
 SIZE = Size(villages=6, grids=46, household_groups=60, people=400)
-PORTS, WIDTH = 40, 120
+PORTS, WIDTH, IMPORTED_MAX = 40, 120, 20_000
 MORNING = datetime.fromisoformat("2025-03-03T09:00:00+08:00")  # on duty, whatever the hour is
 # One worker gets more messages here than any provider would send to anybody.
 ENV = {"sandbox": {"SANDBOX_LIMITS__PER_DAY_MAX": "1000000"}}
@@ -41,6 +43,7 @@ class Part(StrEnum):
     OPEN = "open"
     WHOLE = "whole"
     TIMERS = "timers"
+    REGISTRY_IMPORT = "registry-import"
     REGISTRY_READS = "registry-reads"
 
 
@@ -80,6 +83,15 @@ async def measure(
     if Part.TIMERS in parts:
         _say("时钟：备好，再拨一小时 · clocks: arm, then jump an hour")
         rows += await timers(running, armed)
+    return [*rows, *await _registry(running, parts, persons)]
+
+
+async def _registry(running: Running, parts: set[Part], persons: int) -> list[Row]:
+    rows: list[Row] = []
+    if Part.REGISTRY_IMPORT in parts:
+        imported = min(persons, IMPORTED_MAX)
+        _say(f"登记：导入 {imported:,} 人 · the registry: import {imported:,} people")
+        rows += await registry_import(running, replace(SIZE, people=imported))
     if Part.REGISTRY_READS in parts:
         _say(f"查登记：{persons:,} 人 · looking up among {persons:,} persons")
         for name in ("console", "notify", "intake", "routing"):

@@ -11,6 +11,7 @@ from deploy.bench.timers import firing_per_s
 
 def test_a_ratio_is_ours_by_the_floors() -> None:
     assert Row("a", "b", 30.0, "/s", 40.0).ratio == 0.75
+    assert Row("a", "b", 30.0, "/s", 40_000.0).ratio == 0.0008
     assert Row("a", "b", 30.0, "/s").ratio is None
     assert Row("a", "b", None, "/s", 40.0).ratio is None
 
