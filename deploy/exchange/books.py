@@ -11,6 +11,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
+from deploy.exchange import links
 from deploy.exchange.batch import Outcome
 from deploy.exchange.cells import escaped
 from deploy.exchange.columns import ID, LAYOUTS
@@ -22,19 +23,24 @@ _TEXT = "@"  # the format that keeps a long number as it is
 
 
 def write_registry(path: Path, town: Town, step: Callable[[int], None]) -> dict[str, int]:
-    """Write a town's households and persons; returns how many of each.
+    """Write a town's households, persons and links; returns how many of each.
 
     Raises:
         LocalStackError: the file cannot be written.
     """
     book, counts = Workbook(write_only=True), dict.fromkeys(LAYOUTS, 0)
+    words = links.words_of(town)
     for kind, layout in LAYOUTS.items():
         sheet = _sheet(book, layout.title, [column.header for column in layout.columns])
         for (one, record_id), body in town.records.items():
             if one == kind:
                 told = {**body, ID: record_id}
+                if one == links.KIND:
+                    told["link"] = words.get(told["link"], told["link"])
                 columns = ((column, told.get(column.field)) for column in layout.columns)
-                texts = (column.write(str(said)) if said else "" for column, said in columns)
+                texts = (
+                    "" if said in (None, "") else column.write(said) for column, said in columns
+                )
                 sheet.append([_cell(sheet, text) for text in texts])
                 counts[kind] += 1
                 step(1)

@@ -149,3 +149,23 @@ def word_of(codes: Mapping[str, str]) -> Callable[[str], str]:
 def escaped(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+_YES, _NO = "是", "否"
+
+
+def yes_or_no(cell: Cell) -> str:
+    """Read whether something is so."""
+    said = plain(cell)
+    if said not in (_YES, _NO):
+        raise Unfit("应为“是”或“否”。", "Expected 是 (yes) or 否 (no).")
+    return said
+
+
+def is_yes(said: str) -> bool:
+    return said == _YES
+
+
+def word_of_truth(value: object) -> str:
+    """Return the word for what is kept."""
+    return _YES if value else _NO

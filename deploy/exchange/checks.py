@@ -3,40 +3,45 @@
 The registry's door decides; what it would refuse is told here of every row, by its cell.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import chain
-from typing import Any
 
 from pydantic import ValidationError
 
+from deploy.exchange import links
 from deploy.exchange.cells import HEADS
 from deploy.exchange.columns import ID
+from deploy.exchange.named import missing
 from deploy.exchange.rows import Reading, Row
 from deploy.exchange.told import Fault
-from deploy.exchange.town import Key, Town
+from deploy.exchange.town import Bodies, Key, Town
 from services.ledger.checks import tidied, wrong_in
 from services.ledger.domain.numbers import as_kept
 from services.ledger.faults import both, wrong_by
 from services.ledger.lines import Line
-from services.ledger.references import unknown_units
-from services.ledger.store.registry import Entry
 
 MakeId = Callable[[str], str]
-Bodies = Mapping[Key, Mapping[str, Any]]
+# The fields of a row that name others, and the kind of these.
+_NAMED: Mapping[str, Sequence[tuple[str, str]]] = {
+    "household": (("grid", "unit"), ("group", "unit")),
+    "person": (("household", "household"),),
+}
 
 
 def check(reading: Reading, town: Town, make_id: MakeId, today: date) -> list[Row]:
     """Return rows as they are to be recorded; what is wrong is added to the reading's faults."""
     told = {(fault.sheet, fault.cell) for fault in reading.faults}
-    rows = [_as_kept(row, town) for row in _named(reading.rows, town, make_id)]
+    given = links.completed(reading.rows, town)
+    rows = [_as_kept(row, town) for row in _named(given, town, make_id)]
     after = {**town.records, **{(row.kind, row.record_id): row.body for row in rows}}
     found = chain(
         _by_the_door(rows, town.tenant_id, today),
         _twice(rows),
         _same_number(rows, after),
         _strangers(rows, town, after),
+        links.faults(rows, town, after),
         _headless(rows, after),
     )
     # One thing to mend in a cell at a time.
@@ -44,7 +49,7 @@ def check(reading: Reading, town: Town, make_id: MakeId, today: date) -> list[Ro
     return rows
 
 
-def _named(rows: Sequence[Row], town: Town, make_id: MakeId) -> Iterator[Row]:
+def _named(rows: Iterable[Row], town: Town, make_id: MakeId) -> Iterator[Row]:
     """Give an id to persons who have none: that of the citizen number's holder, or a new one."""
     holders = {
         body["id_number"]: record_id
@@ -115,17 +120,13 @@ def _same_number(rows: Sequence[Row], after: Bodies) -> Iterator[Fault]:
 
 def _strangers(rows: Sequence[Row], town: Town, after: Bodies) -> Iterator[Fault]:
     """Grids, groups and households that are not there."""
-    by_key = {(row.kind, row.record_id): row for row in rows}
-    homes = (row for row in rows if row.kind == "household")  # persons name no unit
-    entries = [Entry(row.kind, row.record_id, dict(row.body)) for row in homes]
-    for one in unknown_units(entries, dict.fromkeys(town.units)):
-        yield by_key[one["kind"], one["id"]].fault(one["field"], one["message"])
+    there = {**town.beside, **after}
     for row in rows:
-        home = row.body.get("household")
-        if row.kind == "person" and home and ("household", home) not in after:
-            zh = f"没有户 {home}：改正户编号，或在“户”表里登记它。"
-            en = f"There is no household {home}: mend this, or record it in the sheet of them."
-            yield row.fault("household", both(zh, en))
+        for field, kind in _NAMED.get(row.kind, ()):
+            name = row.body.get(field)
+            said = missing(town, kind, name, there) if name else None
+            if said:
+                yield row.fault(field, said)
 
 
 def _headless(rows: Sequence[Row], after: Bodies) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from deploy.exchange import cells
 from deploy.exchange.cells import Read
@@ -14,14 +15,15 @@ _NOTE = re.compile(r"\(.*?\)|[*\s:]")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its field, how a cell is read, and how a value is written."""
+    """A column: its field, how a cell is read, kept, and how a value is written."""
 
     field: str
     header: str
     read: Read
     also: tuple[str, ...] = ()
     filled: bool = False
-    write: Callable[[str], str] = str
+    write: Callable[[Any], str] = str
+    keep: Callable[[str], Any] | None = None  # where not as the text that was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,26 @@ PERSONS = Layout(
         Column("phone", "电话", cells.phone, ("手机", "手机号", "联系电话", "电话号码")),
     ),
 )
-# Households come first: persons name them.
-LAYOUTS: Mapping[str, Layout] = {one.kind: one for one in (HOUSEHOLDS, PERSONS)}
+LINKS = Layout(
+    "link",
+    "关联",
+    (
+        Column(ID, "关联编号", cells.code, ("编号",)),
+        Column("link", "关联类型", cells.words, ("关联", "类型", "关联名称"), filled=True),
+        Column("staff", "工作人员编号", cells.code, ("工作人员", "联系人编号"), filled=True),
+        Column("to", "对象编号", cells.code, ("联系对象编号", "联系对象"), filled=True),
+        Column(
+            "primary",
+            "是否主要",
+            cells.yes_or_no,
+            ("主要",),
+            write=cells.word_of_truth,
+            keep=cells.is_yes,
+        ),
+    ),
+)
+# In the order in which they name one another.
+LAYOUTS: Mapping[str, Layout] = {one.kind: one for one in (HOUSEHOLDS, PERSONS, LINKS)}
 HEADERS = frozenset(
     said for one in LAYOUTS.values() for it in one.columns for said in (it.header, *it.also)
 )

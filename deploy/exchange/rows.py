@@ -100,9 +100,8 @@ def _lines(content: bytes, reading: Reading) -> None:
             row = Row(line.kind, line.id, given, [*line.body], "", number)
             reading.rows.append(row)
         else:
-            said = (
-                "只收 household 和 person，body 不能空。 Expected household or person, and a body."
-            )
+            kinds = "、".join(LAYOUTS)
+            said = f"只收 {kinds}，body 不能空。 Expected one of these kinds, and a body."
             reading.faults.add(Fault("", f"第 {number} 行", "kind", said))
 
 
@@ -211,7 +210,7 @@ class _Sheet:
                 f"超过 {RECORDS_MAX:,} 条记录，什么都没有改。请分成几个文件。",
                 f"More than {RECORDS_MAX:,} records; nothing was changed. Split the file.",
             )
-        body: dict[str, str] = {}
+        body: dict[str, Any] = {}
         unfit: list[tuple[str, str]] = []
         for n, column in self.columns.items():
             try:
@@ -220,7 +219,7 @@ class _Sheet:
                 unfit.append((column.field, str(error)))
             else:
                 if value:
-                    body[column.field] = value
+                    body[column.field] = column.keep(value) if column.keep else value
         record_id = body.pop(ID, "")
         kind, places = self.layout.kind, self.places
         row = Row(kind, record_id, body, self.fields, self.title, number, places)

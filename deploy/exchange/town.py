@@ -5,7 +5,7 @@ Read from ledger's database beside the running service, as an operator may who h
 
 import getpass
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.exchange.columns import LAYOUTS
@@ -13,19 +13,28 @@ from deploy.local.set_aside import opened
 from services.chassis.seal import KeyRing, SealedFields
 from services.ledger.clock import town_now
 from services.ledger.domain.audit import Act
-from services.ledger.store import audit
+from services.ledger.store import audit, elements
 
 Key = tuple[str, str]  # kind, record id
+Bodies = Mapping[Key, Mapping[str, Any]]
+_BESIDE = ("unit", "staff", "organisation")
 
 
 @dataclass(frozen=True, slots=True)
 class Town:
-    """A town's units, and its households and persons with their words and newest versions."""
+    """A town's households, persons and links with their words and newest versions.
+
+    `beside` is what these may name: units, staff, organisations. What has `ended` is there no more;
+    `taken_over` tells which unit an ended one has become part of.
+    """
 
     tenant_id: str
-    units: Mapping[str, None]
+    beside: Bodies
     records: Mapping[Key, dict[str, Any]]
     versions: Mapping[Key, int]
+    ended: frozenset[Key] = frozenset()
+    taken_over: Mapping[str, str] = field(default_factory=dict)
+    profile: Mapping[str, Any] | None = None
 
 
 HOLDING = """
@@ -54,18 +63,28 @@ async def town_held(dsn: str, tenant_id: str, keys: KeyRing) -> Town:
     """
     async with opened(dsn) as conn:
         now = await town_now(conn, tenant_id)
-        rows = await conn.fetch(HOLDING, tenant_id, ["unit", *LAYOUTS], now)
+        rows = await conn.fetch(HOLDING, tenant_id, [*_BESIDE, *LAYOUTS], now)
+        profile = await elements.newest_profile(conn, tenant_id)
     held = {(row["kind"], row["record_id"]): row for row in rows}
     there = {key: row["body"] for key, row in held.items() if row["body"] is not None}
+    aliases = {
+        alias["code"]: name
+        for (kind, name), body in there.items()
+        if kind == "unit"
+        for alias in body.get("aliases", ())
+    }
     return Town(
         tenant_id,
-        {name: None for kind, name in there if kind == "unit"},
+        {key: body for key, body in there.items() if key[0] in _BESIDE},
         {
             (kind, name): unsealed(keys, tenant_id, name, body)
             for (kind, name), body in there.items()
             if kind in LAYOUTS
         },
         {key: row["newest"] for key, row in held.items()},
+        frozenset(held.keys() - there.keys()),
+        aliases,
+        profile and profile[1],
     )
 
 

@@ -3,110 +3,20 @@
 import asyncio
 import getpass
 import json
-import os
-import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import openpyxl
 import pytest
-import uvicorn
 
-from deploy.exchange.batch import Office as Bringing
-from deploy.exchange.batch import Outcome, bring, take_back
+from deploy.exchange.batch import take_back
 from deploy.exchange.books import write_registry, write_report
-from deploy.exchange.town import Town, town_held
 from deploy.local.errors import LocalStackError
 from deploy.local.set_aside import opened
-from services.chassis.seal import KeyRing
-from services.ledger.domain.numbers import citizen_check
-from tests import factories
-from tests.component.ledger.office import Office
-from tests.component.notify.world import SilentServer, serve
+from tests.component.ledger.desk import HOUSES, PEOPLE, Desk, number
 from tests.waiting import PATIENCE_S, until
 
-HOUSES = ("户编号", "网格编号", "地址")
-PEOPLE = ("人员编号", "户编号", "姓名", "身份证号", "性别", "与户主关系", "电话")
-GRID = {"kind": "unit", "id": "g1", "body": {"level": "grid", "zh": "一网格"}}
-COMMAND = (sys.executable, "-c", "from deploy.cli.main import main; main()")
 HELD = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-_books = count()
-
-Rows = Iterable[Sequence[Any]]
-
-
-def number(order: int) -> str:
-    body = f"11010519491231{order:03d}"
-    return body + citizen_check(body)
-
-
-@dataclass(frozen=True)
-class Desk:
-    """A town's clerk, with a folder for files."""
-
-    office: Office
-    bringing: Bringing
-    folder: Path
-
-    def book(self, **sheets: Rows) -> Path:
-        """Save a workbook; a sheet's rows stand as they are, its headers first."""
-        book, path = openpyxl.Workbook(write_only=True), self.folder / f"{next(_books)}.xlsx"
-        for title, rows in sheets.items():
-            sheet = book.create_sheet(title)
-            for row in rows:
-                sheet.append(list(row))
-        book.save(path)
-        return path
-
-    def family(self, *names: str, home: str = "h1", first: int = 2) -> Path:
-        """Save a workbook of one household, the head first."""
-        people = [
-            (f"{home}-{n}", home, name, number(first + n), "女", "户主" if n == 0 else "子", None)
-            for n, name in enumerate(names)
-        ]
-        return self.book(户=[HOUSES, (home, "g1", "河边 3 号")], 人员=[PEOPLE, *people])
-
-    async def bring(self, path: Path, batch: str | None = None, **more: Any) -> Outcome:
-        given = {"dry_run": False, "step": lambda _: None, **more}
-        return await bring(self.bringing, path, batch, **given)
-
-    async def town(self) -> Town:
-        one = self.bringing
-        return await town_held(one.dsn, one.tenant_id, one.keys)
-
-    async def command(self, *arguments: str) -> asyncio.subprocess.Process:
-        stack = self.folder / "stack.json"
-        one = self.bringing
-        stack.write_text(
-            json.dumps({"ledger": one.ledger_url, "postgres": {"ledger": one.dsn}}), "utf-8"
-        )
-        data_dir = self.office.secrets.key_file.parent.parent
-        (data_dir / "towns.json").write_text(json.dumps({one.tenant_id: {}}), "utf-8")
-        return await asyncio.create_subprocess_exec(
-            *(*COMMAND, "registry", *arguments, "--data-dir", str(data_dir)),
-            env={**os.environ, "CHUISHAO_STACK": str(stack)},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-
-
-@pytest.fixture(scope="module")
-async def door_url(ledger: Office) -> AsyncIterator[str]:
-    config = uvicorn.Config(ledger.app, log_level="warning", ws="none", lifespan="off")
-    async with serve(SilentServer(config)) as url:
-        yield url
-
-
-@pytest.fixture
-async def desk(office: Office, ledger_dsn: str, door_url: str, tmp_path: Path) -> Desk:
-    assert (await office.post_set("units", [GRID])).status_code == 200
-    keys = KeyRing(office.secrets.key_file)
-    token = factories.token(office.secrets, "operator", tenant=office.tenant)
-    return Desk(office, Bringing(office.tenant, door_url, ledger_dsn, token, keys), tmp_path)
 
 
 async def test_a_workbook_is_recorded_as_one_set(desk: Desk) -> None:
@@ -114,7 +24,7 @@ async def test_a_workbook_is_recorded_as_one_set(desk: Desk) -> None:
     assert (outcome.state, outcome.new, outcome.rows) == (
         "recorded",
         3,
-        {"household": 1, "person": 2},
+        {"household": 1, "person": 2, "link": 0},
     )
     town = await desk.town()
     assert town.records["household", "h1"] == {"grid": "g1", "address": "河边 3 号"}
@@ -160,7 +70,8 @@ async def test_the_same_batch_from_two_at_once_is_recorded_once(desk: Desk) -> N
 async def test_what_goes_out_comes_in_again_as_no_change(desk: Desk) -> None:
     await desk.bring(desk.family("王秀英", "·𠮷"), "spring")
     out = desk.folder / "out.xlsx"
-    assert write_registry(out, await desk.town(), lambda _: None) == {"household": 1, "person": 2}
+    counts = write_registry(out, await desk.town(), lambda _: None)
+    assert counts == {"household": 1, "person": 2, "link": 0}
     assert out.stat().st_mode & 0o077 == 0
     outcome = await desk.bring(out)
     assert (outcome.state, outcome.faults.kept) == ("unchanged", [])
@@ -358,7 +269,7 @@ async def test_the_command_brings_checks_shows_and_takes_back(desk: Desk) -> Non
     path, out = str(desk.family("王秀英")), str(desk.folder / "out.xlsx")
     code, told = await say("import", path, "--batch", "spring")
     assert (code, told["state"], told["new"]) == (0, "recorded", 2)
-    assert (await say("export", out))[1]["rows"] == {"household": 1, "person": 1}
+    assert (await say("export", out))[1]["rows"] == {"household": 1, "person": 1, "link": 0}
     acts = [row for row in await desk.office.rows("audit") if row["verb"] == "registry.export"]
     assert [(row["actor"], row["fields"]) for row in acts] == [
         (getpass.getuser(), ["household:1", "person:1"])
