@@ -154,8 +154,9 @@ def _steps(what: str) -> Iterator[Callable[[int], None]]:
 
 
 def _show(outcome: Outcome) -> None:
+    total = outcome.faults.total
     said = {
-        "faulty": "有问题，一条也没有登记 · faults; nothing was recorded",
+        "faulty": f"有 {total} 处问题，一条也没有登记 · {total} faults; nothing was recorded",
         "checked": "检查通过，还没有登记 · checked, not recorded",
         "recorded": "已登记 · recorded",
         "known": "这一批早已登记，没有改动 · recorded before; nothing changed",
@@ -163,7 +164,7 @@ def _show(outcome: Outcome) -> None:
     }[outcome.state]
     for fault in outcome.faults.kept[:_SHOWN_MAX]:
         out.print(f"  {fault}", markup=False)
-    more = outcome.faults.total - _SHOWN_MAX
+    more = total - _SHOWN_MAX
     if more > 0:
         out.print(f"  …… 还有 {more} 处，用 --report 写成 xlsx · {more} more: see --report")
     if outcome.passed_over:

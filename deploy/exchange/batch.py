@@ -11,7 +11,7 @@ from deploy.exchange.checks import check
 from deploy.exchange.columns import LAYOUTS
 from deploy.exchange.files import read_bytes
 from deploy.exchange.rows import Row, read_rows
-from deploy.exchange.told import Faults
+from deploy.exchange.told import Fault, Faults
 from deploy.exchange.town import Town, is_known, replaced_by, town_held
 from deploy.local.errors import LocalStackError
 from deploy.local.seeding import LedgerRefusedError, ndjson, post_lines, post_set
@@ -73,7 +73,7 @@ async def bring(
         passed_over=reading.passed_over,
         rows={kind: sum(row.kind == kind for row in rows) for kind in LAYOUTS},
     )
-    outcome.faults.sort()
+    outcome.faults.sort(reading.sheets)
     if outcome.faults.total:
         return outcome
     order = list(LAYOUTS)
@@ -101,14 +101,18 @@ async def _post(office: Office, outcome: Outcome, rows: Sequence[Row], content: 
         by_key = {(row.kind, row.record_id): row for row in rows}
         for one in error.errors:
             row = rows[one["line"] - 1] if "line" in one else by_key.get((one["kind"], one["id"]))
-            if row is None:
-                raise
-            outcome.faults.add(row.fault(one["field"], one["message"]))
+            outcome.faults.add(row.fault(one["field"], one["message"]) if row else _elsewhere(one))
         if not outcome.faults.total:
             raise
         outcome.state = "faulty"
         return
     outcome.state = "known" if answer["known"] else "recorded"
+
+
+def _elsewhere(one: Mapping[str, Any]) -> Fault:
+    """Tell a fault of a record that is in the registry and not in the file."""
+    title = LAYOUTS[one["kind"]].title if one["kind"] in LAYOUTS else one["kind"]
+    return Fault("", f"已登记的{title} {one['id']}", one["field"], one["message"])
 
 
 def _line(row: Row, town: Town) -> dict[str, Any]:
@@ -163,9 +167,8 @@ async def take_back(office: Office, batch: str, *, dry_run: bool) -> Mapping[str
         )
     since = [one for one in records if one.since is not None]
     if since:
-        shown = "、".join(
-            f"{one.kind} {one.record_id}（{one.since}）" for one in since[:_NAMED_MAX]
-        )
+        named = [f"{LAYOUTS[one.kind].title} {one.record_id}（{one.since}）" for one in since]
+        shown = "、".join(named[:_NAMED_MAX])
         raise LocalStackError(
             f"{batch}：其中 {len(since)} 条之后又改过，什么都没有撤销：{shown}。"
             "请先撤销后来的批次，或逐条改正。",

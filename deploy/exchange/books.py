@@ -11,10 +11,10 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
-from deploy.exchange import links
+from deploy.exchange import classes, links
 from deploy.exchange.batch import Outcome
 from deploy.exchange.cells import escaped
-from deploy.exchange.columns import ID, LAYOUTS
+from deploy.exchange.columns import ID, LAYOUTS, Column
 from deploy.exchange.town import Town
 from deploy.local.errors import LocalStackError
 
@@ -29,23 +29,24 @@ def write_registry(path: Path, town: Town, step: Callable[[int], None]) -> dict[
         LocalStackError: the file cannot be written.
     """
     book, counts = Workbook(write_only=True), dict.fromkeys(LAYOUTS, 0)
-    words = links.words_of(town)
+    words = {"household_class": classes.words_of(town), "link": links.words_of(town)}
     for kind, layout in LAYOUTS.items():
         sheet = _sheet(book, layout.title, [column.header for column in layout.columns])
         for (one, record_id), body in town.records.items():
             if one == kind:
                 told = {**body, ID: record_id}
-                if one == links.KIND:
-                    told["link"] = words.get(told["link"], told["link"])
-                columns = ((column, told.get(column.field)) for column in layout.columns)
-                texts = (
-                    "" if said in (None, "") else column.write(said) for column, said in columns
-                )
+                for field in words.keys() & told.keys():
+                    told[field] = words[field].get(told[field], told[field])
+                texts = (_text(column, told.get(column.field)) for column in layout.columns)
                 sheet.append([_cell(sheet, text) for text in texts])
                 counts[kind] += 1
                 step(1)
     _save(path, book)
     return counts
+
+
+def _text(column: Column, said: object) -> str:
+    return "" if said in (None, "") else column.write(said)
 
 
 def write_report(path: Path, outcome: Outcome) -> None:

@@ -65,7 +65,7 @@ def _new_id(said: tuple[object, ...]) -> str:
 
 
 def faults(rows: Sequence[Row], town: Town, after: Bodies) -> Iterator[Fault]:
-    """Yield what is wrong with links: their type, who looks after, what is looked after."""
+    """Yield what is wrong with new links: their type, who looks after, what is looked after."""
     links = [row for row in rows if row.kind == KIND]
     if not links:
         return
@@ -73,6 +73,8 @@ def faults(rows: Sequence[Row], town: Town, after: Bodies) -> Iterator[Fault]:
     profile = parse(town.profile) if town.profile else None
     rules = {one.id: one for one in profile.links} if profile else {}
     for row in links:
+        if town.records.get(row.key) == row.body:
+            continue
         rule = rules.get(str(row.body.get("link")))
         if profile is None or rule is None:
             yield _unknown(row, profile)

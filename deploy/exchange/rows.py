@@ -26,6 +26,7 @@ from deploy.local.errors import LocalStackError
 from services.ledger.lines import Faulty, read_lines
 
 RECORDS_MAX = 200_000
+Bounds = tuple[int, ...]  # of an area: left, top, right, bottom
 _HEADER_WITHIN = 10  # rows from the top
 _HEADERS_MIN = 2  # texts that make a row of headers
 _NONE, _BLANK = Cell(""), frozenset([""])
@@ -46,13 +47,20 @@ class Row:
     number: int
     cells: Mapping[str, str] = field(default_factory=dict)  # the column's letter, by field
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Tell the row from all others, also while it has no id: no record has such a one."""
+        return self.kind, self.record_id or f"?{self.sheet}!{self.number}"
+
+    def place(self, said: str) -> str:
+        """Return the cell of a field, or else the row."""
+        letter = self.cells.get(said.partition(".")[0], "")
+        return f"{letter}{self.number}" if letter else f"第 {self.number} 行"
+
     def fault(self, said: str, message: str) -> Fault:
         """Tell a fault of one field where a person finds it."""
-        place = said.partition(".")[0]
-        letter = self.cells.get(place, "")
-        layout = LAYOUTS[self.kind]
-        where = f"{letter}{self.number}" if letter else f"第 {self.number} 行"
-        return Fault(self.sheet, where, layout.header(place) if self.cells else said, message)
+        header = LAYOUTS[self.kind].header(said.partition(".")[0]) if self.cells else said
+        return Fault(self.sheet, self.place(said), header, message)
 
 
 @dataclass(slots=True)
@@ -61,6 +69,8 @@ class Reading:
 
     rows: list[Row] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
+    sheets: list[str] = field(default_factory=list)  # in the order of the file
+    covered: set[tuple[str, str]] = field(default_factory=set)  # cells of merged areas
     passed_over: list[str] = field(default_factory=list)
 
 
@@ -76,6 +86,7 @@ def read_rows(path: Path, content: bytes, step: Callable[[int], None]) -> Readin
         return reading
     with broken_told(path):
         for sheet in sheets_of(path, content):
+            reading.sheets.append(sheet.title)
             _read_sheet(sheet, reading, step)
     if not reading.rows and not reading.faults.total:
         titles = "、".join(one.title for one in LAYOUTS.values())
@@ -120,12 +131,14 @@ def _read_sheet(sheet: Sheet, reading: Reading, step: Callable[[int], None]) -> 
             reading.faults.add(Fault(sheet.title, "A1", "", said))
         return
     reading.faults.extend(_above(sheet.title, top[:at]))
-    reading.faults.extend(_merged(sheet, at + 1))
+    merged = _merged(sheet, at + 1)
+    reading.faults.extend(_unmerge(sheet.title, area) for area in merged)
     columns = _columns(sheet.title, layout, headers, at + 1, reading.faults)
     headed = {n for n, said in enumerate(headers) if tidy(said)}
     places = {column.field: get_column_letter(n + 1) for n, column in columns.items()}
     fields = [name for name in places if name != ID]
-    into = _Sheet(sheet.title, layout, columns, reading, headed, fields, places)
+    bounds = [tuple(n or 0 for n in range_boundaries(area)) for area in merged]
+    into = _Sheet(sheet.title, layout, columns, reading, headed, fields, places, bounds)
     for number, cells in enumerate(chain(top[at + 1 :], sheet.rows), at + 2):
         into.take(number, cells)
         step(1)
@@ -150,14 +163,17 @@ def _two_headers(title: str, number: int) -> Fault:
     return Fault(title, f"第 {number} 行", "", said)
 
 
-def _merged(sheet: Sheet, header_row: int) -> Iterator[Fault]:
-    for area in sheet.merged:
-        if (range_boundaries(area)[3] or 0) >= header_row:
-            said = (
-                "合并了单元格，只有左上一格有内容：取消合并，每格各填一次。 "
-                "Merged cells, of which the first alone says something: unmerge, and fill each."
-            )
-            yield Fault(sheet.title, area, "", said)
+def _merged(sheet: Sheet, header_row: int) -> list[str]:
+    """Return the merged areas that reach the headers, or what is below."""
+    return [one for one in sheet.merged if (range_boundaries(one)[3] or 0) >= header_row]
+
+
+def _unmerge(title: str, area: str) -> Fault:
+    said = (
+        "合并了单元格，只有左上一格有内容：取消合并，每格各填一次。 "
+        "Merged cells, of which the first alone says something: unmerge, and fill each."
+    )
+    return Fault(title, area, "", said)
 
 
 def _columns(
@@ -196,6 +212,7 @@ class _Sheet:
     headed: set[int]
     fields: Sequence[str]
     places: Mapping[str, str]
+    merged: Sequence[Bounds]
 
     def take(self, number: int, cells: Sequence[Cell]) -> None:
         """Take in one row; an empty one is passed over."""
@@ -210,22 +227,40 @@ class _Sheet:
                 f"超过 {RECORDS_MAX:,} 条记录，什么都没有改。请分成几个文件。",
                 f"More than {RECORDS_MAX:,} records; nothing was changed. Split the file.",
             )
-        body: dict[str, Any] = {}
-        unfit: list[tuple[str, str]] = []
-        for n, column in self.columns.items():
-            try:
-                value = _value(column, cells[n] if n < len(cells) else _NONE)
-            except Unfit as error:
-                unfit.append((column.field, str(error)))
-            else:
-                if value:
-                    body[column.field] = column.keep(value) if column.keep else value
+        body, unfit = self._read(number, cells)
         record_id = body.pop(ID, "")
         kind, places = self.layout.kind, self.places
         row = Row(kind, record_id, body, self.fields, self.title, number, places)
         self.reading.faults.extend(row.fault(*one) for one in unfit)
         self._nameless(number, cells)
         self.reading.rows.append(row)
+
+    def _read(
+        self, number: int, cells: Sequence[Cell]
+    ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        """Return what a row says by field, and what is wrong with it."""
+        body: dict[str, Any] = {}
+        unfit: list[tuple[str, str]] = []
+        for n, column in self.columns.items():
+            try:
+                value = _value(column, cells[n] if n < len(cells) else _NONE)
+            except Unfit as error:
+                if self._covered(n + 1, number):
+                    place = f"{get_column_letter(n + 1)}{number}"
+                    self.reading.covered.add((self.title, place))
+                else:
+                    unfit.append((column.field, str(error)))
+                continue
+            if value:
+                body[column.field] = column.keep(value) if column.keep else value
+        return body, unfit
+
+    def _covered(self, column: int, row: int) -> bool:
+        """Tell whether a cell is part of a merged area, which is told as a whole."""
+        return any(
+            left <= column <= right and top <= row <= bottom
+            for left, top, right, bottom in self.merged
+        )
 
     def _nameless(self, number: int, cells: Sequence[Cell]) -> None:
         """Tell once of each column that holds something but has no header."""

@@ -1,11 +1,11 @@
 """What an exchange of files tells: each fault by its cell, Chinese first, no value repeated."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 FAULTS_MAX = 1_000
-_ROW = re.compile(r"\d+")
+_ROW, _COLUMN = re.compile(r"\d+"), re.compile(r"[A-Z]+")
 
 
 class Unfit(ValueError):  # noqa: N818 - a state of the cell
@@ -31,6 +31,13 @@ class Fault:
         )
 
 
+def _place(cell: str) -> tuple[int, int, str]:
+    """Return the row and the column of a cell, of an area's first, or of a whole row."""
+    row, column = _ROW.search(cell), _COLUMN.match(cell)
+    letters = column[0] if column else ""
+    return int(row[0]) if row else 0, len(letters), letters
+
+
 @dataclass(slots=True)
 class Faults:
     """Faults in the order found: all are counted, the first thousand are kept."""
@@ -46,9 +53,12 @@ class Faults:
         if len(self.kept) < FAULTS_MAX:
             self.kept.append(fault)
 
-    def sort(self) -> None:
-        """Bring them into the order in which a person goes through the file."""
-        self.kept.sort(key=lambda one: (one.sheet, int((_ROW.findall(one.cell) or ["0"])[0])))
+    def sort(self, sheets: Sequence[str] = ()) -> None:
+        """Bring them into the order in which a person goes through the file, sheet by sheet."""
+        places = {title: n for n, title in enumerate(sheets)}
+        self.kept.sort(
+            key=lambda one: (places.get(one.sheet, len(places)), one.sheet, *_place(one.cell))
+        )
 
     def extend(self, faults: Iterable[Fault]) -> None:
         for fault in faults:

@@ -300,7 +300,7 @@ async def test_undo_restores_what_a_batch_took_the_place_of(desk: Desk) -> None:
 async def test_undo_is_refused_where_a_record_was_changed_since(desk: Desk) -> None:
     await desk.bring(desk.family("王秀英"), "spring")
     await desk.bring(desk.family("王秀莲"), "summer")
-    with pytest.raises(LocalStackError, match="person h1-0（summer）"):
+    with pytest.raises(LocalStackError, match="人员 h1-0（summer）"):
         await take_back(desk.bringing, "spring", dry_run=False)
     assert len(await desk.office.rows("change_set")) == 3
     for unknown in ("units", "no-such-batch"):
