@@ -1,4 +1,4 @@
-"""`chuishao registry import`, `export`, `undo`: households and persons as workbooks."""
+"""`chuishao registry import`, `export`, `undo`: households, persons, links as workbooks."""
 
 import json
 import re
@@ -25,7 +25,8 @@ _EVERY = 5_000  # rows to a line, where nobody watches a bar
 _BATCH = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,58}"  # with `undo-` before it still an id of a change set
 
 app = typer.Typer(
-    help="户和人员，导入导出 · households and persons, in and out", no_args_is_help=True
+    help="户、人员和关联，导入导出 · households, persons, links, in and out",
+    no_args_is_help=True,
 )
 DryRun = Annotated[bool, typer.Option("--dry-run", help="只检查，不登记 · check alone")]
 Json = Annotated[bool, typer.Option("--json", help="打印 JSON · print JSON")]
@@ -55,7 +56,7 @@ def import_(
     tenant: Tenant = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
-    """导入户和人员：整批登记，或一条不登 · Bring a file in, whole or not at all."""
+    """导入户、人员和关联：整批登记，或一条不登 · Bring a file in, whole or not at all."""
 
     async def work() -> Outcome:
         office = _office(data_dir, tenant)
@@ -81,7 +82,7 @@ def export(
     tenant: Tenant = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
-    """导出户和人员，格式与导入相同 · Write them in the layout in which they come in."""
+    """导出户、人员和关联，格式与导入相同 · Write them in the layout in which they come in."""
 
     async def work() -> dict[str, int]:
         office = _office(data_dir, tenant)

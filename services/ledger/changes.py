@@ -1,6 +1,7 @@
 """Change sets: what comes through the registry's door becomes sealed records and their facts."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 from uuid import UUID
 
@@ -57,7 +58,7 @@ def check_lines(tenant_id: str, lines: Mapping[int, Line], today: date) -> None:
         raise Faulty(faults)
 
 
-async def _in_parts(entries: Sequence[Entry]) -> AsyncIterator[Sequence[Entry]]:
+async def _in_parts(entries: Sequence[Entry]) -> AsyncGenerator[Sequence[Entry], None]:
     for start in range(0, len(entries), PART):
         yield entries[start : start + PART]
 
@@ -118,7 +119,7 @@ async def _record(
     conn: Connection,
     one: ChangeSet,
     size: int,
-    parts: AsyncIterator[Sequence[Entry]],
+    parts: AsyncGenerator[Sequence[Entry], None],
     now: datetime,
 ) -> Sequence[Entry] | None:
     if not await registry.open_set(conn, one, size):
@@ -136,7 +137,7 @@ async def _record(
 
 
 async def _append(
-    conn: Connection, one: ChangeSet, parts: AsyncIterator[Sequence[Entry]]
+    conn: Connection, one: ChangeSet, parts: AsyncGenerator[Sequence[Entry], None]
 ) -> Sequence[Entry]:
     """Append what stands against nothing that is recorded; the first conflicts are told together.
 
@@ -145,16 +146,17 @@ async def _append(
     """
     entries: list[Entry] = []
     conflicts: list[Fault] = []
-    async for part in parts:
-        conflicts += await _conflicts(conn, one.tenant_id, [one for one in part if one.expected])
-        if conflicts:
-            continue
-        for entry in part:
-            if entry.kind in ("profile", "calendar"):
+    async with aclosing(parts):
+        async for part in parts:
+            expecting = [entry for entry in part if entry.expected]
+            conflicts += await _conflicts(conn, one.tenant_id, expecting)
+            if conflicts:
+                continue
+            for entry in part:
                 await _check(conn, one.tenant_id, entry)
-        await registry.append(conn, one, part)
-        await search.put(conn, one.tenant_id, part)
-        entries += part
+            await registry.append(conn, one, part)
+            await search.put(conn, one.tenant_id, part)
+            entries += part
     if conflicts:
         raise VersionConflict(conflicts)
     return entries
@@ -215,7 +217,7 @@ def _conflicting(entry: Entry, expected: Expected, version: int) -> Fault:
 
 async def _check(conn: Connection, tenant_id: str, entry: Entry) -> None:
     """Hold a record against what is recorded already, where that binds it."""
-    if entry.body is None:
+    if entry.kind not in ("profile", "calendar") or entry.body is None:
         return
     kept = await registry.newest(conn, tenant_id, entry.kind, entry.record_id)
     if entry.kind == "profile" and kept not in (None, entry.body):

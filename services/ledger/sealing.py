@@ -1,7 +1,7 @@
 """Lines of a change set become records as they are kept: what is personal is sealed and indexed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from services.chassis.seal import KeyRing
 from services.ledger.checks import PERSONAL
@@ -14,7 +14,7 @@ PART = 5_000  # records that are sealed, and stored, at once
 
 async def sealing(
     tenant_id: str, lines: Mapping[int, Line], keys: KeyRing
-) -> AsyncIterator[Sequence[Entry]]:
+) -> AsyncGenerator[Sequence[Entry], None]:
     """Seal part by part, the next in a thread while the caller stores the one before."""
     numbered, loop = [*lines.items()], asyncio.get_running_loop()
     coming: asyncio.Future[list[Entry]] | None = None
