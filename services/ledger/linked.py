@@ -25,7 +25,7 @@ _ZH: Mapping[str, str] = {
     "thing": "物品",
     "matter": "事项",
     "organisation": "组织",
-    "link": "关联",
+    "link": "联系",
     "party_unit": "党组织",
 }
 _OF_PROFILE = {

@@ -147,7 +147,7 @@ class RegisterWords(Words):
     field_head = Text("户主", "head")
     field_flags = Text("标签", "flags")
     field_household = Text("户", "household")
-    field_link = Text("关联", "link")
+    field_link = Text("联系", "link")
     field_staff = Text("联系人", "by")
     field_to = Text("联系谁", "to")
     field_to_kind = Text("联系哪一类", "kind")

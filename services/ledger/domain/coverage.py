@@ -175,7 +175,7 @@ def _unlinked(
         wanted = [(home.id, home.grid) for home in town.homes]
     for subject, name in wanted:
         if subject not in linked:
-            zh = f"没有人负责（{rule.zh}）：登记一条关联，或在所属单位给一名人员加上岗位。"
+            zh = f"没有人负责（{rule.zh}）：登记一条联系，或在所属单位给一名人员加上岗位。"
             en = f"Nobody looks after it ({rule.id}): record a link, or give somebody a post there."
             yield Finding(
                 "unlinked", _level(rule.check), rule.to_kind, subject, name, rule.id, zh, en

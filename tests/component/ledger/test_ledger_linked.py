@@ -119,7 +119,7 @@ async def test_a_link_to_a_closed_grid_is_named(town: Office) -> None:
     assert [(one["kind"], one["id"]) for one in answer["errors"]] == [
         ("staff", "w"), ("unit", "g2"),
     ]  # fmt: skip
-    assert all("还有 1 条关联记录用到它" in one["message"] for one in answer["errors"])
+    assert all("还有 1 条联系记录用到它" in one["message"] for one in answer["errors"])
     assert (await town.post_set("both", [*gone, removed("link", "l2")])).status_code == 200
     late = link("l3", link="worker_grid", staff="pc", to_kind="unit", to="g2")
     fields = [one["field"] for one in (await town.post_set("late", [late])).json()["errors"]]
