@@ -18,7 +18,7 @@ _APART = re.compile(r"[\W_]+")
 
 
 def parts(text: str) -> list[str]:
-    """Return an address in its parts: 义和镇望禾村三组12号 is 义和镇, 望禾村, 3组, 12号."""
+    """Return an address in its parts: 某某镇望禾村三组12号 is 某某镇, 望禾村, 3组, 12号."""
     kept = "".join(unicodedata.normalize("NFKC", text).split()).casefold()
     plain = _SPOKEN.sub(_written, _APART.sub("-", kept))
     return _PART.findall(plain)
