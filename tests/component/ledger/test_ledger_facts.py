@@ -1,10 +1,12 @@
 import json
+from base64 import b64encode
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from services.chassis.inbox import Record
+from services.quarantine.replay import replay_next
 from tests import factories
 from tests.component.ledger.office import Office, fact
 
@@ -210,6 +212,37 @@ async def test_an_envelope_that_cannot_be_kept_is_set_aside_with_its_reason(
     assert aside["reason"]
     assert aside["body"] == json.dumps(OPENED).encode()
     assert await story.office.rows("case_ledger") == []
+
+
+CORRECT = """
+UPDATE quarantine
+SET corrected_headers = $4, corrected_body = body
+WHERE (topic, partition, record_offset) = ($1, $2, $3)
+"""
+LET_GO = """
+INSERT INTO quarantine_release (record_key, released_by)
+SELECT record_key, 'op-1'
+FROM quarantine
+WHERE (topic, partition, record_offset) = ($1, $2, $3)
+"""
+LEFT = "SELECT count(*) FROM quarantine WHERE (topic, partition, record_offset) = ($1, $2, $3)"
+
+
+async def test_what_was_set_aside_takes_effect_under_the_services_own_role(story: Story) -> None:
+    office, case = story.office, uuid4()
+    record = story.fact("case.opened.v1", OPENED, case, ce_sequence="many")
+    await office.hear(record)
+    place, readers = (record.topic, record.partition, record.offset), {record.topic: office.facts}
+    await office.pool.execute(LET_GO, *place)
+    assert await replay_next(office.served, readers)
+    assert await office.pool.fetchval(LEFT, *place) == 1, "it failed again, and is held again"
+    mended = {**record.headers, "ce_sequence": b"1"}
+    told = {name: b64encode(value).decode() for name, value in mended.items()}
+    await office.pool.execute(CORRECT, *place, told)
+    await office.pool.execute(LET_GO, *place)
+    assert await replay_next(office.served, readers)
+    assert await office.pool.fetchval(LEFT, *place) == 0
+    assert [row["subject"] for row in await office.rows("case_ledger")] == [str(case)]
 
 
 async def test_a_miss_that_is_withdrawn_makes_nobody_late(story: Story) -> None:
