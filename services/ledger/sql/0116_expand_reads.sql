@@ -1,8 +1,7 @@
 -- migrate:up
 -- Where a record belongs, and what a link leads to, as columns: by these pages and look-ups read.
--- `0120` needs them too, and finds them there.
 -- Safe beside a running version, but doors wait while `registry_record` is written anew, once:
--- some seconds for each 100,000 versions. The indexes by expression stay for the version before.
+-- a second or two for each 100,000 versions. The indexes by expression stay for the version before.
 SET LOCAL lock_timeout = '4s';
 SET LOCAL statement_timeout = '900s';
 
