@@ -11,16 +11,6 @@ ALTER TABLE change_set ADD COLUMN reason text;
 CREATE INDEX registry_record_time
 ON registry_record (tenant_id, kind, record_id, valid_from DESC, version DESC);
 
--- What belongs to a grid, a household, a unit.
--- squawk-ignore require-concurrent-index-creation
-CREATE INDEX registry_record_place
-ON registry_record (
-    tenant_id,
-    kind,
-    coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit'),
-    record_id
-);
-
 -- What holds from a moment to come: readers are told then.
 CREATE TABLE change_due (
     tenant_id     text NOT NULL,

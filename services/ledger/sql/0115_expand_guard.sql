@@ -22,11 +22,5 @@ CREATE TABLE registry_index (  -- of every version that has been; who looks chec
 );
 CREATE INDEX registry_index_record ON registry_index (tenant_id, kind, record_id);  -- for erasure
 
--- Whom somebody looks after.
--- squawk-ignore require-concurrent-index-creation
-CREATE INDEX registry_record_link
-ON registry_record (tenant_id, (body ->> 'staff'), record_id)
-WHERE kind = 'link';
-
 -- migrate:down
 -- Forward only.

@@ -1,41 +1,41 @@
 -- migrate:up
 -- Where a record belongs, and what a link leads to, as columns: by these pages and look-ups read.
 -- Safe beside a running version, but doors wait while `registry_record` is written anew, once:
--- a second or two for each 100,000 versions. The indexes by expression stay for the version before.
+-- a second or two for each 100,000 versions.
 SET LOCAL lock_timeout = '4s';
 SET LOCAL statement_timeout = '900s';
 
 ALTER TABLE registry_record
 -- squawk-ignore adding-field-with-default
-ADD COLUMN IF NOT EXISTS place text GENERATED ALWAYS AS (
+ADD COLUMN place text GENERATED ALWAYS AS (
     coalesce(body ->> 'grid', body ->> 'household', body ->> 'parent', body ->> 'unit')
 ) STORED,
 -- squawk-ignore adding-field-with-default
-ADD COLUMN IF NOT EXISTS head text GENERATED ALWAYS AS (
+ADD COLUMN head text GENERATED ALWAYS AS (
     CASE WHEN kind = 'household' THEN body ->> 'head' END
 ) STORED,
 -- squawk-ignore adding-field-with-default
-ADD COLUMN IF NOT EXISTS link_to text GENERATED ALWAYS AS (
+ADD COLUMN link_to text GENERATED ALWAYS AS (
     CASE WHEN kind = 'link' THEN body ->> 'to' END
 ) STORED,
 -- squawk-ignore adding-field-with-default
-ADD COLUMN IF NOT EXISTS link_staff text GENERATED ALWAYS AS (
+ADD COLUMN link_staff text GENERATED ALWAYS AS (
     CASE WHEN kind = 'link' THEN body ->> 'staff' END
 ) STORED;
 
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX IF NOT EXISTS registry_record_in_place
+CREATE INDEX registry_record_in_place
 ON registry_record (tenant_id, kind, place, record_id);
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX IF NOT EXISTS registry_record_head_of
+CREATE INDEX registry_record_head_of
 ON registry_record (tenant_id, head, record_id)
 WHERE kind = 'household';
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX IF NOT EXISTS registry_record_link_to
+CREATE INDEX registry_record_link_to
 ON registry_record (tenant_id, link_to, record_id)
 WHERE kind = 'link';
 -- squawk-ignore require-concurrent-index-creation
-CREATE INDEX IF NOT EXISTS registry_record_link_staff
+CREATE INDEX registry_record_link_staff
 ON registry_record (tenant_id, link_staff, record_id)
 WHERE kind = 'link';
 
