@@ -190,11 +190,17 @@ async def page_of_homes(
 
 
 VERSIONS = """
-SELECT kind, record_id, max(version) AS version
-FROM registry_record
-JOIN unnest($2::text[], $3::text[]) AS wanted(kind, record_id) USING (kind, record_id)
-WHERE tenant_id = $1
-GROUP BY kind, record_id
+SELECT wanted.kind, wanted.record_id, latest.version
+FROM unnest($2::text[], $3::text[]) AS wanted(kind, record_id)
+CROSS JOIN LATERAL (
+    SELECT version
+    FROM registry_record AS kept
+    WHERE kept.tenant_id = $1
+        AND kept.kind = wanted.kind
+        AND kept.record_id = wanted.record_id
+    ORDER BY kept.version DESC
+    LIMIT 1
+) AS latest
 """
 
 

@@ -94,6 +94,9 @@ async def test_each_hot_statement_reads_by_its_index(database: Database) -> None
                 await conn.fetchval(f"EXPLAIN (FORMAT JSON) {search.SHARING}", *asked)
             )
             assert plan["Plan"]["Plans"][0]["Node Type"] == "Nested Loop"
+        batch = ["person"] * 5_000, [f"person{n}" for n in range(5_000)]
+        newest = await indexes(conn, history.VERSIONS, town, *batch)
+        assert newest == {"registry_record_pkey"}
         versions = await indexes(conn, search.SPELLS, town, "person", ["person7", "person8"])
         assert versions <= version
         several = [f"person{n}" for n in range(50)]
