@@ -1,13 +1,16 @@
 """How personal texts are shown to those who need not know them. A mask never says how to go back.
 
+A record shows the year of birth beside the number, and everybody knows the county: what a mask
+leaves open must be more than can be tried out by looking up, one after the other.
+
 What has no mask of its own is hidden whole, so that a field that is added later is not shown.
 """
 
 from collections.abc import Callable, Mapping
 
 HIDDEN = "***"
-_PHONE_HEAD, _PHONE_TAIL, _PHONE_MIN = 3, 4, 11
-_CITIZEN_NUMBER, _YEAR = 18, 4
+_PHONE_HEAD, _PHONE_TAIL, _PHONE_MIN = 3, 2, 11
+_CITIZEN_NUMBER, _PLACE, _YEAR = 18, 6, 4
 _ADDRESS_SHOWN = 3
 
 
@@ -17,15 +20,18 @@ def mask_name(name: str) -> str:
 
 
 def mask_phone(phone: str) -> str:
-    """Show the first three and the last four: 138****5678; of a short number nothing."""
+    """Show the first three and the last two: 138******78; of a short number nothing."""
     if len(phone) < _PHONE_MIN:
         return HIDDEN
-    return _middle(phone)
+    hidden = len(phone) - _PHONE_HEAD - _PHONE_TAIL
+    return phone[:_PHONE_HEAD] + "*" * hidden + phone[-_PHONE_TAIL:]
 
 
 def mask_id_number(number: str) -> str:
-    """Show the first three and the last four: 110***********1234."""
-    return _middle(number) if len(number) == _CITIZEN_NUMBER else HIDDEN
+    """Show the place alone: 110101************; what stands behind tells day, sex and order."""
+    if len(number) != _CITIZEN_NUMBER:
+        return HIDDEN
+    return number[:_PLACE] + "*" * (_CITIZEN_NUMBER - _PLACE)
 
 
 def mask_birth_date(day: str) -> str:
@@ -37,11 +43,6 @@ def mask_birth_date(day: str) -> str:
 def mask_address(address: str) -> str:
     """Show where it begins, at most half of it."""
     return address[: min(_ADDRESS_SHOWN, len(address) // 2)] + HIDDEN
-
-
-def _middle(text: str) -> str:
-    hidden = len(text) - _PHONE_HEAD - _PHONE_TAIL
-    return text[:_PHONE_HEAD] + "*" * hidden + text[-_PHONE_TAIL:]
 
 
 MASKS: Mapping[str, Callable[[str], str]] = {
