@@ -59,6 +59,23 @@ def unmasked(
     )
 
 
+def searched(who: Identity, kind: str, field: str, found: int | None) -> Act:
+    """Tell of a look-up by a number, never which; without `found` the budget did not suffice.
+
+    No digest either: it would outlast an erasure.
+    """
+    outcome = "refused:search_budget" if found is None else f"found:{found}"
+    return Act(
+        who.tenant_id,
+        who.staff,
+        "registry.search",
+        kind,
+        fields=(field, outcome),
+        request_id=_request(),
+        decision="refused" if found is None else "allowed",
+    )
+
+
 def sensitive_used(
     who: Identity, what: tuple[str, str, str | None], reason: str, refused: str | None
 ) -> Act:

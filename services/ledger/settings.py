@@ -21,3 +21,4 @@ class LedgerSettings(ServiceSettings):
     )
     audit_anchor_wait_s: float = Field(10, ge=0)
     unmask_fields_per_day_max: int = Field(50, ge=0, le=10_000)  # of one person, by the town's day
+    search_empty_per_day_max: int = Field(100, ge=0, le=10_000)  # look-ups that found nothing

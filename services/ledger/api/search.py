@@ -1,8 +1,12 @@
-"""Looking records up: by number, phone, name, address or who looks after them. Masked."""
+"""Looking records up: by number, phone, name, address or who looks after them. Masked.
+
+What is looked for whole could be tried out: such look-ups that find nothing have a budget, and
+those by a number are in the audit log before they are answered.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
@@ -12,9 +16,10 @@ from services.chassis.postgres import Connection
 from services.chassis.token import Identity
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
+from services.ledger import cursors
+from services.ledger.acts import searched
 from services.ledger.api.door import Door
 from services.ledger.api.records import (
-    AfterId,
     Limit,
     PlaceId,
     RecordView,
@@ -26,11 +31,12 @@ from services.ledger.clock import town_now
 from services.ledger.domain import blind
 from services.ledger.domain.access import OPERATOR, Object, Subject, allow
 from services.ledger.guard import passed, subject_of
-from services.ledger.store import registry, search
+from services.ledger.store import access, audit, registry, search
 from services.ledger.store.history import Held, When
 
 _PAGE = 50
-_ROUNDS_MAX = 20  # how many pages of candidates one request looks at
+_ROUNDS_MAX = 10  # how many pages of candidates one request looks at
+_ROUND = 500  # candidates of a later one: a page that ends early tells next to nothing of others
 _OF_PLACES = ("person", "household")  # listed by where they are, as far as the caller's units go
 _BY: tuple[blind.By, ...] = (
     "id_number",
@@ -42,7 +48,11 @@ _BY: tuple[blind.By, ...] = (
     "address",
 )
 Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00]+$")]
+_NUMBERS = ("id_number", "credit_code", "phone")
+_WHOLE = (*_NUMBERS, "name")  # looked for whole
+Cursor = Annotated[str, Field(max_length=512, pattern=r"^[A-Za-z0-9_-]*$")]
 Found = list[tuple[Held, dict[str, str]]]  # what holds, and its personal texts in the clear
+Page = tuple[Found, str | None]  # what was found, and the last that was looked at, if not all was
 
 
 class Looked(Times):
@@ -62,7 +72,7 @@ class Looked(Times):
     address: Text | None = None
     staff: PlaceId | None = None
     unit: PlaceId | None = None
-    after: AfterId = ""
+    after: Cursor = ""
     limit: Limit = _PAGE
 
     def given(self) -> list[tuple[str, str]]:
@@ -71,7 +81,10 @@ class Looked(Times):
 
 
 class FoundView(BaseModel):
-    """What was found, by id. With `after`, ask again after it: a page may hold fewer than asked."""
+    """What was found, by id. With `after`, ask the same again with it: a page may hold fewer.
+
+    It is good for who asked, and for nothing else.
+    """
 
     kind: str
     records: list[RecordView]
@@ -83,18 +96,23 @@ class _Search:
     """One request: who asks for what. `units`: to which of them it must belong; None: any."""
 
     door: Door
-    tenant_id: str
+    who: Identity
     looked: Looked
     by: str
     text: str
+    after: str
     when: When
     now: datetime
     units: list[str] | None
     places: list[str]
 
     @property
+    def tenant_id(self) -> str:
+        return self.who.tenant_id
+
+    @property
     def wanted(self) -> search.Wanted:
-        key = self.door.keys.tenant(self.tenant_id).index
+        key = _index_key(self.door, self.who)
         return self.looked.kind, blind.token(key, _as_by(self.by), self.text)
 
 
@@ -109,12 +127,15 @@ def make_search_router(door: Door) -> APIRouter:
         """Look records up. Whoever is not of the town finds what belongs to units of his."""
         who = door.who(authorization)
         by, text = _one_of(looked)
-        async with (
-            door.within(who.tenant_id) as conn,
-            conn.transaction(isolation="repeatable_read", readonly=True),
-        ):
+        counts = _counts(by, text)
+        one_view: Any = {} if counts else {"isolation": "repeatable_read", "readonly": True}
+        async with door.within(who.tenant_id) as conn, conn.transaction(**one_view):
             asked = await _asked(conn, door, who, looked, (by, text))
-            found, after = await _look(conn, asked)
+            answer = await (_counted(conn, asked) if counts else _look(conn, asked))
+        if isinstance(answer, Problem):
+            raise answer
+        found, last = answer
+        after = None if last is None else _cursor(door, who, looked, last)
         shown = [view_of(looked.kind, held, texts) for held, texts in found]
         view = FoundView(kind=looked.kind, records=shown, after=after)
         return Response(view.model_dump_json(), media_type="application/json")  # checked once
@@ -136,6 +157,66 @@ def _one_of(looked: Looked) -> tuple[str, str]:
     return by, text
 
 
+def _counts(by: str, text: str) -> bool:
+    """Tell whether a look-up could try out what a mask hides: a name by its beginning, too."""
+    return by in _WHOLE or (by == "begins" and len(text) > 1)
+
+
+def _question(who: Identity, looked: Looked) -> list[object]:
+    said = looked.model_dump(mode="json", exclude={"after", "limit"})
+    return [who.tenant_id, who.staff, said]
+
+
+def _index_key(door: Door, who: Identity) -> bytes:
+    return door.keys.tenant(who.tenant_id).index
+
+
+def _cursor(door: Door, who: Identity, looked: Looked, last: str) -> str:
+    return cursors.sealed(_index_key(door, who), _question(who, looked), last)
+
+
+def _opened(door: Door, who: Identity, looked: Looked) -> str:
+    if not looked.after:
+        return ""
+    try:
+        return cursors.opened(_index_key(door, who), _question(who, looked), looked.after)
+    except ValueError as error:
+        zh = "after 不是这次查询上一页给出的：请原样带回，或从头查。"
+        en = "`after` is not from the page before of this search: give it as it was, or begin anew."
+        raise Problem(422, "cursor_invalid", zh, en, field="after") from error
+
+
+async def _counted(conn: Connection, asked: _Search) -> Page | Problem:
+    """Look, and let it count if nothing is found; a later page has been counted by the first.
+
+    It counts before anything is looked for: a refusal must not tell what would have been found.
+    """
+    most, first = asked.door.settings.search_empty_per_day_max, not asked.after
+    day, ends = await access.day(conn, asked.tenant_id, asked.now)
+    whose = (asked.tenant_id, asked.who.staff, day)
+    if first and not await access.try_search(conn, whose, most):
+        await _tell(conn, asked, None)
+        return _tried_enough(most, asked.now, ends)
+    page = await _look(conn, asked)
+    if first and page[0]:
+        await access.give_back(conn, whose)
+    await _tell(conn, asked, len(page[0]))
+    return page
+
+
+async def _tell(conn: Connection, asked: _Search, found: int | None) -> None:
+    if asked.by in _NUMBERS:
+        await audit.write(conn, searched(asked.who, asked.looked.kind, asked.by, found))
+
+
+def _tried_enough(most: int, now: datetime, ends: datetime) -> Problem:
+    wait_s = int((ends - now).total_seconds()) + 1
+    zh = f"今天没查到的次数已满 {most} 次，{ends.isoformat()} 起重新计。"
+    en = f"Look-ups that found nothing: {most} a day are enough; anew at {ends.isoformat()}."
+    headers, until = {"Retry-After": str(wait_s)}, ends.isoformat()
+    return Problem(429, "search_budget", zh, en, headers, searches_max=most, resets_at=until)
+
+
 async def _asked(
     conn: Connection, door: Door, who: Identity, looked: Looked, what: tuple[str, str]
 ) -> _Search:
@@ -148,7 +229,8 @@ async def _asked(
         passed(decision)
     units, places = await _scope(conn, subject, looked.unit, now, town_wide=decision.allowed)
     when = looked.when(now)
-    return _Search(door, who.tenant_id, looked, *what, when, now, units, places)
+    after = _opened(door, who, looked)
+    return _Search(door, who, looked, *what, after, when, now, units, places)
 
 
 async def _scope(
@@ -168,13 +250,13 @@ async def _scope(
     return sorted(units), sorted(units.union(above))
 
 
-async def _look(conn: Connection, asked: _Search) -> tuple[Found, str | None]:
+async def _look(conn: Connection, asked: _Search) -> Page:
     """Go through the candidates page by page until enough are found or none is left."""
-    after, limit, found = asked.looked.after, asked.looked.limit, Found()
+    after, limit, found = asked.after, asked.looked.limit, Found()
     if asked.units == []:
         return found, None
-    for _ in range(_ROUNDS_MAX):
-        ids, more = await _candidates(conn, asked, after)
+    for n in range(_ROUNDS_MAX):
+        ids, more = await _candidates(conn, asked, after, max(limit, _ROUND if n else 0) + 1)
         found += _fitting(asked, await _held(conn, asked, ids), limit + 1 - len(found))
         if len(found) > limit:
             return found[:limit], found[limit - 1][0].record_id
@@ -184,9 +266,11 @@ async def _look(conn: Connection, asked: _Search) -> tuple[Found, str | None]:
     return found, after
 
 
-async def _candidates(conn: Connection, asked: _Search, after: str) -> tuple[list[str], bool]:
+async def _candidates(
+    conn: Connection, asked: _Search, after: str, limit: int
+) -> tuple[list[str], bool]:
     """Return ids of what may be looked for, and whether there may be more of them."""
-    tenant, kind, limit = asked.tenant_id, asked.looked.kind, asked.looked.limit + 1
+    tenant, kind = asked.tenant_id, asked.looked.kind
     if asked.by == "staff":
         ids = await search.linked(conn, tenant, (kind, asked.text), asked.when, after, limit)
     elif asked.units is None or kind not in _OF_PLACES:

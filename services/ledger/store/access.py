@@ -85,6 +85,36 @@ async def spend(
     return spent
 
 
+TRY = """
+INSERT INTO unmask_spent AS spent (tenant_id, staff, day, fields, searches)
+SELECT $1, $2, $3::date, 0, 1
+WHERE $4::integer > 0
+ON CONFLICT (tenant_id, staff, day) DO UPDATE SET searches = spent.searches + 1
+WHERE spent.searches < $4
+RETURNING searches
+"""
+
+
+async def try_search(conn: Connection, whose: tuple[str, str, date], searches_max: int) -> bool:
+    """Count a look-up as one that found nothing; False, and it does not count, if none is left.
+
+    Whoever comes at the same time waits for the other's transaction, so that no more are tried.
+    """
+    return await conn.fetchval(TRY, *whose, searches_max) is not None
+
+
+GIVE_BACK = """
+UPDATE unmask_spent
+SET searches = searches - 1
+WHERE tenant_id = $1 AND staff = $2 AND day = $3::date
+"""
+
+
+async def give_back(conn: Connection, whose: tuple[str, str, date]) -> None:
+    """Count a look-up no more, in the same transaction: it has found something."""
+    await conn.execute(GIVE_BACK, *whose)
+
+
 ZONE = """
 SELECT body -> 'body' -> 'clock' ->> 'timezone'
 FROM registry_record
