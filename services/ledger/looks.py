@@ -1,11 +1,9 @@
 """Makes the looks at one grid and at one household of what the store holds."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
-from uuid import UUID
 
 from contracts.profile import parse
 from contracts.topics import INTAKE_EVENTS
@@ -21,7 +19,6 @@ from services.ledger.store.history import Held, When
 from services.ledger.told import told
 
 _HOMES_MAX, _CASES_MAX, _VERSIONS_MAX = 1_000, 500, 300
-_REPORTED = "case.reported.v1"
 # What is found by looking at one grid alone; the rest needs the whole town.
 _OF_A_GRID = frozenset({"team", "role", "unlinked", "party", "head"})
 _FINDING = tuple(one.name for one in fields(Finding))
@@ -49,7 +46,7 @@ async def look_at_grid(
     people = await pages.heads(conn, tenant_id, heads, when)
     lodgers = await pages.live_in(conn, tenant_id, grid, when)
     persons = {name: lodgers[name] for name in homes.keys() & lodgers.keys()}
-    open_cases = await pages.cases_of(conn, tenant_id, [grid], _CASES_MAX + 1, closed=False)
+    open_cases = await pages.cases_of(conn, tenant_id, [grid], _CASES_MAX + 1)
     cases = await _cases(conn, tenant_id, open_cases[:_CASES_MAX])
     rules = await _rules_of(conn, tenant_id)
     party = await elements.records(conn, tenant_id, ["party_unit"], when.as_of)
@@ -116,8 +113,10 @@ async def look_at_household(
         conn, tenant_id, household, when.known_on, _VERSIONS_MAX + 1
     )
     ever = {row["body"]["grid"] for row in versions if row["kind"] == "household" and row["body"]}
-    every = await pages.cases_of(conn, tenant_id, sorted(ever | {grid}), 2_000, closed=True)
-    cases = await _cases(conn, tenant_id, every)
+    grids = sorted(ever | {grid})
+    cases = await pages.cases_for(
+        conn, tenant_id, household, grids, INTAKE_EVENTS.name, _CASES_MAX + 1
+    )
     head = home.body.get("head")
     return {
         "id": household,
@@ -135,9 +134,9 @@ async def look_at_household(
             for one in sorted(members, key=lambda one: (one.record_id != head, one.record_id))
         ],
         "links": [link for one in to for link in after.get(one, [])],
-        "cases": [one for one in cases if one["household"] == household][:_CASES_MAX],
+        "cases": [{**one, "household": household} for one in cases[:_CASES_MAX]],
         "history": told(tenant_id, household, versions[:_VERSIONS_MAX], opener),
-        "more": len(versions) > _VERSIONS_MAX,
+        "more": len(versions) > _VERSIONS_MAX or len(cases) > _CASES_MAX,
     }
 
 
@@ -183,17 +182,8 @@ async def _rules_of(conn: Connection, tenant_id: str) -> Rules:
 async def _cases(conn: Connection, tenant_id: str, rows: Sequence[Part]) -> list[Part]:
     """Give each case the household of which its report speaks."""
     ids = [row["case_id"] for row in rows]
-    bodies = await pages.reports(conn, tenant_id, ids, INTAKE_EVENTS.name, _REPORTED) if ids else {}
-    return [{**row, "household": _household_of(row["case_id"], bodies)} for row in rows]
-
-
-def _household_of(case: UUID, bodies: Mapping[UUID, bytes]) -> str | None:
-    """Read one field of a fact that is kept as it came: one that cannot be read names none."""
-    try:
-        named = json.loads(bodies[case])["location"]["household_id"]
-    except (ValueError, LookupError, TypeError):
-        return None
-    return named if isinstance(named, str) else None
+    named = await pages.reported_for(conn, tenant_id, ids, INTAKE_EVENTS.name) if ids else {}
+    return [{**row, "household": named.get(row["case_id"])} for row in rows]
 
 
 def _names(opener: Opener, tenant_id: str, staff: Iterable[Held]) -> dict[str, dict[str, str]]:

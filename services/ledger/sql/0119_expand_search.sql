@@ -6,6 +6,7 @@ SET LOCAL statement_timeout = '900s';
 
 ALTER TABLE unmask_spent
 ADD COLUMN searches integer NOT NULL DEFAULT 0,
+-- squawk-ignore ban-drop-constraint
 DROP CONSTRAINT unmask_spent_fields_check,
 ADD CONSTRAINT unmask_spent_counted CHECK (fields >= 0 AND searches >= 0) NOT VALID;
 

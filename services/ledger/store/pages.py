@@ -253,35 +253,59 @@ async def live_in(conn: Connection, tenant_id: str, grid: str, when: When) -> di
 CASES_OF = """
 SELECT case_id, number, category, class AS case_class, state, owner_unit, owner_role, closed, late
 FROM case_now
-WHERE tenant_id = $1 AND grid = ANY($2::text[]) AND (NOT closed OR $3)
-ORDER BY closed, number DESC
-LIMIT $4
+WHERE tenant_id = $1 AND grid = ANY($2::text[]) AND NOT closed
+ORDER BY number DESC
+LIMIT $3
 """
 
 
 async def cases_of(
-    conn: Connection, tenant_id: str, grids: Sequence[str], limit: int, *, closed: bool
+    conn: Connection, tenant_id: str, grids: Sequence[str], limit: int
 ) -> list[dict[str, Any]]:
-    """Return cases of these grids, the open ones first, then by number, the newest first."""
-    rows = await conn.fetch(CASES_OF, tenant_id, grids, closed, limit)
+    """Return the open cases of these grids by number, the newest first."""
+    rows = await conn.fetch(CASES_OF, tenant_id, grids, limit)
     return [dict(row) for row in rows]
 
 
-REPORTS = """
-SELECT subject, body
+CASES_FOR = """
+SELECT case_id, number, category, class AS case_class, state, owner_unit, owner_role, closed, late
+FROM case_now
+WHERE tenant_id = $1 AND grid = ANY($3::text[]) AND case_id = ANY(
+    ARRAY(
+        SELECT subject::uuid
+        FROM case_ledger
+        WHERE tenant_id = $1 AND household = $2 AND topic = $4
+    )
+)
+ORDER BY closed, number DESC
+LIMIT $5
+"""
+
+
+async def cases_for(
+    conn: Connection, tenant_id: str, household: str, grids: Sequence[str], topic: str, limit: int
+) -> list[dict[str, Any]]:
+    """Return cases of these grids that were reported for a household: open ones, then newest."""
+    rows = await conn.fetch(CASES_FOR, tenant_id, household, grids, topic, limit)
+    return [dict(row) for row in rows]
+
+
+REPORTED_FOR = """
+SELECT subject, household
 FROM case_ledger
-WHERE tenant_id = $1 AND subject = ANY($2::text[]) AND topic = $3 AND type = $4
+WHERE tenant_id = $1 AND subject = ANY($2::text[]) AND topic = $3 AND household IS NOT NULL
 ORDER BY subject, seq
 LIMIT 5000
 """
 
 
-async def reports(
-    conn: Connection, tenant_id: str, cases: Sequence[UUID], topic: str, type_: str
-) -> dict[UUID, bytes]:
-    """Return how each of these cases was reported, as it came."""
-    rows = await conn.fetch(REPORTS, tenant_id, [str(one) for one in cases], topic, type_)
-    return {UUID(row["subject"]): row["body"] or b"" for row in rows}
+async def reported_for(
+    conn: Connection, tenant_id: str, cases: Sequence[UUID], topic: str
+) -> dict[UUID, str]:
+    """Return for which household each of these cases was reported; for none, it is left out."""
+    subjects = [str(one) for one in cases]
+    rows = await conn.fetch(REPORTED_FOR, tenant_id, subjects, topic)
+    return {UUID(row["subject"]): row["household"] for row in rows}
 
 
 EVER_ABOUT = """

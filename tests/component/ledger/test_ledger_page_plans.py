@@ -77,7 +77,8 @@ INSERT INTO case_ledger (
     headers, body
 )
 SELECT 'many', gen_random_uuid(), 't', 0, n, now(), 'case.reported.v1',
-    lpad((n / 3)::text, 32, '0')::uuid::text, n, '', '{}', NULL
+    lpad((n / 3)::text, 32, '0')::uuid::text, n, '', '{}',
+    convert_to('{"location": {"household_id": "h' || to_char(n / 6, 'FM000000') || '"}}', 'UTF8')
 FROM generate_series(1, 30000) AS n
 """
 HOMES = [f"h{n:06}" for n in range(7, 50_000, 300)]  # of grid g7
@@ -101,10 +102,11 @@ READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
     "staff of a grid": (pages.STAFF_OF, (TOWN, ["g7"], NOW, None), 600),
     "links to households": (pages.LINKS_TO, (TOWN, HOMES, NOW, None), 200),
     "a hundred records": (pages.HELD_MANY, (TOWN, *KEYS, NOW, None), 200),
-    "open cases of a grid": (pages.CASES_OF, (TOWN, ["g7"], False, 501), 120),
-    "reports of cases": (
-        pages.REPORTS, (TOWN, [str(UUID(int=n)) for n in range(10)], "t", "case.reported.v1"), 40
+    "open cases of a grid": (pages.CASES_OF, (TOWN, ["g7"], 501), 120),
+    "for whom cases were reported": (
+        pages.REPORTED_FOR, (TOWN, [str(UUID(int=n)) for n in range(10)], "t"), 40
     ),
+    "cases of a household": (pages.CASES_FOR, (TOWN, "h000007", ["g7"], "t", 501), 30),
     "whom a household is about": (pages.EVER_ABOUT, (TOWN, "h000007"), 5),
     "versions of records": (pages.VERSIONS_OF, (TOWN, *KEYS, None, 301), 600),
     "by a digest": (search.FOUND, (TOWN, TOKEN, "person", "p3", 51), 60),

@@ -180,3 +180,73 @@ async def test_a_page_is_for_those_of_its_path_and_another_towns_is_not_there(
         there = await neighbour.get(f"/v1/{path}")
         assert (there.status_code, there.json()["code"]) == (404, "record_not_found")
     assert (await town.get("/v1/grids/nowhere")).status_code == 404
+
+
+KEEP_MANY = """
+INSERT INTO case_now (
+    tenant_id, case_id, number, grid, category, class, state, owner_unit, owner_role, closed, late
+)
+SELECT $1, gen_random_uuid(), 'M' || n, $2, 'x', 'x', 'x', 'x', 'x', n % 10 > 0, false
+FROM generate_series(1, 2500) AS n
+"""
+
+
+async def test_a_household_shows_its_old_cases_among_thousands_of_its_grid(town: Office) -> None:
+    home = first(lines_of(town), "household")
+    grid = home["body"]["grid"]
+    await town.pool.execute(KEEP_MANY, town.tenant, grid)
+    await town.hear(reported(town, CASE, home["id"], 1), opened(town, CASE, "A1", grid, 2))
+    await town.hear(reported(town, OTHER, "elsewhere", 3), opened(town, OTHER, "A2", grid, 4))
+    told = await look(town, f"households/{home['id']}")
+    shown = [(one["number"], one["household"]) for one in told["cases"]]
+    assert (shown, told["more"]) == ([("A1", home["id"])], False)
+
+
+KEEP_OF_HOME = """
+WITH kept AS (
+    INSERT INTO case_now (
+        tenant_id, case_id, number, grid, category, class, state, owner_unit, owner_role, closed,
+        late
+    )
+    SELECT $1, gen_random_uuid(), 'M' || n, $2, 'x', 'x', 'x', 'x', 'x', true, false
+    FROM generate_series(1, 501) AS n
+    RETURNING case_id
+)
+INSERT INTO case_ledger (
+    tenant_id, event_id, topic, partition, record_offset, at, type, subject, seq, occurred_at,
+    headers, body
+)
+SELECT $1, gen_random_uuid(), 'intake.events', 0, 0, now(), 'case.reported.v1', case_id, 1, '',
+    '{}', convert_to(jsonb_build_object('location', jsonb_build_object('household_id', $3::text))::text, 'UTF8')
+FROM kept
+"""  # noqa: E501
+
+
+async def test_a_household_with_more_cases_than_are_listed_says_so(town: Office) -> None:
+    home = first(lines_of(town), "household")
+    await town.pool.execute(KEEP_OF_HOME, town.tenant, home["body"]["grid"], home["id"])
+    told = await look(town, f"households/{home['id']}")
+    assert (len(told["cases"]), told["more"]) == (500, True)
+
+
+@pytest.mark.parametrize(
+    ("type_", "subject", "body"),
+    [
+        ("case.reported.v1", str(CASE), b"\xff"),
+        ("case.reported.v1", str(CASE), b"{"),
+        ("case.reported.v1", str(CASE), b"[" * 100_000),
+        ("case.reported.v1", str(CASE), b"[]"),
+        ("case.reported.v1", str(CASE), b'{"location": {"household_id": 1}}'),
+        ("case.reported.v1", str(CASE), rb'{"location": {"household_id": "\u0000"}}'),
+        ("case.reported.v1", str(CASE), b""),
+        ("case.reported.v1", str(CASE), None),
+        ("case.reported.v1", "no case", b'{"location": {"household_id": "h1"}}'),
+        ("case.opened.v1", str(CASE), b'{"location": {"household_id": "h1"}}'),
+    ],
+)
+async def test_a_fact_that_cannot_be_read_is_kept_and_names_no_household(
+    office: Office, type_: str, subject: str, body: bytes | None
+) -> None:
+    await office.hear(fact(office.tenant, type_, subject, body))
+    (kept,) = await office.rows("case_ledger")
+    assert (kept["body"], kept["household"]) == (body, None)

@@ -26,6 +26,18 @@ BEFORE = {
     "link": ('{"staff": "w1", "to": "h1", "to_kind": "household"}', (None, None, "h1", "w1")),
     "unit": (None, (None, None, None, None)),
 }
+FACT = """
+INSERT INTO case_ledger (
+    tenant_id, event_id, topic, partition, record_offset, at, type, subject, seq, occurred_at,
+    headers, body
+)
+VALUES (
+    $1, gen_random_uuid(), 'intake.events', 0, 0, now(), 'case.reported.v1',
+    gen_random_uuid()::text, 1, '', '{}', $2
+)
+"""
+REPORT = b'{"location": {"household_id": "h1"}}'
+HOUSEHOLDS = "SELECT household FROM case_ledger WHERE tenant_id = $1 ORDER BY 1"
 COLUMNS = "SELECT kind, place, head, link_to, link_staff FROM registry_record WHERE tenant_id = $1"
 
 
@@ -58,6 +70,8 @@ async def test_what_was_recorded_before_stands_behind_the_wall(
         await owner.execute(SET, town)
         for kind, (body, _) in BEFORE.items():
             await owner.execute(RECORD, town, kind, f"{kind}1", body)
+        for said in (REPORT, b"{"):
+            await owner.execute(FACT, town, said)
     monkeypatch.setattr(migrating, "ROOT", ROOT)
     await migrate("ledger", dsn)
     # The version before goes on as the owner, and sees and writes as it did.
@@ -69,5 +83,7 @@ async def test_what_was_recorded_before_stands_behind_the_wall(
     found = {row["kind"]: tuple(row)[1:] for row in await service.fetch(COLUMNS, "other")}
     assert found == {kind: columns for kind, (_, columns) in BEFORE.items()}
     assert await service.fetch(COLUMNS, "one") == []
+    told = [row["household"] for row in await service.fetch(HOUSEHOLDS, "other")]
+    assert told == ["h1", None]
     await service.close()
     await owner.close()
