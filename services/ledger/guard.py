@@ -63,6 +63,12 @@ async def check_town(conn: Connection, who: Identity, verb: Verb, kind: str, now
     passed(allow(await subject_of(conn, who), verb, what))
 
 
+async def sees_town(conn: Connection, who: Identity, kind: str, now: datetime) -> bool:
+    """Tell whether somebody may list all of a kind."""
+    what = await town_of(conn, who.tenant_id, kind, now)
+    return allow(await subject_of(conn, who), "list", what).allowed
+
+
 def passed(decision: Decision) -> None:
     """Go on where it is allowed.
 

@@ -17,9 +17,9 @@ from services.doors.who import Authorization
 from services.ledger.api.door import Door
 from services.ledger.clock import town_now
 from services.ledger.domain.masks import HIDDEN, MASKS, masked
-from services.ledger.guard import check_of, check_record, check_town
+from services.ledger.guard import check_of, check_record, check_town, sees_town
 from services.ledger.lines import Line
-from services.ledger.store import history
+from services.ledger.store import history, registry, search
 from services.ledger.store.history import Held, When
 
 _PAGE_MAX = 200
@@ -39,6 +39,7 @@ def _known_kind(kind: str) -> str:
     return kind
 
 
+Place = tuple[str, str] | None  # the kind and the id to which a list is narrowed
 Kind = Annotated[str, AfterValidator(_known_kind), Path(json_schema_extra={"enum": _KINDS})]
 RecordId = Annotated[str, Path(max_length=64, pattern=r"^[^\x00]+$")]
 Limit = Annotated[int, Field(ge=1, le=_PAGE_MAX)]
@@ -127,20 +128,19 @@ def make_record_router(door: Door) -> APIRouter:
     ) -> Response:
         """List a kind's records; those of one unit (grid) or household, where the kind has one.
 
-        Persons of a unit are those of the households of a grid.
+        Persons of a unit are those of the households of a grid. With another moment, whoever is not
+        of the town sees of them what belongs to his units now.
         """
         who, place = door.who(authorization), _place(kind, wanted)
         async with door.within(who.tenant_id) as conn:
             now = await town_now(conn, who.tenant_id)
             await _check_list(conn, who, kind, place, now)
-            when, page = wanted.when(now), (wanted.after, wanted.limit + 1)
-            if place is None:
-                held = await history.page(conn, who.tenant_id, kind, when, *page)
-            elif (kind, place[0]) == ("person", "unit"):
-                held = await history.page_of_homes(conn, who.tenant_id, place[1], when, *page)
+            when = wanted.when(now)
+            if when == When(now) or await sees_town(conn, who, kind, now):
+                page = (wanted.after, wanted.limit + 1)
+                held = await _page(conn, who.tenant_id, kind, place, when, *page)
             else:
-                of_place = (who.tenant_id, kind, place[1])
-                held = await history.page_of_place(conn, *of_place, when, *page)
+                held = await _page_of_own(conn, who, (kind, place), when, now, wanted)
         more = len(held) > wanted.limit
         shown = [_shown(who.tenant_id, kind, one, door.keys) for one in held[: wanted.limit]]
         view = PageView(kind=kind, as_of=when.as_of, records=shown, more=more)
@@ -189,7 +189,7 @@ def _within(moment: datetime) -> datetime:
     return min(max(moment, _FIRST), _LAST)
 
 
-def _place(kind: str, wanted: Wanted) -> tuple[str, str] | None:
+def _place(kind: str, wanted: Wanted) -> Place:
     """Return the kind and the id to which a list is narrowed."""
     named = (("unit", wanted.unit), ("household", wanted.household))
     given = {name: one for name, one in named if one}
@@ -202,8 +202,40 @@ def _place(kind: str, wanted: Wanted) -> tuple[str, str] | None:
     return next(iter(given.items()), None)
 
 
+async def _page(
+    conn: Connection, tenant_id: str, kind: str, place: Place, when: When, after: str, limit: int
+) -> list[Held]:
+    if place is None:
+        return await history.page(conn, tenant_id, kind, when, after, limit)
+    if (kind, place[0]) == ("person", "unit"):
+        return await history.page_of_homes(conn, tenant_id, place[1], when, after, limit)
+    return await history.page_of_place(conn, tenant_id, kind, place[1], when, after, limit)
+
+
+async def _page_of_own(
+    conn: Connection,
+    who: Identity,
+    what: tuple[str, Place],
+    when: When,
+    now: datetime,
+    wanted: Wanted,
+) -> list[Held]:
+    """Return of those that were there then what belongs now to units of the caller's."""
+    (kind, place), tenant, after = what, who.tenant_id, wanted.after
+    units = await registry.below(conn, tenant, sorted(who.units), now)
+    own: list[Held] = []
+    while len(own) <= wanted.limit:
+        page = await _page(conn, tenant, kind, place, when, after, _PAGE_MAX)
+        ids = [one.record_id for one in page]
+        own += await search.held(conn, tenant, kind, ids, when, now, units)
+        if len(page) < _PAGE_MAX:
+            break
+        after = ids[-1]
+    return own
+
+
 async def _check_list(
-    conn: Connection, who: Identity, kind: str, place: tuple[str, str] | None, now: datetime
+    conn: Connection, who: Identity, kind: str, place: Place, now: datetime
 ) -> None:
     """Let the town's own list all, and others what belongs to a place of theirs."""
     if place is None:

@@ -244,3 +244,33 @@ async def test_an_expected_version_is_a_number(town: Office, version: Any) -> No
     answer = await town.post_set("s1", [{**HOUSE, "expected_version": version}])
     assert (answer.status_code, answer.json()["code"]) == (422, "change_set_faulty")
     assert [one["field"] for one in answer.json()["errors"]] == ["expected_version"]
+
+
+async def test_a_list_of_then_shows_what_belongs_to_ones_units_now(town: Office) -> None:
+    more = [line("household", name, grid="g1", address="东街1号") for name in ("h2", "h3", "h4")]
+    more += [line("person", f"q{n}", name="赵一", household=f"h{n}") for n in (1, 2, 3, 4)]
+    assert (await town.post_set("more", more, valid_from=JAN)).status_code == 200
+    moved = [
+        line("person", "q1", name="赵一", household="h4"),
+        line("household", "h3", grid="g2", address="东街1号"),
+        line("household", "h4", grid="g2", address="东街1号"),
+    ]
+    assert (await town.post_set("moved", moved, valid_from=MAR)).status_code == 200
+    worker = {"as_of": FEB, "units": ["g1"]}
+    for kind, place, there, own in (
+        ("person", {"unit": "g1"}, ["p1", "q1", "q2", "q3", "q4"], ["p1", "q2"]),
+        ("person", {"household": "h1"}, ["p1", "q1"], ["p1"]),
+        ("household", {"unit": "g1"}, ["h1", "h2", "h3", "h4"], ["h1", "h2"]),
+    ):
+        assert await ids(town, kind, **place, as_of=FEB) == there
+        answer = await ask(town, kind, "grid_worker", **place, **worker)
+        assert [one["id"] for one in answer.json()["records"]] == own
+        for other in set(there) - set(own):
+            refused = await ask(town, f"{kind}/{other}", "grid_worker", **worker)
+            assert refused.status_code == 403
+        cadre = await ask(town, kind, "village_cadre", **place, as_of=FEB, units=["v1"])
+        assert [one["id"] for one in cadre.json()["records"]] == there
+    first = await ask(town, "household", "grid_worker", unit="g1", limit=1, **worker)
+    last = await ask(town, "household", "grid_worker", unit="g1", limit=1, after="h1", **worker)
+    told = [(page.json()["records"][0]["id"], page.json()["more"]) for page in (first, last)]
+    assert told == [("h1", True), ("h2", False)]

@@ -20,7 +20,7 @@ SEARCH = "/v1/registry/search"
 @pytest.fixture
 async def town(office: Office, ledger_dsn: str, ledger_secrets: Secrets) -> AsyncIterator[Office]:
     """A town with a small budget."""
-    given = {"search_empty_per_day_max": MOST}
+    given: dict[str, Any] = {"search_empty_per_day_max": MOST}
     async with open_office(ledger_dsn, ledger_secrets, **given) as opened:
         one = opened.of(office.tenant)
         assert (await one.post_set("town", TOWN)).status_code == 200
@@ -41,7 +41,7 @@ async def spent(town: Office) -> list[int]:
 
 
 async def test_a_masked_number_cannot_be_tried_out(town: Office) -> None:
-    found = []
+    found: list[dict[str, Any]] = []
     for order in range(30):
         body = f"{NUMBER[:14]}{order:03}"
         answer = await ask(
