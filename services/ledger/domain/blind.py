@@ -76,9 +76,11 @@ def fits(by: By, wanted: str, texts: Mapping[str, str]) -> bool:
     return kept.startswith(said) if by == "begins" else kept == said
 
 
-@lru_cache(maxsize=65_536)
 def initials(name: str) -> tuple[str, ...]:
-    """Return the initials of a name's characters, one reading each; of a surname's all of them."""
+    """Return the initials of a name's characters, one reading each; of a surname's all of them.
+
+    Nothing of a name is remembered: it would outlast an erasure.
+    """
     read = pinyin(name, style=Style.FIRST_LETTER, errors="ignore")
     if not read:
         return ()

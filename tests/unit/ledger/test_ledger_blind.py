@@ -1,5 +1,7 @@
 """The blind index: what is found by which words, and that its digests tell nothing."""
 
+import sys
+
 import pytest
 
 from services.ledger.domain.address import parts
@@ -125,3 +127,10 @@ def test_numbers_in_an_address_are_written_in_digits() -> None:
     assert parts("十号二十一栋三十单元零五室") == ["10号", "21栋", "30单元", "05室"]
     assert parts("十里铺村一号") == ["十里铺村", "1号"]
     assert parts("") == []
+
+
+def test_a_name_that_was_read_is_remembered_nowhere() -> None:
+    name = "诸葛孔明 ".strip()  # an object of its own
+    held = sys.getrefcount(name)
+    assert initials(name)
+    assert sys.getrefcount(name) == held
