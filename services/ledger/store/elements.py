@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from services.chassis.http import Problem
 from services.chassis.postgres import Connection
+
+ROWS_MAX = 1_000_000  # of a town in one look
+
+
+class TooMany(Problem):
+    """A look would not show all there is: it is refused rather than cut."""
+
+    def __init__(self, most: int) -> None:
+        zh = f"一次最多看 {most} 条记录，这个镇超过了，不作残缺的答复。"
+        en = f"One look takes {most} records and there are more: a part is not given as the whole."
+        super().__init__(409, "registry_too_large", zh, en, records_max=most)
+
 
 BODIES = """
 SELECT wanted.kind, wanted.record_id, latest.body - 'sealed' - 'polygon' AS body
@@ -138,7 +151,7 @@ WHERE body IS NOT NULL
         OR (kind IN ('household', 'person') AND record_id = ANY($3))
         OR (kind = 'link' AND body ->> 'to' = ANY($3))
     )
-LIMIT 1000000
+LIMIT $5
 """
 
 
@@ -148,12 +161,18 @@ async def records(
     kinds: Sequence[str],
     at: datetime,
     about: Sequence[str] | None = None,
+    *,
+    most: int = ROWS_MAX,
 ) -> dict[Key, dict[str, Any]]:
     """Return records of these kinds as of a moment, as they are kept.
 
     With `about` only those of these households and persons.
+
+    Raises:
+        TooMany: there are more than that.
     """
-    rows = await conn.fetch(RECORDS, tenant_id, kinds, about, at)
+    rows = await conn.fetch(RECORDS, tenant_id, kinds, about, at, most + 1)
+    _whole(rows, most)
     return {(row["kind"], row["record_id"]): row["body"] for row in rows}
 
 
@@ -202,7 +221,7 @@ FROM (
 ) AS latest
 WHERE body IS NOT NULL
 ORDER BY kind, record_id
-LIMIT 1000000
+LIMIT $3
 """
 
 # One who belongs nowhere and one who is gone have no place alike: only of these a body is read.
@@ -222,21 +241,31 @@ WHERE place IS NOT NULL
             AND record.version = latest.version AND body IS NOT NULL
     )
 GROUP BY place
-LIMIT 1000000
+LIMIT $3
 """
 
 
 async def bones(
-    conn: Connection, tenant_id: str, at: datetime
+    conn: Connection, tenant_id: str, at: datetime, *, most: int = ROWS_MAX
 ) -> tuple[dict[Key, dict[str, Any]], dict[str, int]]:
     """Return a town's units, staff, households, links and party units, and count its persons.
 
     Persons are counted by household; those of none are under the empty name.
+
+    Raises:
+        TooMany: there are more than that.
     """
-    rows = await conn.fetch(BONES, tenant_id, at)
-    lodgers = await conn.fetch(LODGERS, tenant_id, at)
+    rows = await conn.fetch(BONES, tenant_id, at, most + 1)
+    lodgers = await conn.fetch(LODGERS, tenant_id, at, most + 1)
+    _whole(rows, most)
+    _whole(lodgers, most)
     bodies = {(row["kind"], row["record_id"]): row["body"] for row in rows}
     return bodies, {row["household"]: row["persons"] for row in lodgers}
+
+
+def _whole(rows: Sequence[Any], most: int) -> None:
+    if len(rows) > most:
+        raise TooMany(most)
 
 
 FORMERLY = """

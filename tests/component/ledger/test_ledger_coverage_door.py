@@ -1,5 +1,10 @@
 """Coverage over the door: a seeded town as its own staff and an operator see it."""
 
+from datetime import UTC, datetime
+
+import pytest
+
+from services.ledger.store import elements
 from tests import factories
 from tests.component.ledger.office import Office
 
@@ -44,3 +49,20 @@ async def test_it_is_for_the_towns_own_staff(office: Office, neighbour: Office) 
         refused = await office.get(COVERAGE, "grid_worker", **about)
         assert (refused.status_code, refused.json()["code"]) == (403, "unit_not_allowed")
     assert (await neighbour.get(COVERAGE)).json()["code"] == "profile_missing"
+
+
+async def test_a_look_that_would_show_a_part_is_refused(office: Office) -> None:
+    lines = factories.town_lines("haohuahong", office.tenant)
+    assert (await office.post_set("seed", lines)).status_code == 200
+    town, now, kinds = office.tenant, datetime.now(UTC), ["household"]
+    async with office.pool.acquire() as conn:
+        bones, _ = await elements.bones(conn, town, now)
+        homes = await elements.records(conn, town, kinds, now)
+        whole, _ = await elements.bones(conn, town, now, most=len(bones))
+        assert whole == bones
+        assert homes == await elements.records(conn, town, kinds, now, most=len(homes))
+        with pytest.raises(elements.TooMany) as refused:
+            await elements.bones(conn, town, now, most=len(bones) - 1)
+        with pytest.raises(elements.TooMany):
+            await elements.records(conn, town, kinds, now, most=len(homes) - 1)
+    assert (refused.value.status, refused.value.body["code"]) == (409, "registry_too_large")

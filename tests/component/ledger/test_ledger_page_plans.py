@@ -130,8 +130,8 @@ READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
 # These look at every record of a kind, by its index.
 WHOLE = {
     "who names a unit": (registry.REFERRERS, (TOWN, ["g7"], NOW)),
-    "a town's bones": (elements.BONES, (TOWN, NOW)),
-    "records of kinds": (elements.RECORDS, (TOWN, ["staff"], None, NOW)),
+    "a town's bones": (elements.BONES, (TOWN, NOW, 1_000_001)),
+    "records of kinds": (elements.RECORDS, (TOWN, ["staff"], None, NOW, 1_000_001)),
     "what a due set holds": (due.TAKE, (TOWN, "s1", NOW)),
 }
 
@@ -182,6 +182,6 @@ async def test_a_look_at_all_of_a_kind_reads_no_other(town: Connection, name: st
 
 
 async def test_coverage_counts_persons_without_their_bodies(town: Connection) -> None:
-    nodes = await plan_of(town, elements.LODGERS, (TOWN, NOW))
+    nodes = await plan_of(town, elements.LODGERS, (TOWN, NOW, 1_000_001))
     (whole,) = (one for one in nodes if one.get("Index Name") == "registry_record_lodger")
     assert whole["Node Type"] == "Index Only Scan"
