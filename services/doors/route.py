@@ -3,9 +3,11 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from services.chassis.http import Json, read_json
 from services.doors.body import DEADLINE_S, read_body
@@ -23,6 +25,15 @@ class JsonRoute(APIRoute):
     @staticmethod
     def check(_authorization: str | None) -> object:
         """Let everybody's body be read."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a method that no door of this path takes, and name those of all of them."""
+        if scope["method"] not in (self.methods or ()):
+            routes = [one for one in scope["app"].routes if isinstance(one, APIRoute)]
+            there = [one for one in routes if one.include_in_schema and _meets(one, scope)]
+            allowed = sorted({method for one in there for method in one.methods or ()})
+            raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
+        await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -43,6 +54,10 @@ class JsonRoute(APIRoute):
 def json_route(check: Callable[[str | None], object]) -> type[JsonRoute]:
     """Make a route that reads no body before `check` has let its `Authorization` pass."""
     return type("CheckedRoute", (JsonRoute,), {"check": staticmethod(check)})
+
+
+def _meets(route: APIRoute, scope: Scope) -> bool:
+    return route.matches(scope)[0] is not Match.NONE
 
 
 class _Read(Request):

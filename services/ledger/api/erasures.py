@@ -26,7 +26,7 @@ class ErasureBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    kind: Annotated[str, Field(max_length=64)]
+    kind: Annotated[str, Field(max_length=64, json_schema_extra={"enum": sorted(PERSONAL)})]
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
     reason: Reason
 

@@ -156,7 +156,7 @@ def make_sensitive_router(door: Door) -> APIRouter:
 
         return await _audited(door, who, (record_id, group, "end"), body.reason, end)
 
-    @router.post("/{record_id}/sensitive/read", responses=_READ)
+    @router.post("/{record_id}/sensitive-read", responses=_READ)
     async def post_read(
         record_id: RecordId, body: WhyBody, authorization: Authorization = None
     ) -> EntriesView:

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 from services.chassis.token import Identity
+from services.doors.fields import Checked
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.acts import unmasked
@@ -37,7 +38,9 @@ def _once(fields: tuple[str, ...]) -> tuple[str, ...]:
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=64)]
 Names = Annotated[
-    tuple[Name, ...], Field(min_length=1, max_length=_FIELDS_MAX), AfterValidator(_once)
+    tuple[Name, ...],
+    Field(min_length=1, max_length=_FIELDS_MAX),
+    Checked(_once, {"uniqueItems": True}),
 ]
 
 

@@ -15,7 +15,7 @@ SET = "/v1/registry/change-sets/{change_set_id}"
 SHEET = "/v1/departments/{department}/sheet"
 REORGANISED = "/v1/registry/reorganisations/{change_set_id}"
 HOUSE = {"level": "household_group", "zh": "户组", "parent": "{unit}"}
-SENSITIVE = "/v1/registry/person/{record_id}/sensitive/"
+SENSITIVE = "/v1/registry/person/{record_id}/sensitive"
 MERGER = {"into": {"id": "n1", "body": HOUSE}, "units": ["{unit}"]}
 READS = [
     Ask("get", "/v1/cases/{case_id}/facts"),
@@ -35,7 +35,7 @@ READS = [
 # With a profile that keeps sensitive groups: test_ledger_sensitive.py.
 READS += [
     Ask(method, SENSITIVE + rest, body={"reason": "上门走访前核对"}, says="sensitive_groups_off")
-    for method, rest in (("post", "read"), ("put", "{group}"), ("post", "{group}/end"))
+    for method, rest in (("post", "-read"), ("put", "/{group}"), ("post", "/{group}/end"))
 ]
 WRITES = [
     Ask("post", SET, body={"kind": "unit", "id": "u1", "body": HOUSE}, status=409),

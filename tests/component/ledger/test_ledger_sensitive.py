@@ -63,11 +63,11 @@ async def send(
     at: str = "g1",
     **body: Any,
 ) -> httpx.Response:
-    path = {"put": group, "end": f"{group}/end", "read": "read"}[act]
+    path = {"put": f"/{group}", "end": f"/{group}/end", "read": "-read"}[act]
     more = {"since": "2024-05-01", "note": NOTE} if act == "put" else {}
     return await town.http.request(
         "PUT" if act == "put" else "POST",
-        f"/v1/registry/person/{person}/sensitive/{path}",
+        f"/v1/registry/person/{person}/sensitive{path}",
         json={"reason": WHY, **more, **body},
         headers=town.headers(role, units=[at]),
     )
