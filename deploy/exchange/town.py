@@ -6,10 +6,13 @@ Read from ledger's database beside the running service, as an operator may who h
 import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
+from asyncpg import Record
+
 from deploy.exchange.columns import LAYOUTS
-from deploy.local.set_aside import opened
+from deploy.local.set_aside import Conn, opened
 from services.chassis.seal import KeyRing, SealedFields
 from services.ledger.clock import town_now
 from services.ledger.domain.audit import Act
@@ -37,36 +40,64 @@ class Town:
     profile: Mapping[str, Any] | None = None
 
 
+PAGE = 20_000
 HOLDING = """
-SELECT kind, record_id, body, newest
+SELECT known.record_id, newest.version AS newest, held.body, held.version IS NOT NULL AS begun
 FROM (
-    SELECT DISTINCT ON (kind, record_id) kind, record_id, body, newest
-    FROM (
-        SELECT kind, record_id, body, valid_from, version,
-            max(version) OVER (PARTITION BY kind, record_id) AS newest
-        FROM registry_record
-        WHERE tenant_id = $1 AND kind = ANY($2::text[])
-    ) AS known
-    WHERE valid_from <= $3
-    ORDER BY kind, record_id, valid_from DESC, version DESC
-) AS held
-ORDER BY kind, record_id
-LIMIT 1000000
+    SELECT DISTINCT record_id
+    FROM registry_record
+    WHERE tenant_id = $1 AND kind = $2 AND record_id > $3
+    ORDER BY record_id
+    LIMIT $5
+) AS known
+CROSS JOIN LATERAL (
+    SELECT version
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $2 AND record.record_id = known.record_id
+    ORDER BY version DESC
+    LIMIT 1
+) AS newest
+LEFT JOIN LATERAL (
+    SELECT version, body
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = $2 AND record.record_id = known.record_id
+        AND valid_from <= $4
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held ON TRUE
+ORDER BY known.record_id
+LIMIT $5
 """
 
 
-async def town_held(dsn: str, tenant_id: str, keys: KeyRing) -> Town:
-    """Return what a town holds now.
+async def _holding(conn: Conn, tenant_id: str, kind: str, now: datetime, page: int) -> list[Record]:
+    """Return all records of a kind that were ever told of, with what holds now."""
+    every: list[Record] = []
+    after = ""
+    while True:
+        rows = await conn.fetch(HOLDING, tenant_id, kind, after, now, page)
+        every += rows
+        if len(rows) < page:
+            return every
+        after = rows[-1]["record_id"]
+
+
+async def town_held(dsn: str, tenant_id: str, keys: KeyRing, page: int = PAGE) -> Town:
+    """Return what a town holds now, read a page at a time.
 
     Raises:
         CannotOpen: the keys are not those that it was sealed with.
     """
-    async with opened(dsn) as conn:
+    async with opened(dsn) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
         now = await town_now(conn, tenant_id)
-        rows = await conn.fetch(HOLDING, tenant_id, [*_BESIDE, *LAYOUTS], now)
+        known = {
+            (kind, row["record_id"]): row
+            for kind in (*_BESIDE, *LAYOUTS)
+            for row in await _holding(conn, tenant_id, kind, now, page)
+        }
         profile = await elements.newest_profile(conn, tenant_id)
-    held = {(row["kind"], row["record_id"]): row for row in rows}
-    there = {key: row["body"] for key, row in held.items() if row["body"] is not None}
+    there = {key: row["body"] for key, row in known.items() if row["body"] is not None}
+    begun = {key for key, row in known.items() if row["begun"]}
     aliases = {
         alias["code"]: name
         for (kind, name), body in there.items()
@@ -81,8 +112,8 @@ async def town_held(dsn: str, tenant_id: str, keys: KeyRing) -> Town:
             for (kind, name), body in there.items()
             if kind in LAYOUTS
         },
-        {key: row["newest"] for key, row in held.items()},
-        frozenset(held.keys() - there.keys()),
+        {key: row["newest"] for key, row in known.items()},
+        frozenset(begun - there.keys()),
         aliases,
         profile and profile[1],
     )
@@ -128,32 +159,49 @@ class Replaced:
     since: str | None
 
 
+# What a record said before a batch is what held when the batch began to hold, as known before it.
 BATCH = """
 SELECT one.kind, one.record_id, one.version, before.body AS before, later.change_set_id AS since
 FROM registry_record AS one
-LEFT JOIN registry_record AS before
-    ON before.tenant_id = one.tenant_id AND before.kind = one.kind
-    AND before.record_id = one.record_id AND before.version = one.version - 1
+LEFT JOIN LATERAL (
+    SELECT body
+    FROM registry_record AS record
+    WHERE record.tenant_id = one.tenant_id AND record.kind = one.kind
+        AND record.record_id = one.record_id AND record.version < one.version
+        AND record.valid_from <= one.valid_from
+    ORDER BY record.valid_from DESC, record.version DESC
+    LIMIT 1
+) AS before ON TRUE
 LEFT JOIN registry_record AS later
     ON later.tenant_id = one.tenant_id AND later.kind = one.kind
     AND later.record_id = one.record_id AND later.version = one.version + 1
-WHERE one.tenant_id = $1 AND one.change_set_id = $2
+WHERE one.tenant_id = $1 AND one.change_set_id = $2 AND (one.kind, one.record_id) > ($3, $4)
 ORDER BY one.kind, one.record_id
-LIMIT 1000000
+LIMIT $5
 """
 
 
-async def replaced_by(dsn: str, tenant_id: str, batch: str, keys: KeyRing) -> Sequence[Replaced]:
+async def replaced_by(
+    dsn: str, tenant_id: str, batch: str, keys: KeyRing, page: int = PAGE
+) -> Sequence[Replaced]:
     """Return the records of a batch with what each took the place of."""
-    async with opened(dsn) as conn:
-        rows = await conn.fetch(BATCH, tenant_id, batch)
-    return [
-        Replaced(
-            row["kind"],
-            row["record_id"],
-            row["version"],
-            row["before"] and unsealed(keys, tenant_id, row["record_id"], row["before"]),
-            row["since"],
-        )
-        for row in rows
-    ]
+    every: list[Replaced] = []
+    after = ("", "")
+    async with opened(dsn) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        while True:
+            rows = await conn.fetch(BATCH, tenant_id, batch, *after, page)
+            every += [_replaced(tenant_id, row, keys) for row in rows]
+            if len(rows) < page:
+                return every
+            after = rows[-1]["kind"], rows[-1]["record_id"]
+
+
+def _replaced(tenant_id: str, row: Record, keys: KeyRing) -> Replaced:
+    before = row["before"]
+    return Replaced(
+        row["kind"],
+        row["record_id"],
+        row["version"],
+        before and unsealed(keys, tenant_id, row["record_id"], before),
+        row["since"],
+    )
