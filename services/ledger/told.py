@@ -1,4 +1,4 @@
-"""A household's history told: what each version says otherwise than the one before it."""
+"""A household's history told: what each version says otherwise than what held before it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +16,9 @@ def told(
 
     Of a person only what he did here is told: where he lived before or after is another page.
     """
-    before = {(row["kind"], row["record_id"], row["version"]): row["body"] for row in versions}
     entries = []
     for row in versions:
-        key = (row["kind"], row["record_id"], row["version"] - 1)
-        act = _act(row["kind"], household, before.get(key), row["body"], first=key[2] == 0)
+        act = _act(row["kind"], household, row["before"], row["body"], first=row["first"])
         if act is not None:
             entries.append(
                 {
@@ -33,7 +31,7 @@ def told(
                     "change_set": row["change_set_id"],
                     "valid_from": row["valid_from"],
                     "recorded_at": row["recorded_at"],
-                    "changes": _changes(tenant_id, row, before.get(key), opener, act),
+                    "changes": _changes(tenant_id, row, opener, act),
                 }
             )
     return entries
@@ -58,10 +56,9 @@ def _lives(body: Body | None) -> str | None:
     return (body or {}).get("household")
 
 
-def _changes(
-    tenant_id: str, row: Mapping[str, Any], before: Body | None, opener: Opener, act: str
-) -> list[Entry]:
+def _changes(tenant_id: str, row: Mapping[str, Any], opener: Opener, act: str) -> list[Entry]:
     """Compare in the clear, show masked: two phones may look alike and still differ."""
+    before: Body | None = row["before"]
     after: Body | None = row["body"]
     if after is None or act in ("moved_in", "moved_out"):
         return []

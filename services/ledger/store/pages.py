@@ -320,14 +320,29 @@ WHERE tenant_id = $1 AND kind = 'link' AND link_to = $2
 LIMIT 1000
 """
 
+# Before a version stood what held from its moment on, as known before it: the page may not reach
+# that far back.
 VERSIONS_OF = """
-SELECT kind, record_id, version, body, change_set_id, recorded_by, reason, record.valid_from,
-    record.recorded_at
-FROM registry_record AS record
-JOIN change_set USING (tenant_id, change_set_id)
-JOIN unnest($2::text[], $3::text[]) AS wanted(kind, record_id) USING (kind, record_id)
-WHERE tenant_id = $1 AND record.recorded_at <= coalesce($4::timestamptz, 'infinity')
-ORDER BY record.recorded_at DESC, kind, record_id, version DESC
+SELECT told.*, before.version IS NULL AS first, before.body AS before
+FROM (
+    SELECT kind, record_id, version, body, change_set_id, recorded_by, reason, record.valid_from,
+        record.recorded_at
+    FROM registry_record AS record
+    JOIN change_set USING (tenant_id, change_set_id)
+    JOIN unnest($2::text[], $3::text[]) AS wanted(kind, record_id) USING (kind, record_id)
+    WHERE tenant_id = $1 AND record.recorded_at <= coalesce($4::timestamptz, 'infinity')
+    ORDER BY record.recorded_at DESC, kind, record_id, version DESC
+    LIMIT $5
+) AS told
+LEFT JOIN LATERAL (
+    SELECT version, body
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND record.kind = told.kind AND record.record_id = told.record_id
+        AND record.version < told.version AND record.valid_from <= told.valid_from
+    ORDER BY record.valid_from DESC, record.version DESC
+    LIMIT 1
+) AS before ON TRUE
+ORDER BY told.recorded_at DESC, told.kind, told.record_id, told.version DESC
 LIMIT $5
 """
 
@@ -335,7 +350,10 @@ LIMIT $5
 async def versions_about(
     conn: Connection, tenant_id: str, household: str, known_on: datetime | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return the versions of a household, of who ever lived in it and of the links to it."""
+    """Return the versions of a household, of who ever lived in it and of the links to it.
+
+    Each has beside it what it took the place of; the `first` took that of none.
+    """
     rows = await conn.fetch(EVER_ABOUT, tenant_id, household)
     keys = [("household", household), *((row["kind"], row["record_id"]) for row in rows)]
     columns = [kind for kind, _ in keys], [record_id for _, record_id in keys]

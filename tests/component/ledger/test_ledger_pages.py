@@ -10,6 +10,7 @@ import pytest
 from contracts.topics import INTAKE_EVENTS
 from services.chassis.inbox import Record
 from services.ledger.api.pages import GridView
+from services.ledger.store import pages
 from tests import factories
 from tests.component.ledger.office import Office, fact
 
@@ -250,3 +251,32 @@ async def test_a_fact_that_cannot_be_read_is_kept_and_names_no_household(
     await office.hear(fact(office.tenant, type_, subject, body))
     (kept,) = await office.rows("case_ledger")
     assert (kept["body"], kept["household"]) == (body, None)
+
+
+async def test_a_correction_of_the_past_is_told_against_what_held_then(office: Office) -> None:
+    grid = {"kind": "unit", "id": "g1", "body": {"level": "grid", "zh": "一网格"}}
+
+    def home(**body: Any) -> Line:
+        return {"kind": "household", "id": "h1", "body": {"grid": "g1", **body}}
+
+    at = [f"{year}-01-01T00:00:00+08:00" for year in (2020, 2022, 2024)]
+    sets: list[tuple[str, Line, dict[str, str]]] = [
+        ("plain", home(), {"valid_from": at[0]}),
+        ("watched", home(watched=True), {"valid_from": at[2]}),
+        ("past", home(household_class="old"), {"valid_from": at[1]}),
+        ("now", home(watched=True, household_class="new"), {}),
+    ]
+    assert (await office.post_set("units", [grid])).status_code == 200
+    for name, line, about in sets:
+        assert (await office.post_set(name, [line], **about)).status_code == 200
+    told = (await look(office, "households/h1"))["history"]
+    assert [(one["change_set"], [(it["field"], it["before"]) for it in one["changes"]])
+            for one in told] == [
+        ("now", [("household_class", None)]),
+        ("past", [("household_class", None)]),
+        ("watched", [("watched", None)]),
+        ("plain", [("grid", None)]),
+    ]  # fmt: skip
+    async with office.pool.acquire() as conn:
+        (newest,) = await pages.versions_about(conn, office.tenant, "h1", None, 1)
+    assert newest["before"] == {"grid": "g1", "watched": True}
