@@ -22,7 +22,7 @@ from contracts.registry import (
 )
 from services.ledger import elements
 from services.ledger.aliases import wrong_aliases
-from services.ledger.domain.numbers import as_kept, birth_date, wrong_citizen_number
+from services.ledger.domain.numbers import as_kept, birth_date, is_personal, wrong_citizen_number
 from services.ledger.faults import Wrong, both, wrong_by
 
 # What is sealed before it is kept. Persons and addresses never leave ledger.
@@ -33,7 +33,14 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
     **elements.PERSONAL,
 }
 _NUMBERS = {"person": "id_number", "organisation": "credit_code"}
+_OF_PEOPLE = ("person", "household", "staff", "organisation")
 _RING_POINTS_MIN = 3
+_PERSONAL_ID = both(
+    "编号不能是身份证号或手机号，它会留在网址、日志和导出里，抹不掉：换一个编号；导入人员时可以留空，"
+    "会给一个。",
+    "An id must be no citizen number and no mobile number, which would stay in addresses, logs and "
+    "exports for ever: take another, or in an import of persons leave it empty and one is given.",
+)
 _SEALED = {"kid": "", "key": "", "fields": {}}
 
 
@@ -57,6 +64,8 @@ def wrong_in(
         zh = "镇配置的版本不能删：案件按它办理。"
         final = both(zh, "A profile's versions are final: cases are pinned to them.")
         return [("body", final)] if kind == "profile" else []
+    if kind in _OF_PEOPLE and is_personal(record_id, today):
+        return [("id", _PERSONAL_ID)]
     texts = {name: body[name] for name in PERSONAL.get(kind, ()) if body.get(name) is not None}
     plain = {name: value for name, value in body.items() if name not in PERSONAL.get(kind, ())}
     no_text = both("应为文字。", "Expected text.")

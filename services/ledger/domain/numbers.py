@@ -16,6 +16,7 @@ _CREDIT_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CREDIT_BASE = 31
 _CITIZEN, _OLD = re.compile(r"\d{17}[\dX]", re.ASCII), re.compile(r"\d{15}", re.ASCII)
 _CREDIT = re.compile(rf"[{_CREDIT_CHARACTERS}]{{18}}")
+_MOBILE = re.compile(r"(?:0{0,2}86-?)?1[3-9]\d-?\d{4}-?\d{4}", re.ASCII)
 _EARLIEST = date(1880, 1, 1)  # nobody has lived for longer
 
 _FORM = "应为 18 位：17 位数字和一位校验码（数字或 X）。"
@@ -45,6 +46,12 @@ def wrong_citizen_number(number: str, today: date) -> Said | None:
         zh = "校验码不对，有一位抄错了：请对照证件改正。"
         return zh, "The check character does not fit, so a digit is wrong: mend it by the card."
     return None
+
+
+def is_personal(code: str, today: date) -> bool:
+    """Tell whether a code is a citizen number or a mobile number of the mainland."""
+    citizen = wrong_citizen_number(as_kept(code), today) is None
+    return citizen or _MOBILE.fullmatch(code) is not None
 
 
 def birth_date(number: str) -> date | None:

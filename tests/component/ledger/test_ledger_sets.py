@@ -60,6 +60,19 @@ async def test_one_faulty_line_and_nothing_is_recorded(office: Office) -> None:
     assert (await office.post_set("s1", units("g1"))).json()["known"] is False
 
 
+@pytest.mark.parametrize("name", ["11010519491231002X", "13800000000"])
+async def test_nobodys_number_becomes_an_id(office: Office, name: str) -> None:
+    kinds = ("person", "household", "staff", "organisation")
+    answer = await office.post_set("s1", [line(kind, name, name="x") for kind in kinds])
+    assert answer.status_code == 422
+    faults = answer.json()["errors"]
+    assert [(one["line"], one["field"]) for one in faults] == [(n, "id") for n in range(1, 5)]
+    assert all("编号不能是身份证号或手机号" in one["message"] for one in faults)
+    assert name not in answer.text
+    assert (await office.post_set("s2", [removed("person", name)])).status_code == 200
+    assert (await office.post_set("s3", units(name))).status_code == 200
+
+
 async def test_a_set_is_repeatable_by_its_id(office: Office) -> None:
     await office.post_set("s1", units("g1"))
     again = await office.post_set("s1", units("g1"))

@@ -144,6 +144,8 @@ def person(**given: Any) -> dict[str, Any]:
         pytest.param({"出生日期": "2月30日"}, "F2", "应为日期", id="day"),
         pytest.param({"出生日期": "2099-01-01"}, "F2", "在将来", id="future"),
         pytest.param({"人员编号": "甲"}, "A2", "", id="id"),
+        pytest.param({"人员编号": number(2)}, "A2", "会给一个", id="number-as-id"),
+        pytest.param({"人员编号": "13800000000"}, "A2", "会给一个", id="phone-as-id"),
     ],
 )
 async def test_a_bad_cell_is_told_by_its_address(

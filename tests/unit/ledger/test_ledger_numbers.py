@@ -11,6 +11,7 @@ from services.ledger.domain.numbers import (
     birth_date,
     citizen_check,
     credit_check,
+    is_personal,
     wrong_citizen_number,
     wrong_credit_code,
 )
@@ -108,3 +109,18 @@ def test_one_place_of_a_credit_code_copied_wrongly_is_found(
 @pytest.mark.parametrize("code", ["", "91110000600037341I", "9111000060003734", NUMBER[:-1]])
 def test_what_is_no_credit_code_is_told_its_form(code: str) -> None:
     assert (wrong_credit_code(code) or ("",))[0].startswith("应为 18 位统一社会信用代码")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [NUMBER, NUMBER.lower(), "13800000000", "138-0000-0000", "8613800000000", "0086-19900000000"],
+)
+def test_a_code_that_is_somebodys_number_is_known(code: str) -> None:
+    assert is_personal(code, TODAY)
+
+
+@pytest.mark.parametrize(
+    "code", ["p1", "12800000000", "138000000001", "110105194912310021", "p-13800000000", "330102"]
+)
+def test_other_codes_are_nobodys(code: str) -> None:
+    assert not is_personal(code, TODAY)
