@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.chassis.token import Identity
@@ -24,6 +25,11 @@ def set_recorded(one: ChangeSet, entries: Sequence[Entry], reason: str | None) -
         request_id=_request(),
         after_digest=one.digest,
     )
+
+
+def set_tried(one: ChangeSet, entries: Sequence[Entry], reason: str | None) -> Act:
+    """Tell of a dry run: what would have been recorded."""
+    return replace(set_recorded(one, entries, reason), verb="registry.dry_run")
 
 
 def record_erased(one: ChangeSet, kind: str, record_id: str) -> Act:

@@ -3,8 +3,9 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
@@ -13,12 +14,13 @@ from contracts.registry import ClockOffset, TenantClock
 from services.chassis.clock import database_now
 from services.chassis.http import Problem
 from services.chassis.seal import CannotOpen, KeyRing
+from services.chassis.token import Identity
 from services.doors.body import read_body
 from services.doors.fields import Moment
 from services.doors.route import JsonRoute, json_route
 from services.doors.who import Authorization
 from services.ledger import taken
-from services.ledger.acts import clock_moved, set_recorded
+from services.ledger.acts import clock_moved, set_recorded, set_tried
 from services.ledger.aliases import alias_warnings
 from services.ledger.api.door import Door
 from services.ledger.api.reason import Reason
@@ -85,10 +87,12 @@ def make_registry_router(door: Door) -> APIRouter:
         authorization: Authorization = None,
         valid_from: Moment | None = None,
         reason: Reason | None = None,
+        dry_run: bool = False,
     ) -> SetView:
         """Record a change set: NDJSON, a record per line, all or nothing. Repeatable by its id.
 
-        `reason` is kept with the set and in the audit log.
+        `reason` is kept with the set and in the audit log. With `dry_run` all is judged and
+        answered alike, and nothing is recorded or announced: the audit log has the dry run alone.
         """
         who = door.operator(authorization)
         if not _SET_ID.fullmatch(change_set_id):
@@ -106,34 +110,14 @@ def make_registry_router(door: Door) -> APIRouter:
         except CannotOpen as error:
             zh, en = "密钥文件里没有这个租户的密钥。", "The key file has no keys for this tenant."
             raise Problem(422, "tenant_without_keys", zh, en) from error
+        given = _Given(change_set_id, lines, digest, numbers, valid_from, reason)
         try:
-            async with door.within(who.tenant_id) as conn, conn.transaction():
-                await registry.take_turn(conn, who.tenant_id)
-                now = await town_now(conn, who.tenant_id)
-                given = (who.tenant_id, change_set_id, who.staff, valid_from or now)
-                one = ChangeSet(*given, digest, reason)
-                entries = await record_lines(conn, one, lines, door.keys, now)
-                returned = list[str]()
-                if entries is not None:
-                    asks = await subject_of(conn, who)
-                    returned = await taken.check(conn, one, numbers, door.keys, asks, now)
-                    await audit.write(conn, set_recorded(one, entries, reason))
-                later = await history.overtaken(conn, one, entries or _plain(lines))
-                known = await elements.codes(conn, who.tenant_id, DIVISIONS) if numbers else ()
+            view = await _record(door, who, given, dry_run=dry_run)
         except REFUSALS as error:
             raise conflict(error) from error
-        door.relay.wake()
-        return SetView(
-            change_set=change_set_id,
-            entries=len(lines),
-            known=entries is None,
-            warnings=[
-                *alias_warnings(_plain(lines)),
-                *unknown_places(numbers, known),
-                *followed(later),
-                *returned,
-            ],
-        )
+        if not dry_run:
+            door.relay.wake()
+        return view
 
     @router.get("/counts")
     async def get_registry_counts(authorization: Authorization = None) -> dict[str, int]:
@@ -143,6 +127,56 @@ def make_registry_router(door: Door) -> APIRouter:
             return await registry.count_by_kind(conn, who.tenant_id, now)
 
     return router
+
+
+class _Given(NamedTuple):
+    """A set as it came."""
+
+    change_set_id: str
+    lines: Mapping[int, Line]
+    digest: str
+    numbers: list[Numbered]
+    valid_from: datetime | None
+    reason: str | None
+
+
+class _DryRun(Exception):  # noqa: N818 - no error: all that was written is taken back
+    """Ends the transaction of a set that was to be judged alone."""
+
+
+async def _record(door: Door, who: Identity, given: _Given, *, dry_run: bool) -> SetView:
+    """Record a set, or judge it as if it were recorded; what refuses it is raised."""
+    tenant_id, lines, numbers = who.tenant_id, given.lines, given.numbers
+    with suppress(_DryRun):
+        async with door.within(who.tenant_id) as conn, conn.transaction():
+            await registry.take_turn(conn, tenant_id)
+            now = await town_now(conn, tenant_id)
+            of = (tenant_id, given.change_set_id, who.staff, given.valid_from or now)
+            one = ChangeSet(*of, given.digest, given.reason)
+            entries = await record_lines(conn, one, lines, door.keys, now)
+            returned = list[str]()
+            if entries is not None:
+                asks = await subject_of(conn, who)
+                returned = await taken.check(conn, one, numbers, door.keys, asks, now)
+                await audit.write(conn, set_recorded(one, entries, given.reason))
+            later = await history.overtaken(conn, one, entries or _plain(lines))
+            known = await elements.codes(conn, tenant_id, DIVISIONS) if numbers else ()
+            if dry_run:
+                raise _DryRun
+    if dry_run and entries is not None:
+        async with door.within(who.tenant_id) as conn:
+            await audit.write(conn, set_tried(one, entries, given.reason))
+    return SetView(
+        change_set=given.change_set_id,
+        entries=len(lines),
+        known=entries is None,
+        warnings=[
+            *alias_warnings(_plain(lines)),
+            *unknown_places(numbers, known),
+            *followed(later),
+            *returned,
+        ],
+    )
 
 
 def make_clock_router(door: Door) -> APIRouter:

@@ -280,3 +280,28 @@ async def test_a_calendar_gives_way_to_a_newer_one_alone(office: Office) -> None
     newer = {**table, "version": 2, "years": years[:-1]}
     assert (await office.post_set("c2", [line("calendar", "cn", **newer)])).status_code == 200
     assert len(await office.published()) == 3
+
+
+async def test_a_dry_run_is_judged_as_a_whole_and_leaves_its_row_in_the_audit_log_alone(
+    office: Office,
+) -> None:
+    await office.post_set("late", [line("unit", "g1", level="grid", zh="后")],
+                          valid_from="2099-01-01T00:00:00+08:00")  # fmt: skip
+    tables = ("change_set", "registry_record", "registry_index", "change_due")
+    before = [await office.rows(one) for one in tables]
+    sent = len(await office.outbox())
+    lines = [*units("g1"), line("person", "p1", name="王秀英")]
+    tried = await office.post_set("s1", lines, dry_run="true", reason="试")
+    assert (tried.status_code, tried.json()["known"]) == (200, False)
+    assert "unit/g1" in tried.json()["warnings"][0]
+    gone = [removed("unit", "g1"), line("household", "h1", grid="g9")]
+    refused = await office.post_set("s2", gone, dry_run="true")
+    assert (refused.status_code, refused.json()["code"]) == (409, "change_set_unfit")
+    assert [await office.rows(one) for one in tables] == before
+    assert len(await office.outbox()) == sent
+    acts = [(one["verb"], one["object"], one["reason"]) for one in await office.rows("audit")]
+    assert acts == [("registry.record", "change_set/late", None),
+                    ("registry.dry_run", "change_set/s1", "试")]  # fmt: skip
+    done = await office.post_set("s1", lines)
+    assert done.json() == tried.json()
+    assert (await office.post_set("s1", lines, dry_run="true")).json()["known"] is True
