@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -127,6 +127,7 @@ def undo(
         f"{told['restored']} restored, {told['removed']} removed；{told['undo']}",
         markup=False,
     )
+    _warn(told.get("warnings", ()))
 
 
 def _office(data_dir: Path, tenant: str | None) -> Office:
@@ -176,8 +177,23 @@ def _show(outcome: Outcome) -> None:
     out.print(f"{_counted(outcome.rows)}：{said}", markup=False)
     if outcome.state != "faulty":
         out.print(f"{counts} · {outcome.new} new, {outcome.changed} changed, {outcome.same} same")
+    _warn(outcome.warnings)
     if outcome.state == "recorded":
         out.print(f"撤销用 · to undo：chuishao registry undo {outcome.batch}", markup=False)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    """Print what a person should look at; it stops nothing."""
+    if not warnings:
+        return
+    out.print(
+        f"请核对 {len(warnings)} 处，不影响登记 · {len(warnings)} to look at, stopping nothing"
+    )
+    for said in warnings[:_SHOWN_MAX]:
+        out.print(f"  {said}", markup=False)
+    more = len(warnings) - _SHOWN_MAX
+    if more > 0:
+        out.print(f"  …… 还有 {more} 处，--json 列全 · {more} more: see --json")
 
 
 def _counted(rows: dict[str, int]) -> str:
@@ -198,4 +214,5 @@ def _told(outcome: Outcome) -> dict[str, object]:
             for one in outcome.faults
         ],
         "sheets_passed_over": outcome.passed_over,
+        "warnings": outcome.warnings,
     }

@@ -1,6 +1,7 @@
 """A batch of records: checked, posted as one change set, and taken back as one."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -14,13 +15,14 @@ from deploy.exchange.rows import Row, read_rows
 from deploy.exchange.told import Fault, Faults
 from deploy.exchange.town import Town, is_known, replaced_by, town_held
 from deploy.local.errors import LocalStackError
-from deploy.local.seeding import LedgerRefusedError, ndjson, post_lines, post_set
+from deploy.local.seeding import LedgerRefusedError, ndjson, post_lines
 from services.chassis.seal import KeyRing
 from services.ledger.settings import LedgerSettings
 
 _CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
 _SET_BYTES_MAX: int = LedgerSettings.model_fields["change_set_bytes_max"].default
 _NAMED_MAX = 10
+_LINE = re.compile(r"(第 |\bLine )(\d+)(?= 行| )")
 UNDO = "undo-"
 
 
@@ -51,6 +53,7 @@ class Outcome:
     same: int = 0
     faults: Faults = field(default_factory=Faults)
     passed_over: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 async def bring(
@@ -88,15 +91,16 @@ async def bring(
         raise await _taken(office, outcome.batch)
     content = ndjson(_line(row, town) for row in wanted)
     _check_size(content)
-    outcome.state = "checked"
-    if not dry_run:
-        await _post(office, outcome, wanted, content)
+    await _post(office, outcome, wanted, content, dry_run=dry_run)
     return outcome
 
 
-async def _post(office: Office, outcome: Outcome, rows: Sequence[Row], content: bytes) -> None:
+async def _post(
+    office: Office, outcome: Outcome, rows: Sequence[Row], content: bytes, *, dry_run: bool
+) -> None:
+    """Send a batch, or have the door judge it alone."""
     try:
-        answer = await post_lines(office.ledger_url, office.token, outcome.batch, content)
+        answer = await _send(office, outcome.batch, content, dry_run=dry_run)
     except LedgerRefusedError as error:
         by_key = {(row.kind, row.record_id): row for row in rows}
         for one in error.errors:
@@ -106,7 +110,24 @@ async def _post(office: Office, outcome: Outcome, rows: Sequence[Row], content: 
             raise
         outcome.state = "faulty"
         return
-    outcome.state = "known" if answer["known"] else "recorded"
+    outcome.warnings = [_placed(said, rows) for said in answer["warnings"]]
+    outcome.state = "known" if answer["known"] else "checked" if dry_run else "recorded"
+
+
+async def _send(office: Office, batch: str, content: bytes, *, dry_run: bool) -> dict[str, Any]:
+    about = {"dry_run": "true"} if dry_run else {}
+    return await post_lines(office.ledger_url, office.token, batch, content, **about)
+
+
+def _placed(said: str, rows: Sequence[Row]) -> str:
+    """Tell a line of the set, which nobody has seen, as a row of the file."""
+
+    def place(found: re.Match[str]) -> str:
+        row = rows[int(found[2]) - 1]
+        number = f"{found[1]}{row.number}"
+        return f"{row.sheet}!{number}" if row.sheet else number
+
+    return _LINE.sub(place, said)
 
 
 def _elsewhere(one: Mapping[str, Any]) -> Fault:
@@ -175,9 +196,7 @@ async def take_back(office: Office, batch: str, *, dry_run: bool) -> Mapping[str
             f"{batch}: {len(since)} of its records were changed since (with the set); nothing was "
             "undone. Undo the later batch first, or mend them one by one.",
         )
-    if dry_run:
-        return {**told, "undo": undo, "state": "checked"}
-    lines = [
+    content = ndjson(
         {
             "kind": one.kind,
             "id": one.record_id,
@@ -185,6 +204,8 @@ async def take_back(office: Office, batch: str, *, dry_run: bool) -> Mapping[str
             "expected_version": one.version,
         }
         for one in records
-    ]
-    await post_set(office.ledger_url, office.token, undo, lines)
-    return {**told, "undo": undo, "state": "recorded"}
+    )
+    _check_size(content)
+    answer = await _send(office, undo, content, dry_run=dry_run)
+    state = "checked" if dry_run else "recorded"
+    return {**told, "undo": undo, "state": state, "warnings": answer["warnings"]}

@@ -1,12 +1,14 @@
 """An import tells what the door would say; undo gives back what held."""
 
+import json
 from typing import Any
 
 import pytest
 
 from deploy.exchange.batch import take_back
 from deploy.exchange.town import replaced_by, town_held
-from tests.component.ledger.desk import HOUSES, Desk
+from services.ledger.domain.numbers import citizen_check
+from tests.component.ledger.desk import HOUSES, PEOPLE, Desk
 
 PAST, EARLIER, COMING = (
     "2024-01-01T00:00:00+08:00",
@@ -53,3 +55,40 @@ async def test_a_town_is_read_page_by_page_to_its_end(desk: Desk) -> None:
     parts = await replaced_by(one.dsn, one.tenant_id, "b", one.keys, page=1)
     assert parts == await replaced_by(one.dsn, one.tenant_id, "b", one.keys)
     assert [part.record_id for part in parts] == ["h1", "h1-0", "h1-1", "h1-2"]
+
+
+async def test_a_dry_run_tells_what_the_door_alone_can_see(desk: Desk) -> None:
+    body = {"grid": "g1", "head": "p9"}
+    path = desk.folder / "set.ndjson"
+    path.write_text(json.dumps({"kind": "household", "id": "h1", "body": body}), "utf-8")
+    tried = await desk.bring(path, dry_run=True)
+    assert (tried.state, [one.header for one in tried.faults]) == ("faulty", ["head"])
+    assert (await desk.bring(path)).faults.kept == tried.faults.kept
+
+
+async def test_what_a_person_should_look_at_is_told_by_its_row(desk: Desk) -> None:
+    await posted(desk, "late", home("后"), valid_from=COMING)
+    foreign = "000000194912310020"
+    people = [
+        PEOPLE,
+        (),
+        ("p1", "h1", "王秀英", foreign[:17] + citizen_check(foreign[:17]), "女", "户主", None),
+    ]
+    path = desk.book(户=[HOUSES, ("h1", "g1", "C")], 人员=people)
+    tried = await desk.bring(path, dry_run=True)
+    done = await desk.bring(path)
+    assert (tried.state, done.state) == ("checked", "recorded")
+    assert tried.warnings == done.warnings
+    place, followed = done.warnings
+    assert place.startswith("人员!第 3 行 person/p1")
+    assert "人员!Line 3 person/p1" in place
+    assert followed.startswith("household/h1：已登记从 2098-12-31T16:00+00:00 起的另一版")
+
+
+async def test_the_command_prints_what_to_look_at(desk: Desk) -> None:
+    await posted(desk, "late", home("后"), valid_from=COMING)
+    path = str(desk.book(户=[HOUSES, ("h1", "g1", "C")]))
+    ended = await desk.command("import", path, "--batch", "b")
+    said, _ = await ended.communicate()
+    assert "请核对 1 处，不影响登记 · 1 to look at" in said.decode()
+    assert "another version holds from" in said.decode().replace("\n", " ")
