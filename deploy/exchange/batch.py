@@ -74,7 +74,7 @@ async def bring(
         batch,
         faults=reading.faults,
         passed_over=reading.passed_over,
-        rows={kind: sum(row.kind == kind for row in rows) for kind in LAYOUTS},
+        rows={kind: sum(row.kind == kind for row in reading.rows) for kind in LAYOUTS},
     )
     outcome.faults.sort(reading.sheets)
     if outcome.faults.total:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from deploy.exchange import classes, links
 from deploy.exchange.cells import HEADS
 from deploy.exchange.columns import ID
+from deploy.exchange.heads import with_heads
 from deploy.exchange.named import missing
 from deploy.exchange.rows import Reading, Row
 from deploy.exchange.told import Fault
@@ -36,7 +37,10 @@ _NAMED: Mapping[str, Sequence[tuple[str, str]]] = {
 
 
 def check(reading: Reading, town: Town, make_id: MakeId, today: date) -> list[Row]:
-    """Return rows as they are to be recorded; what is wrong is added to the reading's faults."""
+    """Return what is to be recorded; what is wrong is added to the reading's faults.
+
+    Beside the file's rows these are households whose head its people change.
+    """
     told = reading.covered | {(fault.sheet, fault.cell) for fault in reading.faults}
     given = classes.completed(links.completed(reading.rows, town), town)
     rows = [_as_kept(row, town) for row in _named(given, town, make_id)]
@@ -53,7 +57,7 @@ def check(reading: Reading, town: Town, make_id: MakeId, today: date) -> list[Ro
     )
     # One thing to mend in a cell at a time.
     reading.faults.extend(one for one in found if (one.sheet, one.cell) not in told)
-    return rows
+    return with_heads(rows, town)
 
 
 def _named(rows: Iterable[Row], town: Town, make_id: MakeId) -> Iterator[Row]:

@@ -61,6 +61,13 @@ async def check(
     wanted = {key for entry in entries for _, key in named_by(entry)}
     there = await elements.bodies(conn, tenant_id, sorted(wanted), at) if wanted else {}
     faults = [*_missing(entries, there), *_heads(entries, there)]
+    homes = {
+        one.record_id: one.body.get("household")
+        for one in entries
+        if one.kind == "person" and one.body is not None
+    }
+    if homes:
+        faults += _left(await elements.left_behind(conn, tenant_id, homes, at))
     removed = [(one.kind, one.record_id) for one in entries if one.body is None]
     gone = [key for key in removed if key[0] in _ZH]
     if gone:
@@ -105,6 +112,14 @@ def _heads(entries: Sequence[Entry], there: Mapping[Key, Mapping[str, Any]]) -> 
             zh = f"户主 {head} 不住在这一户：改 head，或改这个人的 household。"
             en = f"The head {head} does not live here: mend `head`, or the person's `household`."
             yield _fault(entry, "head", zh, en)
+
+
+def _left(found: Sequence[tuple[str, str]]) -> Iterator[Fault]:
+    for person, home in found:
+        zh = f"他搬走了，仍是户 {home} 的户主：在同一变更集里改那一户的 head，或去掉。"
+        en = f"Stays head of {home}, which is left: mend or remove its `head` in the same set."
+        said = {"kind": "person", "id": person, "field": "household"}
+        yield {**said, "message": f"{zh} {en}"}
 
 
 def _still_named(found: Sequence[tuple[Key, str, int]]) -> Iterator[Fault]:

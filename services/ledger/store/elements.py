@@ -1,6 +1,6 @@
 """Looks into the registry as of a moment: what a record names, who names it, and a town's bones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -134,6 +134,51 @@ async def naming(
     few = {kind for kind, _, of in fields if kind not in _MANY and of in keys[0]}
     rows = await conn.fetch(NAMING, tenant_id, *columns, *keys, at, sorted(few))
     return [((row["named_kind"], row["named_id"]), row["kind"], row["records"]) for row in rows]
+
+
+# Who lived in it before; of whoever did not, it is an old fault.
+LEFT_BEHIND = """
+SELECT leaving.person, home.record_id AS household
+FROM unnest($2::text[], $3::text[]) AS leaving(person, home)
+CROSS JOIN LATERAL (
+    SELECT DISTINCT record_id
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'household' AND record.head = leaving.person
+) AS home
+CROSS JOIN LATERAL (
+    SELECT head
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'household' AND record.record_id = home.record_id
+        AND valid_from <= $4
+    ORDER BY valid_from DESC, version DESC
+    LIMIT 1
+) AS held
+CROSS JOIN LATERAL (
+    SELECT place
+    FROM registry_record AS record
+    WHERE tenant_id = $1 AND kind = 'person' AND record.record_id = leaving.person
+        AND valid_from <= $4
+    ORDER BY valid_from DESC, version DESC
+    OFFSET 1
+    LIMIT 1
+) AS before
+WHERE held.head = leaving.person AND before.place = home.record_id
+    AND home.record_id IS DISTINCT FROM leaving.home
+ORDER BY leaving.person, home.record_id
+LIMIT 1000
+"""
+
+
+async def left_behind(
+    conn: Connection, tenant_id: str, homes: Mapping[str, str | None], at: datetime
+) -> list[tuple[str, str]]:
+    """Return persons who leave a household of which they stay the head, with that household.
+
+    `homes` is where each person lives by a set that the transaction has appended.
+    """
+    columns = [*homes], [*homes.values()]
+    rows = await conn.fetch(LEFT_BEHIND, tenant_id, *columns, at)
+    return [(row["person"], row["household"]) for row in rows]
 
 
 RECORDS = """

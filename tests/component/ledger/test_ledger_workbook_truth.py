@@ -92,3 +92,65 @@ async def test_the_command_prints_what_to_look_at(desk: Desk) -> None:
     said, _ = await ended.communicate()
     assert "请核对 1 处，不影响登记 · 1 to look at" in said.decode()
     assert "another version holds from" in said.decode().replace("\n", " ")
+
+
+async def heads(desk: Desk) -> dict[str, str | None]:
+    records = (await desk.town()).records
+    return {name: body.get("head") for (kind, name), body in records.items() if kind == "household"}
+
+
+async def test_the_one_head_among_a_households_people_becomes_its_head(desk: Desk) -> None:
+    outcome = await desk.bring(desk.family("王秀英", "小明"), "b")
+    assert (outcome.state, outcome.new) == ("recorded", 3)
+    assert await heads(desk) == {"h1": "h1-0"}
+    rows = [
+        ("h1-0", "h1", "王秀英", None, None, "妻", None),
+        ("h1-1", "h1", "小明", None, None, "户主", None),
+    ]
+    changed = await desk.bring(desk.book(人员=[PEOPLE, *rows]), "c")
+    assert (changed.state, changed.changed, changed.rows["household"]) == ("recorded", 3, 0)
+    assert await heads(desk) == {"h1": "h1-1"}
+    assert (await take_back(desk.bringing, "c", dry_run=False))["restored"] == 3
+    assert await heads(desk) == {"h1": "h1-0"}
+
+
+async def test_a_household_recorded_without_its_head_is_mended_by_the_next_import(
+    desk: Desk,
+) -> None:
+    people = [
+        {"kind": "person", "id": "p1", "body": {"household": "h1", "name": "王", "relation": "02"}}
+    ]
+    await posted(desk, "old", home("A"), *people)
+    path = desk.book(人员=[("人员编号", "户编号", "姓名", "关系"), ("p1", "h1", "王", "户主")])
+    assert ((await desk.bring(path)).changed, await heads(desk)) == (1, {"h1": "p1"})
+    assert (await desk.bring(path)).state == "unchanged"
+
+
+async def test_a_head_who_moves_in_an_import_is_the_head_of_nobody_he_left(desk: Desk) -> None:
+    await desk.bring(desk.family("王秀英", "小明"), "b")
+    await desk.bring(desk.family("李四", home="h2", first=9), "c")
+    rows = [("h1-0", "h2", "王秀英", None, None, "配偶", None)]
+    moved = await desk.bring(desk.book(人员=[PEOPLE, *rows]), "d")
+    assert (moved.state, moved.changed) == ("recorded", 2)
+    assert await heads(desk) == {"h1": None, "h2": "h2-0"}
+
+
+async def test_a_head_does_not_leave_through_the_door_and_stay_head(desk: Desk) -> None:
+    await desk.bring(desk.family("王秀英"), "b")
+    gone = {"kind": "person", "id": "h1-0", "body": {"name": "王秀英"}}
+    answer = await desk.office.post_set("gone", [gone])
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["id"], fault["field"]) == (409, "h1-0", "household")
+    assert "仍是户 h1 的户主" in fault["message"]
+    await posted(desk, "both", gone, home("A"))
+    await posted(desk, "again", {**gone, "body": {"name": "王秀莲"}})
+
+
+async def test_an_old_head_who_lives_elsewhere_stops_no_other_change(desk: Desk) -> None:
+    await desk.bring(desk.family("王秀英"), "b")
+    await desk.office.pool.execute(
+        "UPDATE registry_record SET body = body - 'household' "
+        "WHERE tenant_id = $1 AND kind = 'person'",
+        desk.office.tenant,
+    )
+    await posted(desk, "s", {"kind": "person", "id": "h1-0", "body": {"name": "王秀莲"}})

@@ -27,7 +27,11 @@ async def test_a_workbook_is_recorded_as_one_set(desk: Desk) -> None:
         {"household": 1, "person": 2, "link": 0},
     )
     town = await desk.town()
-    assert town.records["household", "h1"] == {"grid": "g1", "address": "河边 3 号"}
+    assert town.records["household", "h1"] == {
+        "grid": "g1",
+        "address": "河边 3 号",
+        "head": "h1-0",
+    }
     assert town.records["person", "h1-1"] == {
         "household": "h1",
         "name": "𠮷·买买提",
