@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from deploy.cli.actor import By, actor
 from deploy.cli.screen import DATA_DIR, DataDir, Tenant, out, run
 from deploy.local.errors import LocalStackError
 from deploy.local.state import StackState, read_state
@@ -19,7 +20,6 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="登记编号 · the recor
 Reason = Annotated[
     str, typer.Option(help="为什么，写依据或编号，不写姓名 · why: a rule or a number, no name")
 ]
-By = Annotated[str, typer.Option(help="谁做的，人员编号 · who does it, a staff id")]
 
 
 @app.command()
@@ -27,7 +27,7 @@ def erase(
     kind: Kind,
     record_id: Id,
     reason: Reason,
-    by: By = "dev",
+    by: By = None,
     tenant: Tenant = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
@@ -36,7 +36,7 @@ def erase(
     async def work() -> None:
         state = read_state(data_dir)
         body = {"kind": kind, "id": record_id, "reason": reason}
-        done = _checked(await _ask(state, state.tenant(tenant), by, "POST", body))
+        done = _checked(await _ask(state, state.tenant(tenant), actor(by), "POST", body))
         said = "早已抹去 · was erased before" if done["known"] else "已抹去 · erased"
         out.print(f"{kind} {record_id}：{said}：{done['erased_at']}", markup=False)
         out.print(
@@ -53,16 +53,16 @@ def erased(tenant: Tenant = None, data_dir: DataDir = Path(DATA_DIR)) -> None:
 
     async def work() -> None:
         state = read_state(data_dir)
-        for one in _checked(await _ask(state, state.tenant(tenant), "dev", "GET", None)):
+        for one in _checked(await _ask(state, state.tenant(tenant), actor(None), "GET", None)):
             print(json.dumps(one, ensure_ascii=False))
 
     run(work)
 
 
 async def _ask(
-    state: StackState, tenant: str, by: str, method: str, body: dict[str, str] | None
+    state: StackState, tenant: str, staff: str, method: str, body: dict[str, str] | None
 ) -> httpx.Response:
-    token = state.token(tenant, OPERATOR, staff=by)
+    token = state.token(tenant, OPERATOR, staff=staff)
     async with httpx.AsyncClient(base_url=state.url("ledger"), timeout=30) as client:
         headers = {"Authorization": f"Bearer {token}"}
         return await client.request(method, "/v1/registry/erasures", json=body, headers=headers)

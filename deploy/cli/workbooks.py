@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.actor import By, actor
 from deploy.cli.screen import DATA_DIR, DataDir, Tenant, err, out, progress, run
 from deploy.exchange.batch import Office, Outcome, bring, take_back
 from deploy.exchange.books import write_registry, write_report
@@ -42,7 +43,7 @@ def _batch(given: str | None) -> str | None:
 
 
 @app.command("import")
-def import_(
+def import_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     file: Annotated[Path, typer.Argument(help="xlsx、csv 或 ndjson · the file")],
     batch: Annotated[
         str | None,
@@ -53,13 +54,14 @@ def import_(
     ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
+    by: By = None,
     tenant: Tenant = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
     """导入户、人员和关联：整批登记，或一条不登 · Bring a file in, whole or not at all."""
 
     async def work() -> Outcome:
-        office = _office(data_dir, tenant)
+        office = _office(data_dir, tenant, by)
         with _steps("读取 · rows read") as step:
             outcome = await bring(office, file, batch, dry_run=dry_run, step=step)
         if report:
@@ -79,16 +81,17 @@ def import_(
 def export(
     file: Annotated[Path, typer.Argument(help="写到这个 xlsx · the workbook to write")],
     as_json: Json = False,
+    by: By = None,
     tenant: Tenant = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
     """导出户、人员和关联，格式与导入相同 · Write them in the layout in which they come in."""
 
     async def work() -> dict[str, int]:
-        office = _office(data_dir, tenant)
+        office = _office(data_dir, tenant, by)
         town = await town_held(office.dsn, office.tenant_id, office.keys)
         await note_export(
-            office.dsn, office.tenant_id, dict(Counter(kind for kind, _ in town.records))
+            office.dsn, office.tenant_id, actor(by), Counter(kind for kind, _ in town.records)
         )
         with _steps("写出 · rows written") as step:
             return write_registry(file, town, step)
@@ -109,11 +112,12 @@ def undo(
     batch: Annotated[str, typer.Argument(help="导入时打印的批次编号 · the batch's id")],
     dry_run: DryRun = False,
     as_json: Json = False,
+    by: By = None,
     tenant: Tenant = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
     """撤销一批：每条恢复原样，新增的删去 · Take a batch back, whole or not at all."""
-    told = run(lambda: take_back(_office(data_dir, tenant), batch, dry_run=dry_run))
+    told = run(lambda: take_back(_office(data_dir, tenant, by), batch, dry_run=dry_run))
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
         return
@@ -130,11 +134,11 @@ def undo(
     _warn(told.get("warnings", ()))
 
 
-def _office(data_dir: Path, tenant: str | None) -> Office:
+def _office(data_dir: Path, tenant: str | None, by: str | None) -> Office:
     state = read_state(data_dir)
     town = state.tenant(tenant)
     keys = KeyRing(secrets_of(data_dir).key_file)
-    token = state.token(town, OPERATOR)
+    token = state.token(town, OPERATOR, staff=actor(by))
     return Office(town, state.url("ledger"), state.dsns["ledger"], token, keys)
 
 

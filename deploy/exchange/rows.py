@@ -97,7 +97,16 @@ def read_rows(path: Path, content: bytes, step: Callable[[int], None]) -> Readin
     return reading
 
 
+def _too_many() -> LocalStackError:
+    return LocalStackError(
+        f"超过 {RECORDS_MAX:,} 条记录，什么都没有改。请分成几个文件。",
+        f"More than {RECORDS_MAX:,} records; nothing was changed. Split the file.",
+    )
+
+
 def _lines(content: bytes, reading: Reading) -> None:
+    if sum(bool(text.strip()) for text in content.splitlines()) > RECORDS_MAX:
+        raise _too_many()
     try:
         lines = read_lines(content)
     except Faulty as error:
@@ -223,10 +232,7 @@ class _Sheet:
             self.reading.faults.add(_two_headers(self.title, number))
             return
         if len(self.reading.rows) >= RECORDS_MAX:
-            raise LocalStackError(
-                f"超过 {RECORDS_MAX:,} 条记录，什么都没有改。请分成几个文件。",
-                f"More than {RECORDS_MAX:,} records; nothing was changed. Split the file.",
-            )
+            raise _too_many()
         body, unfit = self._read(number, cells)
         record_id = body.pop(ID, "")
         kind, places = self.layout.kind, self.places

@@ -3,7 +3,6 @@
 Read from ledger's database beside the running service, as an operator may who holds the keys.
 """
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,10 +118,10 @@ async def town_held(dsn: str, tenant_id: str, keys: KeyRing, page: int = PAGE) -
     )
 
 
-async def note_export(dsn: str, tenant_id: str, counts: Mapping[str, int]) -> None:
+async def note_export(dsn: str, tenant_id: str, actor: str, counts: Mapping[str, int]) -> None:
     """Write in the audit log who takes the registry out, before anything is handed over."""
     fields = tuple(f"{kind}:{count}" for kind, count in sorted(counts.items()))
-    act = Act(tenant_id, getpass.getuser(), "registry.export", "registry", fields=fields)
+    act = Act(tenant_id, actor, "registry.export", "registry", fields=fields)
     async with opened(dsn) as conn:
         await audit.write(conn, act)
 

@@ -1,6 +1,8 @@
 """An import tells what the door would say; undo gives back what held."""
 
 import json
+import os
+import pwd
 from typing import Any
 
 import pytest
@@ -154,3 +156,33 @@ async def test_an_old_head_who_lives_elsewhere_stops_no_other_change(desk: Desk)
         desk.office.tenant,
     )
     await posted(desk, "s", {"kind": "person", "id": "h1-0", "body": {"name": "王秀莲"}})
+
+
+async def test_the_audit_log_names_the_account_whatever_the_environment_or_the_option_says(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "mallory")
+    path, out = str(desk.family("王秀英", "小明")), str(desk.folder / "out.xlsx")
+    for given in (
+        ("import", path, "--batch", "b"),
+        ("export", out, "--by", "op-1"),
+        ("erase", "person", "h1-1", "--reason", "申请 7", "--by", "op-1"),
+        ("undo", "none"),
+    ):
+        await (await desk.command(*given)).communicate()
+    account = pwd.getpwuid(os.getuid()).pw_name
+    acts = [(one["verb"], one["actor"]) for one in await desk.office.rows("audit")]
+    assert acts == [
+        ("registry.record", "dev"),
+        ("registry.record", account),
+        ("registry.export", f"op-1 ({account})"),
+        ("registry.erase", f"op-1 ({account})"),
+    ]
+
+
+async def test_who_is_named_must_be_somebody(desk: Desk) -> None:
+    ended = await desk.command("export", str(desk.folder / "out.xlsx"), "--by", " ")
+    _, said = await ended.communicate()
+    assert ended.returncode == 2
+    assert "应为 1 到 64 个可见字符" in said.decode()

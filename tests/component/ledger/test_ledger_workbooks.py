@@ -1,8 +1,9 @@
 """Workbooks in and out of the registry, through ledger's own door on a real socket."""
 
 import asyncio
-import getpass
 import json
+import os
+import pwd
 from typing import Any
 
 import asyncpg
@@ -278,7 +279,7 @@ async def test_the_command_brings_checks_shows_and_takes_back(desk: Desk) -> Non
     assert (await say("export", out))[1]["rows"] == {"household": 1, "person": 1, "link": 0}
     acts = [row for row in await desk.office.rows("audit") if row["verb"] == "registry.export"]
     assert [(row["actor"], row["fields"]) for row in acts] == [
-        (getpass.getuser(), ["household:1", "person:1"])
+        (pwd.getpwuid(os.getuid()).pw_name, ["household:1", "person:1"])
     ]
     bad, report = str(desk.book(户=[HOUSES, ("h2", "g9", "")])), desk.folder / "report.xlsx"
     code, told = await say("import", bad, "--report", str(report))

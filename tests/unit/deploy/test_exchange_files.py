@@ -154,6 +154,11 @@ def test_more_records_than_a_batch_may_have_are_refused(monkeypatch: pytest.Monk
     assert "什么都没有改" in refused(workbook([PEOPLE, *[ZHANG] * 3]))
 
 
+def test_more_lines_than_a_batch_may_have_are_refused() -> None:
+    assert "超过 200,000 条记录" in refused(b"{}\n" * (rows.RECORDS_MAX + 1), "a.ndjson")
+    assert read(b"{}\n" + b"\n" * rows.RECORDS_MAX, "a.ndjson").faults.total
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_a_table_is_read_in_the_encodings_that_spreadsheets_save(encoding: str) -> None:
     text = '户编号,网格编号,地址\r\nh1,g1,"河边, 3 号"\r\n\r\nh2,g1\r\n'
