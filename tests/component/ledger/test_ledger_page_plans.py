@@ -109,6 +109,9 @@ READS: dict[str, tuple[str, tuple[Any, ...], int]] = {
     "cases of a household": (pages.CASES_FOR, (TOWN, "h000007", ["g7"], "t", 501), 30),
     "whom a household is about": (pages.EVER_ABOUT, (TOWN, "h000007"), 5),
     "versions of records": (pages.VERSIONS_OF, (TOWN, *KEYS, None, 301), 600),
+    "who leaves and stays head": (
+        elements.LEFT_BEHIND, (TOWN, PEOPLE, ["h000000"] * len(PEOPLE), NOW), 1_000
+    ),
     "by a digest": (search.FOUND, (TOWN, TOKEN, "person", "p3", 51), 60),
     "persons of a grid by a digest": (
         search.LODGERS, (TOWN, TOKEN, "person", "", 51, ["g7"]), 800
