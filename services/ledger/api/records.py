@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.chassis.http import Problem
@@ -121,6 +121,12 @@ class PageView(BaseModel):
 def make_record_router(door: Door) -> APIRouter:
     """Make the endpoints that read records; mount it last, its paths take any kind."""
     router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
+
+    @router.get("/change-sets/{change_set_id}", include_in_schema=False)
+    @router.get("/reorganisations/{change_set_id}", include_in_schema=False)
+    async def get_nothing(change_set_id: str) -> None:  # noqa: ARG001 - the path has it
+        """Hold these two names against the paths of kinds, below."""
+        raise HTTPException(405, headers={"Allow": "POST"})
 
     @router.get("/{kind}", response_model=PageView)
     async def get_records(

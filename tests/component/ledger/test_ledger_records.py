@@ -274,3 +274,21 @@ async def test_a_list_of_then_shows_what_belongs_to_ones_units_now(town: Office)
     last = await ask(town, "household", "grid_worker", unit="g1", limit=1, after="h1", **worker)
     told = [(page.json()["records"][0]["id"], page.json()["more"]) for page in (first, last)]
     assert told == [("h1", True), ("h2", False)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "change-sets/s1", "POST"),
+        ("GET", "reorganisations/s1", "POST"),
+        ("DELETE", "erasures", "GET, POST"),
+        ("OPTIONS", "person/p1/sensitive-read", "POST"),
+    ],
+)
+async def test_a_method_that_no_door_takes_is_told_those_that_one_does(
+    office: Office, method: str, path: str, allowed: str
+) -> None:
+    url = f"/v1/registry/{path}"
+    answer = await office.http.request(method, url, headers=office.headers())
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert allowed in answer.json()["title"]
