@@ -57,6 +57,7 @@ async def check(
         faults += unknown_units(entries, parents)
         faults += circles(entries, parents)
         faults += second_towns(entries, parents)
+        faults += foreign_groups(entries, parents)
     removed = [one.record_id for one in entries if one.kind == "unit" and one.body is None]
     if removed:
         faults += _still_named(await registry.referrers(conn, tenant_id, removed, at))
@@ -129,6 +130,24 @@ def second_towns(entries: Sequence[Entry], parents: Mapping[str, str | None]) ->
             zh = f"没有上级单位的只能是镇本身（{towns[0]}）：写明它的上级。"
             en = f"The town itself ({towns[0]}) alone has no unit above it: name this one's."
             yield _fault("unit", unit, "parent", zh, en)
+
+
+def foreign_groups(entries: Sequence[Entry], parents: Mapping[str, str | None]) -> Iterator[Fault]:
+    """Yield the households whose group does not lie in their grid: both would show them."""
+    for entry in entries:
+        body = entry.body or {}
+        grid, group = body.get("grid"), body.get("group")
+        if entry.kind != "household" or grid not in parents or group not in parents:
+            continue
+        path: dict[str | None, None] = {}
+        at: str | None = group
+        while at is not None and at not in path:
+            path[at] = None
+            at = parents.get(at)
+        if grid not in path:
+            zh = f"户组 {group} 不在网格 {grid} 里：改其中一个。"
+            en = f"Group {group} does not lie in grid {grid}: mend one of them."
+            yield _fault(entry.kind, entry.record_id, "group", zh, en)
 
 
 def unknown_categories(entries: Sequence[Entry], known: Sequence[str]) -> Iterator[Fault]:

@@ -15,6 +15,8 @@ from services.ledger.domain.life import (
     merge_households,
     merge_units,
     move,
+    named_twice,
+    outside,
     split_grid,
     split_household,
 )
@@ -161,8 +163,10 @@ async def _lines(
         case SplitGrid(grid=grid, new=new, moved=moved):
             kept = await elements.records(conn, one.tenant_id, _OF_UNITS, at)
             _expect(kept, [("unit", grid)])
+            _expect_inside(kept, grid, moved)
             return split_grid(kept, grid, new.id, made["unit", new.id], moved)
         case MergeUnits(mergers=mergers):
+            _expect_apart(mergers)
             kept = await elements.records(conn, one.tenant_id, _OF_UNITS, at)
             lines: Lines = {}
             for merger in mergers:
@@ -213,6 +217,36 @@ def _expect(kept: dict[Key, dict[str, Any]], wanted: list[Key]) -> None:
         }
         for kind, name in wanted
         if (kind, name) not in kept
+    ]
+    if faults:
+        raise SetUnfit(faults)
+
+
+def _expect_inside(kept: dict[Key, dict[str, Any]], grid: str, moved: list[str]) -> None:
+    faults = [
+        {
+            "kind": "unit",
+            "id": grid,
+            "field": "moved",
+            "message": f"{name} 不是网格 {grid} 直属的单位，也不是它的户：改编号，或删去。"
+            f" {name} is no unit right below {grid} and no household of it: mend or leave it out.",
+        }
+        for name in outside(kept, grid, moved)
+    ]
+    if faults:
+        raise SetUnfit(faults)
+
+
+def _expect_apart(mergers: list[Merger]) -> None:
+    faults = [
+        {
+            "kind": "unit",
+            "id": name,
+            "field": "mergers",
+            "message": f"{name} 写进了两项合并：只留一项。"
+            f" {name} stands in two mergers: leave one.",
+        }
+        for name in named_twice((one.into.id, one.units) for one in mergers)
     ]
     if faults:
         raise SetUnfit(faults)

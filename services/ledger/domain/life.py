@@ -4,7 +4,8 @@ Records in by kind and id, the lines of one change set out, by kind and id too; 
 is sealed in a record stays as it is, since it is tied to the record's id.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -60,16 +61,48 @@ def split_grid(records: Records, grid: str, new: str, body: Body, moved: Collect
     """Let a grid give some of its groups and households to a new one.
 
     The old one keeps its id, so its open cases keep their owners. `moved` are ids of units below
-    it and of households in it; a group's households go with it.
+    it and of households in it; a group's households go with it. Without its
+    group a household is in none.
     """
     lines: Lines = {("unit", new): dict(body)}
+    groups = _with_all_below(records, moved)
     for (kind, name), record in records.items():
         if kind == "unit" and name in moved and record.get("parent") == grid:
             lines[kind, name] = {**record, "parent": new}
-        goes = name in moved or record.get("group") in moved
-        if kind == "household" and record["grid"] == grid and goes:
-            lines[kind, name] = {**record, "grid": new}
+        if kind == "household" and record["grid"] == grid:
+            if record.get("group") in groups:
+                lines[kind, name] = {**record, "grid": new}
+            elif name in moved:
+                alone = {field: value for field, value in record.items() if field != "group"}
+                lines[kind, name] = {**alone, "grid": new}
     return lines
+
+
+def outside(records: Records, grid: str, moved: Iterable[str]) -> list[str]:
+    """Return what a grid cannot give away: neither a unit right below it nor a household in it."""
+    return [
+        name
+        for name in moved
+        if records.get(("unit", name), {}).get("parent") != grid
+        and records.get(("household", name), {}).get("grid") != grid
+    ]
+
+
+def named_twice(mergers: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """Return the units that stand in more than one merger, each `into` and its units."""
+    counted = Counter(unit for into, units in mergers for unit in {into, *units})
+    return sorted(unit for unit, times in counted.items() if times > 1)
+
+
+def _with_all_below(records: Records, units: Collection[str]) -> set[str]:
+    found: set[str] = set()
+    more = set(units)
+    while more:
+        found |= more
+        below = {name for (kind, name), body in records.items()
+                 if kind == "unit" and body.get("parent") in more}  # fmt: skip
+        more = below - found
+    return found
 
 
 def merge_units(

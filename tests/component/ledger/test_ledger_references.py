@@ -74,6 +74,20 @@ async def test_a_unit_that_would_not_be_there_is_named(town: Office, bad: Line, 
     assert "There is no unit" in found[2]
 
 
+async def test_a_household_stands_in_a_group_of_its_own_grid(town: Office) -> None:
+    """Whoever works in the group's grid would see it, and whoever works in its own."""
+    units = [unit("g2", "v1"), unit("g2-a", "g2"), unit("g2-a-1", "g2-a")]
+    bad = line("household", "h1", grid="g1", group="g2-a")
+    ((record, field, said),) = await refusals(town, *units, bad)
+    assert (record, field) == ("household/h1", "group")
+    assert "Group g2-a does not lie in grid g1" in said
+    fit = [
+        line("household", "h2", grid="g2", group="g2-a-1"),
+        line("household", "h3", grid="g2", group="g2"),
+    ]
+    assert (await town.post_set("fit", [*units, *fit])).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("moves", "shown"),
     [([("v1", "v1")], "v1 → v1"), ([("town", "g1")], "town → g1 → v1 → town"),

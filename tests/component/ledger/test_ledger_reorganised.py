@@ -114,6 +114,26 @@ async def test_a_grid_is_split_and_keeps_its_own_id(town: Office) -> None:
     assert (after["unit/g1"]["zh"], after["household/h1"]["grid"]) == ("一格", "g1")
 
 
+async def test_a_grid_gives_nothing_that_is_not_its_own(town: Office) -> None:
+    new = {"id": "g2", "body": {"level": "grid", "zh": "二格", "parent": "v1"}}
+    answer = await act(
+        town, "cut", act="split_grid", grid="g1", new=new, moved=["g1-a", "v1", "h9"]
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "change_set_unfit")
+    said = [(one["field"], one["message"].split()[0]) for one in answer.json()["errors"]]
+    assert said == [("moved", "v1"), ("moved", "h9")]
+    assert "unit/g2" not in await now(town)
+
+
+async def test_a_unit_merges_but_once_in_a_set(town: Office) -> None:
+    """Of two mergers into one unit the second would forget what the first took over."""
+    into = {"id": "g1", "body": {"level": "grid", "zh": "一格", "parent": "v1"}}
+    mergers = [{"into": into, "units": ["g1", "g1-a"]}, {"into": into, "units": ["v1"]}]
+    answer = await act(town, "twice", act="merge_units", mergers=mergers)
+    assert (answer.status_code, answer.json()["code"]) == (409, "change_set_unfit")
+    assert [(one["id"], one["field"]) for one in answer.json()["errors"]] == [("g1", "mergers")]
+
+
 async def test_what_cannot_be_is_refused_whole(town: Office) -> None:
     new = {"id": "g2", "body": {"level": "grid", "zh": "二格", "parent": "v9"}}
     cases: list[tuple[Body, int, str]] = [

@@ -13,6 +13,8 @@ from services.ledger.domain.life import (
     merge_households,
     merge_units,
     move,
+    named_twice,
+    outside,
     split_grid,
     split_household,
 )
@@ -123,6 +125,25 @@ def test_a_village_may_take_in_the_others_under_its_own_id() -> None:
     assert lines.keys() == town.keys()
     assert lines["unit", "v2"] is None
     assert [one["code"] for one in (lines["unit", "v1"] or {})["aliases"]] == ["v2"]
+
+
+def test_a_household_that_leaves_its_group_behind_is_in_none() -> None:
+    town: dict[tuple[str, str], Body] = {
+        ("unit", "g"): {"parent": "v"},
+        ("unit", "g-a"): {"parent": "g"},
+        ("unit", "g-a-1"): {"parent": "g-a"},
+        ("unit", "g-b"): {"parent": "g"},
+        ("household", "alone"): {"grid": "g", "group": "g-b"},
+        ("household", "below"): {"grid": "g", "group": "g-a-1"},
+    }
+    lines = split_grid(town, "g", "new", {"parent": "v"}, ["g-a", "alone"])
+    assert lines["household", "alone"] == {"grid": "new"}
+    assert lines["household", "below"] == {"grid": "new", "group": "g-a-1"}
+    assert outside(town, "g", ["g-a", "g-a-1", "alone", "v", "x"]) == ["g-a-1", "v", "x"]
+
+
+def test_a_unit_in_two_mergers_is_named() -> None:
+    assert named_twice([("n", ["a", "b", "b"]), ("m", ["b", "n"]), ("c", ["c"])]) == ["b", "n"]
 
 
 @settings(max_examples=40, deadline=None)
