@@ -36,7 +36,7 @@ def erase(
     async def work() -> None:
         state = read_state(data_dir)
         body = {"kind": kind, "id": record_id, "reason": reason}
-        done = _checked(await _ask(state, state.tenant(tenant), actor(by), "POST", body))
+        done = checked(await _ask(state, state.tenant(tenant), actor(by), "POST", body))
         said = "早已抹去 · was erased before" if done["known"] else "已抹去 · erased"
         out.print(f"{kind} {record_id}：{said}：{done['erased_at']}", markup=False)
         out.print(
@@ -53,7 +53,7 @@ def erased(tenant: Tenant = None, data_dir: DataDir = Path(DATA_DIR)) -> None:
 
     async def work() -> None:
         state = read_state(data_dir)
-        for one in _checked(await _ask(state, state.tenant(tenant), actor(None), "GET", None)):
+        for one in checked(await _ask(state, state.tenant(tenant), actor(None), "GET", None)):
             print(json.dumps(one, ensure_ascii=False))
 
     run(work)
@@ -68,8 +68,14 @@ async def _ask(
         return await client.request(method, "/v1/registry/erasures", json=body, headers=headers)
 
 
-def _checked(answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+def checked(answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON
+    """Return what ledger answered.
+
+    Raises:
+        LocalStackError: it refused; with what is in the way.
+    """
     if answer.is_error:
         said = answer.json()
-        raise LocalStackError(f"台账：{said['title']}", f"ledger: {said['detail']}")
+        named = "".join(f"\n  {one['message']}" for one in said.get("errors", ()))
+        raise LocalStackError(f"台账：{said['title']}", f"ledger: {said['detail']}{named}")
     return answer.json()
