@@ -11,7 +11,8 @@ import httpx
 from services.console.settings import ConsoleSettings
 
 Refusal = Literal["signed_out", "not_yours", "unknown", "away"]
-_REFUSALS: Mapping[int, Refusal] = {401: "signed_out", 403: "not_yours", 404: "unknown"}
+_REFUSALS: Mapping[int, Refusal] = {401: "signed_out", 403: "not_yours", 404: "unknown",
+                                     422: "unknown"}  # fmt: skip
 _OK = 200
 
 

@@ -163,6 +163,8 @@ async def test_what_is_in_the_way_has_a_page_of_its_own(desk: Desk) -> None:
         ("grids/bare", None, 200, "这个网格还没有登记住户"),
         ("grids/gone", None, 404, "没有找到"),
         ("households/gone", None, 404, "没有找到"),
+        ("households/a%00", None, 404, "没有找到"),
+        (f"grids/{'g' * 300}", None, 404, "没有找到"),
         (f"grids/{desk.grid}", foreign, 403, "这是另一个镇的页面"),
         (f"grids/{desk.grid}", outsider, 403, "这里不归您的单位"),
     ):
