@@ -19,4 +19,6 @@ def _said(text: str) -> str:
     return text
 
 
-Reason = Annotated[str, Field(max_length=200), Checked(_said, {"pattern": WRITTEN})]
+_SAID = Checked(_said, {"pattern": WRITTEN})
+Reason = Annotated[str, Field(max_length=200), _SAID]
+LongReason = Annotated[str, Field(min_length=5, max_length=200), _SAID]

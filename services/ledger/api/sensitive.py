@@ -20,7 +20,7 @@ from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.acts import sensitive_used
 from services.ledger.api.door import Door
-from services.ledger.api.reason import Reason
+from services.ledger.api.reason import LongReason
 from services.ledger.api.records import RecordId, no_record
 from services.ledger.api.unmask import spent_up
 from services.ledger.clock import town_now
@@ -47,15 +47,14 @@ def _kept(text: str) -> str:
 
 
 Group = Annotated[str, Path(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
-Why = Annotated[Reason, Field(min_length=5)]
 Note = Annotated[str, Field(max_length=500), Checked(_kept)]
 
 
 class WhyBody(BaseModel):
-    """Why, for the audit log: nothing personal in it."""
+    """LongReason, for the audit log: nothing personal in it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    reason: Why
+    reason: LongReason
 
 
 class EntryBody(WhyBody):

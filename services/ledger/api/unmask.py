@@ -17,7 +17,7 @@ from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.acts import unmasked
 from services.ledger.api.door import Door
-from services.ledger.api.reason import Reason
+from services.ledger.api.reason import LongReason
 from services.ledger.api.records import Kind, RecordId
 from services.ledger.clock import town_now
 from services.ledger.domain.access import allow
@@ -49,7 +49,7 @@ class UnmaskBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     fields: Names
-    reason: Annotated[Reason, Field(min_length=5)]
+    reason: LongReason
 
 
 class UnmaskedView(BaseModel):

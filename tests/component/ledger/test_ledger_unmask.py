@@ -153,3 +153,8 @@ async def test_whose_key_is_gone_is_shown_to_nobody(town: Office) -> None:
     answer = await unmask(town, "phone")
     assert (answer.status_code, answer.json()["code"]) == (410, "sealed_gone")
     assert await town.rows("unmask_spent") == []
+
+
+async def test_a_reason_that_is_too_short_is_told_in_characters(town: Office) -> None:
+    problem = (await unmask(town, "phone", reason="走访")).json()
+    assert [one["message"] for one in problem["errors"]] == ["至少 5 个字。 At least 5 characters."]
