@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from services.chassis.http import Json, read_json
@@ -29,10 +28,9 @@ class JsonRoute(APIRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a method that no door of this path takes, and name those of all of them."""
         if scope["method"] not in (self.methods or ()):
-            routes = [one for one in scope["app"].routes if isinstance(one, APIRoute)]
-            there = [one for one in routes if one.include_in_schema and _meets(one, scope)]
-            allowed = sorted({method for one in there for method in one.methods or ()})
-            raise HTTPException(405, headers={"Allow": ", ".join(allowed)})
+            doors = scope["app"].openapi()["paths"].get(self.path_format, self.methods or ())
+            allowed = ", ".join(sorted(method.upper() for method in doors))
+            raise HTTPException(405, headers={"Allow": allowed})
         await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -54,10 +52,6 @@ class JsonRoute(APIRoute):
 def json_route(check: Callable[[str | None], object]) -> type[JsonRoute]:
     """Make a route that reads no body before `check` has let its `Authorization` pass."""
     return type("CheckedRoute", (JsonRoute,), {"check": staticmethod(check)})
-
-
-def _meets(route: APIRoute, scope: Scope) -> bool:
-    return route.matches(scope)[0] is not Match.NONE
 
 
 class _Read(Request):

@@ -29,11 +29,10 @@ async def sealing(
 
 def sealed(tenant_id: str, lines: Sequence[tuple[int, Line]], keys: KeyRing) -> list[Entry]:
     """Seal checked lines, each by its number."""
-    index = keys.tenant(tenant_id).index
-    return [_sealed_one(tenant_id, number, line, keys, index) for number, line in lines]
+    return [_sealed_one(tenant_id, number, line, keys) for number, line in lines]
 
 
-def _sealed_one(tenant_id: str, number: int, line: Line, keys: KeyRing, index: bytes) -> Entry:
+def _sealed_one(tenant_id: str, number: int, line: Line, keys: KeyRing) -> Entry:
     version = line.expected_version
     expected = None if version is None else Expected(version, number)
     if line.body is None:
@@ -45,5 +44,5 @@ def _sealed_one(tenant_id: str, number: int, line: Line, keys: KeyRing, index: b
     if texts:
         kept = keys.seal(tenant_id, line.id, texts)
         body["sealed"] = {"kid": kept.kid, "key": kept.key, "fields": kept.fields}
-        found_by = blind.tokens(index, line.kind, texts)
+        found_by = blind.tokens(keys.tenant(tenant_id).index, line.kind, texts)
     return Entry(line.kind, line.id, body, expected, found_by)

@@ -146,5 +146,6 @@ async def test_curl_takes_gives_back_and_listens_without_a_gap(
         (came,) = await reader.next(1)
         assert (came["case_id"], came["data"]["change"]) == (str(case_id), "reported_in")
     assert in_order([*told, came])
-    assert [one["task_seq"] for one in await ask("take")] == [2]
+    given = await until(lambda: ask("take"), "the change is lent")
+    assert [one["task_seq"] for one in given] == [2]
     assert await ask("take") == [], "a report-in sent twice is told once"
