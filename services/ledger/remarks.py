@@ -1,7 +1,7 @@
 """What a person should look at in a set: numbers told twice or of no known place, and the future.
 
-The first refuses the set. An unknown place is recorded and remarked upon, since no list of places
-is whole (abolished counties, residence permits). No remark repeats a number.
+The first refuses the set. An unknown place is remarked upon and stops nothing: no list of places is
+whole (abolished counties, residence permits). No remark repeats a number.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -63,8 +63,8 @@ def unknown_places(numbers: Sequence[Numbered], known: Collection[str]) -> list[
         for one in numbers
         if (one.place not in known if known else not province_known(one.place))
     ]
-    zh = "第 {} 行 {}/{} 的 {}：地区代码不在名录里，已记入，请核对。"
-    en = "Line {} {}/{}, {}: its place is in no list; recorded all the same, check it."
+    zh = "第 {} 行 {}/{} 的 {}：地区代码不在名录里，不影响登记，请核对。"
+    en = "Line {} {}/{}, {}: its place is in no list; check it, this stops nothing."
     return [
         both(*(text.format(one.line, one.kind, one.record_id, one.field) for text in (zh, en)))
         for one in wrong[:_REMARKS_MAX]

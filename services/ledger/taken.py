@@ -99,8 +99,6 @@ async def _fault(
 
 
 def _came_back(line: int, clash: Clash) -> str:
-    zh = (
-        f"第 {line} 行 {_KIND}/{clash.record_id}：已注销的 {clash.other} 曾用这个身份证号，已记入；"
-    )
-    en = f"Line {line}: {clash.other}, who is gone, had this number; recorded all the same."
-    return both(f"{zh}若是同一人回来，用回原编号，历史才接得上。", en)
+    zh = f"第 {line} 行 {_KIND}/{clash.record_id}：已注销的 {clash.other} 曾用这个身份证号；"
+    en = f"Line {line}: {clash.other}, who is gone, had this number; this stops nothing."
+    return both(f"{zh}不影响登记。若是同一人回来，用回原编号，历史才接得上。", en)

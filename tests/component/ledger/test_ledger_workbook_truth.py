@@ -84,6 +84,8 @@ async def test_what_a_person_should_look_at_is_told_by_its_row(desk: Desk) -> No
     place, followed = done.warnings
     assert place.startswith("人员!第 3 行 person/p1")
     assert "人员!Line 3 person/p1" in place
+    for said in ("已记入", "recorded"):  # a dry run records nothing
+        assert said not in place
     assert followed.startswith("household/h1：已登记从 2098-12-31T16:00+00:00 起的另一版")
 
 
