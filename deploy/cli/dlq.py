@@ -1,6 +1,5 @@
 """`chuishao dlq`: what the services have set aside; look at it, correct it, replay it, drop it."""
 
-import getpass
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.cli.actor import By, actor
 from deploy.cli.clock import seconds_of
 from deploy.cli.dlq_shown import as_json, show_counts, show_one, show_subjects
 from deploy.cli.given import read, said, write
@@ -48,7 +48,6 @@ Older = Annotated[
     str | None, typer.Option(help="早于多久，如 PT1H · older than so long, such as PT1H")
 ]
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")]
-By = Annotated[str, typer.Option(help="谁做的 · who does it", show_default="OS user")]
 
 
 def dsns_of(given: Sequence[str] | None, data_dir: Path, service: str | None = None) -> Dsns:
@@ -147,7 +146,7 @@ def fix_(  # noqa: PLR0913, PLR0917 - each is an option of the command
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="改一个头，可多次 · one header")
     ] = None,
     file: Annotated[Path | None, typer.Option(help="整份正文 · the whole body, as JSON")] = None,
-    by: By = "",
+    by: By = None,
     dsn: Elsewhere = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
@@ -164,7 +163,7 @@ def fix_(  # noqa: PLR0913, PLR0917 - each is an option of the command
                 "要改什么？用 --set、--header 或 --file。",
                 "What is wrong? Use --set, --header, --file.",
             )
-        kept = await fix(dsns[at.service], at, wanted, by or getpass.getuser(), words)
+        kept = await fix(dsns[at.service], at, wanted, actor(by), words)
         show_one(kept, [], [], as_one_json=False)
         out.print(
             f"已改正；生效请用 chuishao dlq replay {at} · corrected; replay it to take effect"
@@ -188,7 +187,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command
         bool, typer.Option("--wait/--no-wait", help="等它们生效 · wait for the effect")
     ] = True,
     timeout: Annotated[float, typer.Option(min=1, help="最多等多少秒 · seconds to wait")] = WAIT_S,
-    by: By = "",
+    by: By = None,
     json_: Json = False,
     dsn: Elsewhere = None,
     data_dir: DataDir = Path(DATA_DIR),
@@ -201,7 +200,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command
             raise LocalStackError(
                 "要么写位置，要么用 --all。", "Give places, or --all with filters, not both."
             )
-        who = by or getpass.getuser()
+        who = actor(by)
         chosen = [place_of(text, dsns) for text in places or ()]
         freed = [await release(dsns[at.service], at, who) for at in chosen]
         found = await _found(dsns, reason, older, LISTED_MAX) if every else []
@@ -253,7 +252,7 @@ def drop_(
     yes: Annotated[
         bool, typer.Option("--yes", help="是上报也舍弃 · also where it is somebody's report")
     ] = False,
-    by: By = "",
+    by: By = None,
     dsn: Elsewhere = None,
     data_dir: DataDir = Path(DATA_DIR),
 ) -> None:
@@ -271,7 +270,7 @@ def drop_(
                 f"{at} is a report: somebody was told 202 and has a tracking code. Call the town "
                 "and the developers first; with --yes it is dropped all the same.",
             )
-        await drop(dsns[at.service], at, by or getpass.getuser(), words)
+        await drop(dsns[at.service], at, actor(by), words)
         out.print(
             f"已舍弃 {at}，原文和原因已存档；后面等着的自己会生效 · dropped; original and reason "
             "are kept, those behind take effect by themselves",

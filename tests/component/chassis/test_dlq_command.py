@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,27 @@ async def test_whoever_corrects_or_drops_says_why(
     assert await acts(ground) == []
     await dlq(ground, act, str(HELD), option, f" 写坏了{why} ", *what)
     assert [why for _, _, why, *_ in await acts(ground)] == ["写坏了"]
+
+
+async def test_whoever_acts_for_another_is_noted_with_his_account(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "mallory")
+    await held(ground, b'{"state": "a-0"}', behind=1)
+    by = ("--set", 'by={"staff": "s-1", "role": "r", "unit": "u"}', "--by", "op-1")
+    await dlq(ground, "fix", str(HELD), "--why", "x", *by)
+    await dlq(ground, "replay", str(HELD), "--no-wait", "--by", "op-2")
+    released = await ground.pool.fetchval("SELECT released_by FROM quarantine_release")
+    await dlq(ground, "drop", str(HELD), "--reason", "x")
+    account = pwd.getpwuid(os.getuid()).pw_name
+    assert released == f"op-2 ({account})"
+    assert [(act, who) for act, who, *_ in await acts(ground)] == [
+        ("fixed", f"op-1 ({account})"),
+        ("dropped", account),
+    ]
+    said = await dlq(ground, "drop", str(HELD), "--reason", "x", "--by", " ", code=2)
+    assert "应为 1 到 64 个可见字符" in said
 
 
 @pytest.mark.parametrize("place", NOWHERE)
