@@ -78,7 +78,7 @@ def ls(
             if tenant in ("", town):
                 what = "封存 · seals" if known.get(town, ("",))[0] == kid else "打开 · opens"
                 what = what if (town, kid) in there else "[bold red]丢失 · LOST[/bold red]"
-                still = _shown(used, (town, kid)) or "没有 · nothing"
+                still = _still(_shown(used, (town, kid)), topics=topics)
                 out.print(f"{town} {kid}  {what}  还在用 · used by: {still}")
         return bool(uses - there)
 
@@ -166,6 +166,13 @@ async def _used(dsns: Dsns, folder: Path) -> dict[str, Counter[Use]]:
 
 def _shown(used: Mapping[str, Counter[Use]], use: Use) -> str:
     return ", ".join(f"{place} {n[use]}" for place, n in sorted(used.items()) if n[use])
+
+
+def _still(shown: str, *, topics: bool) -> str:
+    """Tell what still uses a key, and that topics may: they are read on demand alone."""
+    if topics:
+        return shown or "没有 · nothing"
+    return "；".join(part for part in (shown, "主题未查 · topics not looked at") if part)
 
 
 def _named(tenant: str) -> list[str]:

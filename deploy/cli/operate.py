@@ -11,7 +11,9 @@ from rich.text import Text
 from deploy.cli.screen import DATA_DIR, GONE, DataDir, Tenant, err, out, run
 from deploy.local import tokens
 from deploy.local.doctor import examine
-from deploy.local.registered import roles_of
+from deploy.local.errors import LocalStackError
+from deploy.local.keys import check_known
+from deploy.local.registered import has_staff, roles_of
 from deploy.local.secrets import secrets_of
 from deploy.local.state import StackState, read_state
 from deploy.local.topics import apply_every
@@ -49,15 +51,32 @@ def revoke(
     """收回某人到此刻为止的登录令牌 · Take back all tokens issued to somebody until now."""
 
     async def work() -> None:
-        now = datetime.now(UTC)
-        tokens.revoke(secrets_of(data_dir).token_public, tenant, staff, now)
+        now, files = datetime.now(UTC), secrets_of(data_dir)
+        check_known(files.key_file, [tenant])
+        tokens.revoke(files.token_public, tenant, staff, now)
         out.print(
             f"{tenant} {staff}：此刻以前的令牌从下一次请求起不再有效；新签发的照常 · tokens issued "
             "until now are refused from the next request on; newer ones hold",
             markup=False,
         )
+        await _warn_of_nobody(data_dir, tenant, staff)
 
     run(work)
+
+
+async def _warn_of_nobody(data_dir: Path, tenant: str, staff: str) -> None:
+    """Tell whoever mistyped a name; what was done needs no ledger, and stays done."""
+    try:
+        known = await has_staff(read_state(data_dir).dsns["ledger"], tenant, staff)
+    except (*GONE, LocalStackError, KeyError):
+        return
+    if not known:
+        err.print(
+            f"注意：{tenant} 的登记里没有工作人员 {staff}，照样收回了；编号有没有写错？\n"
+            f"Note: the registry of {tenant} has no staff {staff}; done all the same. Is the id "
+            "mistyped?",
+            markup=False,
+        )
 
 
 async def _warn_of_unknown(state: StackState, tenant: str, given: list[str]) -> None:

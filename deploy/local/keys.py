@@ -26,6 +26,17 @@ def versions(key_file: Path) -> dict[str, tuple[str, list[str]]]:
     return {name: (one["kid"], list(one["keys"])) for name, one in tenants.items()}
 
 
+def check_known(key_file: Path, tenants: Sequence[str]) -> None:
+    """Hold towns that somebody named against the key file.
+
+    Raises:
+        LocalStackError: the file cannot be read, or does not know a town.
+    """
+    content = _content(key_file)
+    for name in tenants:
+        _of(content, name)
+
+
 def rotate(key_file: Path, tenants: Sequence[str]) -> dict[str, str]:
     """Let a new key of each tenant seal from now on; older ones still open. None named: all.
 

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
+from deploy.local.set_aside import opened
+
 CURRENT = """
 SELECT DISTINCT ON (kind, record_id) kind, record_id, body
 FROM registry_record
@@ -22,6 +24,12 @@ FROM registry_record
 WHERE tenant_id = $1 AND kind = 'profile' AND body IS NOT NULL
 ORDER BY (body ->> 'version')::integer DESC, version DESC
 LIMIT 1
+"""
+
+STAFF = """
+SELECT EXISTS (
+    SELECT FROM registry_record WHERE tenant_id = $1 AND kind = 'staff' AND record_id = $2
+)
 """
 
 
@@ -42,6 +50,12 @@ async def is_recorded(ledger_dsn: str, tenant: str) -> bool:
         return await conn.fetchval(PROFILE, tenant) is not None
     finally:
         await conn.close()
+
+
+async def has_staff(ledger_dsn: str, tenant: str, staff: str) -> bool:
+    """Tell whether a town's registry knows somebody of the staff, or did."""
+    async with opened(ledger_dsn) as conn:
+        return bool(await conn.fetchval(STAFF, tenant, staff))
 
 
 async def roles_of(ledger_dsn: str, tenant: str) -> list[str]:

@@ -67,6 +67,10 @@ class Desk:
         return await town_held(one.dsn, one.tenant_id, one.keys)
 
     async def command(self, *arguments: str) -> asyncio.subprocess.Process:
+        return await self.operate("registry", *arguments)
+
+    async def operate(self, *words: str) -> asyncio.subprocess.Process:
+        """Run `chuishao` as the town's operator does."""
         stack = self.folder / "stack.json"
         one = self.bringing
         stack.write_text(
@@ -75,7 +79,7 @@ class Desk:
         data_dir = self.office.secrets.key_file.parent.parent
         (data_dir / "towns.json").write_text(json.dumps({one.tenant_id: {}}), "utf-8")
         return await asyncio.create_subprocess_exec(
-            *(*COMMAND, "registry", *arguments, "--data-dir", str(data_dir)),
+            *(*COMMAND, *words, "--data-dir", str(data_dir)),
             env={**os.environ, "CHUISHAO_STACK": str(stack)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.errors import LocalStackError
-from deploy.local.keys import forget, rotate, versions
+from deploy.local.keys import check_known, forget, rotate, versions
 from deploy.local.resealed_files import reseal_files, used_in_files
 from deploy.local.resealing import rewrapped, sealed_in
 from deploy.local.secrets import ensure_secrets
@@ -120,3 +120,11 @@ def test_attachments_are_wrapped_anew_and_their_content_stays(
     assert used_in_files(place) == {("yihe", "k2"): 2}
     assert (place / "yihe/ab/abc").read_bytes().partition(b"\n")[2] == content
     assert used_in_files(tmp_path / "nowhere") == {}
+
+
+def test_a_town_that_the_key_file_does_not_know_is_told_with_those_it_knows(
+    key_file: Path,
+) -> None:
+    check_known(key_file, ["yihe", "gucheng"])
+    with pytest.raises(LocalStackError, match=r"nowhere: the key file has.*yihe, gu"):
+        check_known(key_file, ["yihe", "nowhere"])
