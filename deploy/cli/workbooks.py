@@ -13,8 +13,9 @@ import typer
 from deploy.cli.actor import By, actor
 from deploy.cli.screen import DATA_DIR, DataDir, Tenant, err, out, progress, run
 from deploy.exchange.batch import Office, Outcome, bring, take_back
-from deploy.exchange.books import write_registry, write_report
+from deploy.exchange.books import check_target, write_registry, write_report
 from deploy.exchange.columns import LAYOUTS
+from deploy.exchange.told import FAULTS_MAX
 from deploy.exchange.town import note_export, town_held
 from deploy.local.secrets import secrets_of
 from deploy.local.state import read_state
@@ -61,6 +62,8 @@ def import_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     """导入户、人员和关联：整批登记，或一条不登 · Bring a file in, whole or not at all."""
 
     async def work() -> Outcome:
+        if report:
+            check_target(report)
         office = _office(data_dir, tenant, by)
         with _steps("读取 · rows read") as step:
             outcome = await bring(office, file, batch, dry_run=dry_run, step=step)
@@ -72,7 +75,7 @@ def import_(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if as_json:
         print(json.dumps(_told(outcome), ensure_ascii=False))
     else:
-        _show(outcome)
+        _show(outcome, report)
     if outcome.state == "faulty":
         raise typer.Exit(1)
 
@@ -88,6 +91,7 @@ def export(
     """导出户、人员和关联，格式与导入相同 · Write them in the layout in which they come in."""
 
     async def work() -> dict[str, int]:
+        check_target(file)
         office = _office(data_dir, tenant, by)
         town = await town_held(office.dsn, office.tenant_id, office.keys)
         await note_export(
@@ -159,7 +163,7 @@ def _steps(what: str) -> Iterator[Callable[[int], None]]:
         yield step
 
 
-def _show(outcome: Outcome) -> None:
+def _show(outcome: Outcome, report: Path | None) -> None:
     total = outcome.faults.total
     said = {
         "faulty": f"有 {total} 处问题，一条也没有登记 · {total} faults; nothing was recorded",
@@ -170,9 +174,8 @@ def _show(outcome: Outcome) -> None:
     }[outcome.state]
     for fault in outcome.faults.kept[:_SHOWN_MAX]:
         out.print(f"  {fault}", markup=False)
-    more = total - _SHOWN_MAX
-    if more > 0:
-        out.print(f"  …… 还有 {more} 处，用 --report 写成 xlsx · {more} more: see --report")
+    if total > _SHOWN_MAX:
+        out.print(f"  …… {_rest(total, report)}", markup=False)
     if outcome.passed_over:
         out.print(
             f"没有读取的工作表 · sheets passed over：{'、'.join(outcome.passed_over)}", markup=False
@@ -184,6 +187,15 @@ def _show(outcome: Outcome) -> None:
     _warn(outcome.warnings)
     if outcome.state == "recorded":
         out.print(f"撤销用 · to undo：chuishao registry undo {outcome.batch}", markup=False)
+
+
+def _rest(total: int, report: Path | None) -> str:
+    """Tell how many faults were not printed, and where they stand."""
+    more, place = total - _SHOWN_MAX, report or "--report FILE"
+    zh, en = "全部", "all"
+    if total > FAULTS_MAX:
+        zh, en = f"前 {FAULTS_MAX} 处", f"the first {FAULTS_MAX}"
+    return f"还有 {more} 处，{place} 里有{zh} · {more} more: {place} has {en}"
 
 
 def _warn(warnings: Sequence[str]) -> None:

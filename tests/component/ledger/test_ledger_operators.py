@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import openpyxl
+
 from deploy.local.keys import rotate
 from services.doors.revoked import FILE
-from tests.component.ledger.desk import Desk
+from tests.component.ledger.desk import HOUSES, Desk
 
 STAFF: dict[str, Any] = {"kind": "staff", "id": "w-1", "body": {"name": "王秀英", "posts": []}}
 
@@ -53,3 +55,43 @@ async def test_topics_that_were_not_looked_at_are_not_said_to_use_no_key(desk: D
     told = await said(desk, "keys", "ls", "--tenant", town)
     assert told.count("主题未查 · topics not looked at") == 2
     assert "没有 · nothing" not in told
+
+
+async def test_a_workbook_that_cannot_be_written_is_told_before_the_work(desk: Desk) -> None:
+    nowhere, there = desk.folder / "nowhere" / "x.xlsx", desk.folder / "there.xlsx"
+    there.mkdir()
+    family = str(desk.family("王秀英"))
+    for file in (nowhere, there):
+        for words in (("export", str(file)), ("import", family, "--report", str(file))):
+            told = await said(desk, "registry", *words, code=1)
+            assert f"{file}：写不了" in told
+            assert "Name a file that can be written" in told
+            assert "Traceback" not in told
+    assert len(await desk.office.rows("change_set")) == 1
+    assert [one["verb"] for one in await desk.office.rows("audit")] == ["registry.record"]
+
+
+async def test_a_workbook_goes_out_under_a_workbooks_name_alone(desk: Desk) -> None:
+    for name in ("town.csv", "town", "town.xls"):
+        told = await said(desk, "registry", "export", str(desk.folder / name), code=1)
+        assert f"{name}：只能写成 xlsx，没有写" in told
+        assert f"{name}: only xlsx can be written" in told
+        assert not (desk.folder / name).exists()
+    await said(desk, "registry", "export", str(desk.folder / "town.XLSX"))
+    assert [one.name for one in desk.folder.glob("*town*")] == ["town.XLSX"]
+
+
+async def test_faults_that_are_not_printed_are_counted_with_the_place_of_all(desk: Desk) -> None:
+    bad = str(desk.book(户=[HOUSES, *((f"h{n}", "g9", "") for n in range(25))]))
+    told = await said(desk, "registry", "import", bad, code=1)
+    assert "还有 5 处，--report FILE 里有全部 · 5 more: --report FILE has all" in told
+    report = desk.folder / "faults.xlsx"
+    told = await said(desk, "registry", "import", bad, "--report", str(report), code=1)
+    assert f"5 more: {report} has all" in told
+    assert openpyxl.load_workbook(report)["问题"].max_row == 26
+
+
+async def test_a_report_says_that_it_has_the_first_thousand(desk: Desk) -> None:
+    bad = str(desk.book(户=[HOUSES, *((f"h{n}", "g9", "") for n in range(1_005))]))
+    told = await said(desk, "registry", "import", bad, code=1)
+    assert "985 more: --report FILE has the first 1000" in told
