@@ -10,7 +10,7 @@ FILE = "towns.json"
 
 
 def remember(data_dir: Path, wish: TownWish) -> None:
-    """Note what a town is made up from, before it is recorded."""
+    """Note what a town that is recorded was made up from."""
     path = data_dir / FILE
     known = json.loads(path.read_text("utf-8")) if path.exists() else {}
     known[wish.tenant_id] = {**asdict(wish), "profile": str(wish.profile.resolve())}

@@ -11,7 +11,7 @@ import psutil
 from deploy.local.errors import LocalStackError
 from deploy.local.layout import SERVICES
 from deploy.local.made import all_remembered
-from deploy.local.secrets import DEMO_FRONT_END, secrets_of
+from deploy.local.secrets import DEMO_FRONT_END, secrets_of, write_private
 from deploy.local.tokens import make_token
 
 FILE = "stack.json"
@@ -85,6 +85,20 @@ def write_state(data_dir: Path, facts: dict[str, Any]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump({**facts, "pid": os.getpid()}, file, ensure_ascii=False, indent=1)
+
+
+def note_tenant(data_dir: Path, tenant: str) -> None:
+    """Say that a running stack has a town which it did not have at its start.
+
+    Nothing is to be said where others started the stack: its towns are those that are remembered.
+    """
+    path = data_dir / FILE
+    if os.environ.get(GIVEN) or not path.exists():
+        return
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if tenant not in facts["tenants"]:
+        facts["tenants"].append(tenant)
+        write_private(path, json.dumps(facts, ensure_ascii=False, indent=1).encode())
 
 
 def remove_state(data_dir: Path) -> None:
