@@ -6,6 +6,7 @@ from pydantic import Field
 
 from contracts.text import NOT_KEPT, WRITTEN, is_blank
 from services.doors.fields import Checked
+from services.ledger.domain.numbers import names_somebody
 from services.ledger.faults import both
 
 
@@ -16,6 +17,10 @@ def _said(text: str) -> str:
         )
     if is_blank(text):
         raise ValueError(both("不能空白，请写明理由。", "This must not be blank: say why."))
+    if names_somebody(text):
+        zh = "理由会留在审计日志里，抹不掉：这里不写任何人的身份证号和手机号。"
+        en = "It stays in the audit log for ever: write no numbers of people here."
+        raise ValueError(both(zh, en))
     return text
 
 

@@ -17,15 +17,31 @@ _CREDIT_BASE = 31
 _CITIZEN, _OLD = re.compile(r"\d{17}[\dX]", re.ASCII), re.compile(r"\d{15}", re.ASCII)
 _CREDIT = re.compile(rf"[{_CREDIT_CHARACTERS}]{{18}}")
 _MOBILE = re.compile(r"(?:0{0,2}86-?)?1[3-9]\d-?\d{4}-?\d{4}", re.ASCII)
+_APART = "[ -]?"
+_SAID_OF_PEOPLE = re.compile(
+    rf"(?<!\d)(?:\d{{6}}{_APART}\d{{4}}{_APART}\d{{4}}{_APART}\d{{3}}[\dXx]"
+    rf"|\d{{6}}{_APART}\d{{6}}{_APART}\d{{3}}"
+    rf"|(?:0{{0,2}}86{_APART})?1[3-9]\d{_APART}\d{{4}}{_APART}\d{{4}})(?!\d)",
+    re.ASCII,
+)
 _EARLIEST = date(1880, 1, 1)  # nobody has lived for longer
 
 _FORM = "应为 18 位：17 位数字和一位校验码（数字或 X）。"
 _FORM_EN = "Expected 18 places: 17 digits and a check character, a digit or X."
 
 
+def western(text: str) -> str:
+    """Bring a text to half-width, its digits to ASCII, and drop what cannot be seen of it."""
+    plain = unicodedata.normalize("NFKC", text)
+    if plain.isascii():
+        return plain
+    seen = (one for one in plain if unicodedata.category(one) != "Cf")
+    return "".join(str(unicodedata.decimal(one, one)) for one in seen)
+
+
 def as_kept(number: str) -> str:
     """Bring a number to the form in which it is kept: half-width, without spaces, capitals."""
-    return "".join(unicodedata.normalize("NFKC", number).split()).upper()
+    return "".join(western(number).split()).upper()
 
 
 def wrong_citizen_number(number: str, today: date) -> Said | None:
@@ -52,6 +68,11 @@ def is_personal(code: str, today: date) -> bool:
     """Tell whether a code is a citizen number or a mobile number of the mainland."""
     citizen = wrong_citizen_number(as_kept(code), today) is None
     return citizen or _MOBILE.fullmatch(code) is not None
+
+
+def names_somebody(text: str) -> bool:
+    """Tell whether a text holds a citizen number, right or wrong, or a mobile number."""
+    return _SAID_OF_PEOPLE.search(western(text)) is not None
 
 
 def birth_date(number: str) -> date | None:

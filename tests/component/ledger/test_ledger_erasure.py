@@ -131,6 +131,7 @@ async def test_only_an_operator_of_the_town_erases(office: Office, neighbour: Of
         ({"reason": ""}, 422, "reason"),
         ({"reason": "  "}, 422, "reason"),
         ({"reason": "字" * 201}, 422, "reason"),
+        ({"reason": "13800000000 的机主申请"}, 422, "reason"),
         ({"id": "a b"}, 422, "id"),
         ({"id": "p-nobody"}, 404, None),
     ],

@@ -77,6 +77,8 @@ async def test_a_refusal_shows_nothing_costs_nothing_and_is_in_the_log(
         (("phone",), "走访", "reason"),
         (("phone",), "因" * 201, "reason"),
         (("phone",), "      ", "reason"),
+        (("phone",), "核对 110105194912310021 的住址", "reason"),
+        (("phone",), "回拨１３８００００００００", "reason"),
         ((), WHY, "fields"),
         (("phone", "phone"), WHY, "fields"),
         (("\0",), WHY, "fields.0"),

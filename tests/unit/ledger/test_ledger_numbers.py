@@ -12,6 +12,7 @@ from services.ledger.domain.numbers import (
     citizen_check,
     credit_check,
     is_personal,
+    names_somebody,
     wrong_citizen_number,
     wrong_credit_code,
 )
@@ -90,7 +91,13 @@ def test_who_is_born_today_is_born() -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["11010519491231002x", "１１０１０５１９４９１２３１００２Ｘ", " 110105\u300019491231 002X\t"],
+    [
+        "11010519491231002x",
+        "١١٠١٠٥١٩٤٩١٢٣١٠٠٢x",
+        "110105\u200b19491231002X",
+        "１１０１０５１９４９１２３１００２Ｘ",
+        " 110105\u300019491231 002X\t",
+    ],
 )
 def test_a_number_has_one_form_however_it_was_typed(typed: str) -> None:
     assert as_kept(typed) == NUMBER
@@ -124,3 +131,29 @@ def test_a_code_that_is_somebodys_number_is_known(code: str) -> None:
 )
 def test_other_codes_are_nobodys(code: str) -> None:
     assert not is_personal(code, TODAY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"核对{NUMBER}的住址",
+        "110105194912310021",
+        "110105 1949 1231 002x",
+        "110105491231002",
+        "电话13800000000，本人",
+        "+86 138-0000-0000",
+        "１３８０００００００0",
+        "١٣٨٠٠٠٠٠٠٠٠",
+        "138\u200b00000000",
+    ],
+)
+def test_a_text_that_names_somebody_by_a_number_is_known(text: str) -> None:
+    assert names_somebody(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["依申请 2026-17", "2025-03-01 至 2025-03-02", "12345 热线", "0530-1234567", "20250303100000"],
+)
+def test_other_numbers_in_a_text_name_nobody(text: str) -> None:
+    assert not names_somebody(text)
