@@ -10,6 +10,7 @@ from itertools import chain
 
 from pydantic import ValidationError
 
+from contracts.profile import parse
 from deploy.exchange import classes, links
 from deploy.exchange.cells import HEADS
 from deploy.exchange.columns import ID
@@ -22,6 +23,7 @@ from services.ledger.checks import tidied, wrong_in
 from services.ledger.domain.numbers import as_kept
 from services.ledger.faults import both, wrong_by
 from services.ledger.lines import Line
+from services.ledger.linked import not_a_grid
 
 _NO_ID = both("填写编号；人员可以只填身份证号。", "Give an id, or a person's citizen number.")
 _UNFIT_ID = both(
@@ -51,6 +53,7 @@ def check(reading: Reading, town: Town, make_id: MakeId, today: date) -> list[Ro
         _twice(reading.rows, rows),
         _same_number(rows, after),
         _strangers(rows, town, after),
+        _no_grids(rows, town),
         links.faults(rows, town, after),
         classes.faults(rows, town),
         _headless(rows, after, unreadable),
@@ -144,6 +147,17 @@ def _strangers(rows: Sequence[Row], town: Town, after: Bodies) -> Iterator[Fault
             said = missing(town, kind, name, there) if name else None
             if said:
                 yield row.fault(field, said)
+
+
+def _no_grids(rows: Sequence[Row], town: Town) -> Iterator[Fault]:
+    """New households in a unit that is no grid; without a profile none is looked at."""
+    profile = parse(town.profile) if town.profile else None
+    for row in rows:
+        unit = town.beside.get(("unit", row.body.get("grid", "")))
+        new = row.kind == "household" and town.records.get(row.key) != row.body
+        said = not_a_grid(profile, unit["level"]) if profile and unit and new else None
+        if said:
+            yield row.fault("grid", both(*said))
 
 
 def _headless(rows: Sequence[Row], after: Bodies, unreadable: Collection[Key]) -> Iterator[Fault]:

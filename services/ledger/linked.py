@@ -59,6 +59,7 @@ async def check(
 ) -> list[Fault]:
     """Return the faults, as of a moment, of a set that the transaction has appended."""
     wanted = {key for entry in entries for _, key in named_by(entry)}
+    wanted |= {("unit", grid) for entry in entries if (grid := _grid_of(entry))}
     there = await elements.bodies(conn, tenant_id, sorted(wanted), at) if wanted else {}
     faults = [*_missing(entries, there), *_heads(entries, there)]
     homes = {
@@ -93,6 +94,10 @@ def named_by(entry: Entry) -> Iterator[tuple[str, Key]]:
                 yield from ((f"{field}.{n}", (kind, one)) for n, one in enumerate(several))
     if entry.kind == "link" and body:
         yield "to", (body["to_kind"], body["to"])
+
+
+def _grid_of(entry: Entry) -> str | None:
+    return entry.body["grid"] if entry.kind == "household" and entry.body else None
 
 
 def _missing(entries: Sequence[Entry], there: Mapping[Key, Any]) -> Iterator[Fault]:
@@ -152,12 +157,36 @@ def _by_profile(
                 (f"more_classes.{n}", c) for n, c in enumerate(body.get("more_classes", ()))
             ]
             yield from _unknown(entry, classes, known)
+            yield from _no_grid(entry, profile, there)
         case "person":
             flags = [(f"flags.{n}", flag) for n, flag in enumerate(body.get("flags", ()))]
             yield from _unknown(entry, flags, profile.registry.person_flags)
         case kind:
             known = [s for one in profile.registry.elements if one.id == kind for s in one.subtypes]
             yield from _unknown(entry, [("subtype", body.get("subtype"))], known)
+
+
+def _no_grid(
+    entry: Entry, profile: Profile, there: Mapping[Key, Mapping[str, Any]]
+) -> Iterator[Fault]:
+    """Yield a household whose grid is a unit of another kind; its group lies in the grid anyway."""
+    unit = there.get(("unit", _grid_of(entry) or ""))
+    said = unit and not_a_grid(profile, unit["level"])
+    if said:
+        yield _fault(entry, "grid", *said)
+
+
+def not_a_grid(profile: Profile, level: str) -> tuple[str, str] | None:
+    """Tell that a unit of this level takes no households, in both languages; None if it does.
+
+    A level that the profile does not know tells nothing.
+    """
+    known = profile.levels_by_id.get(level)
+    if known is None or known.kind == "grid":
+        return None
+    grids = "、".join(f"{one.zh} {one.id}" for one in profile.levels if one.kind == "grid")
+    zh = f"它是{known.zh}，户要登记在{grids or '网格'}一级的单位：改填网格编号。"
+    return zh, "A household belongs to a unit of kind grid: name its grid."
 
 
 def _unknown(

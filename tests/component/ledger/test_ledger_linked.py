@@ -69,6 +69,7 @@ UNFIT: list[tuple[str, Line, str, str]] = [
     ("a head who is nobody", line("household", "h2", grid="g1", head="p9"), "head", "没有人 p9"),
     ("a head who lives elsewhere", line("household", "h2", grid="g1", head="p1"), "head",
      "不住在这一户"),
+    ("a household in a village", line("household", "h2", grid="v1"), "grid", "它是行政村"),
     ("a class of another town", line("household", "h2", grid="g1", household_class="resettled"),
      "household_class", "有：ordinary, out_of_poverty, monitored"),
     ("one more class", line("household", "h2", grid="g1", more_classes=["x"]), "more_classes.0",

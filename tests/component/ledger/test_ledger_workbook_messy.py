@@ -94,6 +94,21 @@ async def test_a_class_is_given_by_its_name_and_an_unknown_one_told_before_it_is
     ]
 
 
+async def test_a_household_belongs_to_a_grid_and_what_is_recorded_otherwise_stays(
+    desk: Desk,
+) -> None:
+    village = {"kind": "unit", "id": "v1", "body": {"level": "village", "zh": "村", "parent": "g1"}}
+    old = {"kind": "household", "id": "h0", "body": {"grid": "v1"}}
+    assert (await desk.office.post_set("old", [village, old])).status_code == 200
+    town = factories.town_lines("gucheng", "gucheng")
+    profile = next(dict(one) for one in town if one["kind"] == "profile")
+    assert (await desk.office.post_set("profile", [profile])).status_code == 200
+    rows = [HOUSES, ("h0", "v1", ""), ("h1", "g1", ""), ("h2", "v1", "")]
+    (fault,) = (await desk.bring(desk.book(户=rows))).faults.kept
+    assert (fault.cell, fault.message.split("，")[0]) == ("B4", "它是行政村")
+    assert (await desk.bring(desk.book(户=rows[:3]))).state == "recorded"
+
+
 async def test_a_household_of_the_file_that_its_head_leaves_has_none(desk: Desk) -> None:
     lines = [
         {"kind": "household", "id": "h1", "body": {"grid": "g1", "head": "p1"}},
