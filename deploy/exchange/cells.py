@@ -10,6 +10,8 @@ from datetime import date
 from typing import Literal, NamedTuple
 
 from deploy.exchange.told import Unfit
+from services.ledger.domain.numbers import western
+from services.ledger.domain.texts import seen
 
 _EXACT_DIGITS = 15  # a spreadsheet keeps no more of a number
 _ROUNDED = re.compile(r"\d(\.\d+)?E\+?\d+", re.IGNORECASE)
@@ -33,13 +35,13 @@ def plain(cell: Cell) -> str:
     """Return half-width text without what cannot be seen."""
     if cell.text.isalnum() and cell.text.isascii():
         return cell.text
-    text = unicodedata.normalize("NFKC", _ESCAPED.sub("", cell.text, count=1))
-    return "".join(one for one in text if unicodedata.category(one) not in ("Cf", "Cc")).strip()
+    text = western(_ESCAPED.sub("", cell.text, count=1))
+    return "".join(one for one in text if unicodedata.category(one) != "Cc").strip()
 
 
 def words(cell: Cell) -> str:
-    """Read a name or an address: as it was typed, without the space around it."""
-    text = unicodedata.normalize("NFC", cell.text).strip()
+    """Read a name or an address: as it was typed, without what cannot be seen."""
+    text = seen(cell.text)
     if _ESCAPED.sub("", text, count=1).startswith(FORMULA_STARTS):
         raise Unfit(
             "不能以 = + - @ 开头，表格软件会当成公式：删去开头的符号。",

@@ -23,6 +23,7 @@ from contracts.registry import (
 from services.ledger import elements
 from services.ledger.aliases import wrong_aliases
 from services.ledger.domain.numbers import as_kept, birth_date, is_personal, wrong_citizen_number
+from services.ledger.domain.texts import phone_as_kept, seen, wrong_text
 from services.ledger.faults import Wrong, both, wrong_by
 
 # What is sealed before it is kept. Persons and addresses never leave ledger.
@@ -33,6 +34,7 @@ PERSONAL: Mapping[str, tuple[str, ...]] = {
     **elements.PERSONAL,
 }
 _NUMBERS = {"person": "id_number", "organisation": "credit_code"}
+_NAMED = ("unit", "department", "party_unit")  # by `zh`
 _OF_PEOPLE = ("person", "household", "staff", "organisation")
 _RING_POINTS_MIN = 3
 _PERSONAL_ID = both(
@@ -45,12 +47,21 @@ _SEALED = {"kid": "", "key": "", "fields": {}}
 
 
 def tidied(kind: str, body: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a record with its numbers in the form in which they are kept."""
+    """Return a record with its numbers, names and other texts in the form in which it is kept."""
     if body is None:
         return None
-    field = _NUMBERS.get(kind, "")
-    number = body.get(field)
-    return {**body, field: as_kept(number)} if isinstance(number, str) else dict(body)
+    return {
+        field: _tidy(kind, field, value) if isinstance(value, str) else value
+        for field, value in body.items()
+    }
+
+
+def _tidy(kind: str, field: str, text: str) -> str:
+    if field == _NUMBERS.get(kind):
+        return as_kept(text)
+    if field not in PERSONAL.get(kind, ()) and (field != "zh" or kind not in _NAMED):
+        return text
+    return phone_as_kept(text) if field == "phone" else seen(text)
 
 
 def wrong_in(
@@ -75,11 +86,21 @@ def wrong_in(
     if "sealed" in plain:
         zh, en = "请发明文字段，这里会加密。", "Send the plain fields: they are sealed here."
         return [*wrong, ("sealed", both(zh, en))]
+    wrong += _texts(kind, body)
     if kind == "person":
         wrong += _person(texts, today)
     if kind == "organisation":
         wrong += elements.wrong_organisation(texts, plain.get("founded"), today)
     return [*wrong, *_by_contract(kind, record_id, plain, has_texts=bool(texts))]
+
+
+def _texts(kind: str, body: Mapping[str, Any]) -> Iterator[Wrong]:
+    named = ("zh",) if kind in _NAMED else PERSONAL.get(kind, ())
+    for field in named:
+        text = body.get(field)
+        said = wrong_text(kind, field, text) if isinstance(text, str) else None
+        if said:
+            yield field, both(*said)
 
 
 def _person(texts: Mapping[str, Any], today: date) -> Iterator[Wrong]:

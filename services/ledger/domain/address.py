@@ -4,7 +4,8 @@ No list of places is behind it: where a part ends is told by the last characters
 """
 
 import re
-import unicodedata
+
+from services.ledger.domain.numbers import western
 
 _DIGITS = {one: n for n, one in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _TEN = "十"
@@ -19,7 +20,7 @@ _APART = re.compile(r"[\W_]+")
 
 def parts(text: str) -> list[str]:
     """Return an address in its parts: 某某镇望禾村三组12号 is 某某镇, 望禾村, 3组, 12号."""
-    kept = "".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    kept = "".join(western(text).split()).casefold()
     plain = _SPOKEN.sub(_written, _APART.sub("-", kept))
     return _PART.findall(plain)
 

@@ -6,7 +6,6 @@ a digest finds is compared with the text itself before it is shown.
 """
 
 import hmac
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations, product
@@ -15,7 +14,7 @@ from typing import Literal
 from pypinyin import Style, pinyin
 
 from services.ledger.domain.address import parts
-from services.ledger.domain.numbers import as_kept
+from services.ledger.domain.numbers import as_kept, western
 
 By = Literal["id_number", "credit_code", "phone", "name", "begins", "initials", "address"]
 # Which texts of which kind can be looked for.
@@ -38,7 +37,7 @@ def normal(by: By, text: str) -> str:
     """Bring a text to the form in which it is compared."""
     if by in ("id_number", "credit_code"):
         return as_kept(text)
-    kept = "".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    kept = "".join(western(text).split()).casefold()
     if by != "phone":
         return kept.translate(_DOTS)
     digits = "".join(one for one in kept if one.isdecimal())

@@ -70,6 +70,25 @@ async def test_people_without_an_id_are_each_somebody(desk: Desk) -> None:
     assert [place for place, _ in told(outcome)] == ["人员!D2", "人员!D3"]
 
 
+async def test_names_and_phones_are_tidied_or_told_by_their_cells(desk: Desk) -> None:
+    rows = [
+        ("p1", "h1", "\ufeff张\u200b三·𠮷", None, "女", "户主", "١٣٨٠٠٠٠٠٠٠٠"),
+        ("p2", "h1", "𠮷" * 51, None, "男", "子", None),
+        ("p3", "h1", "李\n四", None, "男", "子", "abc"),
+        ("p4", "h1", "\u200b", None, "男", "子", "https://x"),
+        ("p5", "h1", "\u200b=1+1", None, "男", "子", "0546-1234567"),
+    ]
+    outcome = await desk.bring(desk.book(户=HEADED, 人员=[PEOPLE, *rows]))
+    assert [place for place, _ in told(outcome)] == [
+        f"人员!{place}" for place in ("C3", "C4", "G4", "C5", "G5", "C6")
+    ]
+    good = desk.book(户=HEADED, 人员=[PEOPLE, rows[0]])
+    assert (await desk.bring(good)).state == "recorded"
+    kept = (await desk.town()).records["person", "p1"]
+    assert (kept["name"], kept["phone"]) == ("张三·𠮷", "13800000000")
+    assert (await desk.bring(good)).state in ("unchanged", "known")
+
+
 async def test_a_class_is_given_by_its_name_and_an_unknown_one_told_before_it_is_sent(
     desk: Desk,
 ) -> None:

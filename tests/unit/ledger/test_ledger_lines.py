@@ -108,6 +108,17 @@ FAULTY: list[tuple[str, Mapping[str, Any] | bytes, str, str]] = [
     ("a staff's contact by another name", {**STAFF, "body": {**STAFF["body"], "mobile": "1"}},
      "mobile", "unknown"),
     ("nobody's staff", line("staff", "a", posts=[]), "name", "expected"),
+    ("a name of 51", line("person", "a", name="𠮷" * 51), "name", "50"),
+    ("a name of staff of 51", line("staff", "a", posts=[], name="王" * 51), "name", "50"),
+    ("a name of nothing", line("person", "a", name="\u200b"), "name", "blank"),
+    ("a bell in a name", line("person", "a", name="王\x07五"), "name", "control"),
+    ("a line break in a name", line("person", "a", name="王\n五"), "name", "control"),
+    ("a bell in a unit's name", line("unit", "a", level="grid", zh="一\x1b格"), "zh", "control"),
+    ("no phone", line("person", "a", name="x", phone="abc"), "phone", "5 to 20"),
+    ("an address on the web", line("organisation", "a", unit="v", name="x", phone="https://x"),
+     "phone", "5 to 20"),
+    ("two phones", line("person", "a", name="x", phone="13800000000、13900000000"), "phone", "one"),
+    ("a phone of four digits", line("person", "a", name="x", phone="1-2-3-4"), "phone", "5 to 20"),
     ("a phone as a number", line("person", "a", name="x", phone=13800000000), "phone", "text"),
     ("an address as an object", line("household", "a", grid="g", address={"a": 1}), "address",
      "text"),
@@ -304,9 +315,36 @@ def test_a_citizen_number_is_kept_in_one_form_however_it_was_typed(ring: KeyRing
         assert ring.open(TENANT, f"p{n}", sealed, {"id_number"}) == {"id_number": NUMBER}
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "typed", "kept"),
+    [
+        ("person", "name", "\ufeff王\u200b五\u202e", "王五"),
+        ("person", "name", "e\u200b\u0301lan·𠮷", "élan·𠮷"),
+        ("household", "address", " 东街\u2060 1 号", "东街 1 号"),
+        ("person", "phone", "١٣٨٠٠٠٠٠٠٠٠", "13800000000"),
+        ("person", "phone", "＋86 138–0000\u200b0000", "+86 138-00000000"),
+        ("person", "phone", "12345", "12345"),
+        ("organisation", "phone", "0546-1234567", "0546-1234567"),
+        ("person", "id_number", "١١٠١٠٥١٩٤٩١٢٣١٠٠٢x", NUMBER),
+    ],
+)
+def test_a_text_is_kept_in_one_form_however_it_was_typed(
+    ring: KeyRing, kind: str, field: str, typed: str, kept: str
+) -> None:
+    needed = {"household": {"grid": "g1"}, "organisation": {"unit": "v1"}}.get(kind, {})
+    (entry,) = entries(ring, line(kind, "a", **needed, **{field: typed}))
+    sealed = SealedFields(**(entry.body or {})["sealed"])
+    assert ring.open(TENANT, "a", sealed, {field}) == {field: kept}
+
+
+def test_the_name_of_a_unit_is_kept_without_what_cannot_be_seen(ring: KeyRing) -> None:
+    (entry,) = entries(ring, line("unit", "g1", level="grid", zh="一\u200b格\ufeff"))
+    assert (entry.body or {})["zh"] == "一格"
+
+
 def test_what_is_personal_is_sealed_and_opens_again(ring: KeyRing) -> None:
     given = [
-        line("person", "p1", name="王𠮷", id_number=NUMBER, phone="2", household="h1", sex="f"),
+        line("person", "p1", name="王𠮷", id_number=NUMBER, phone="12345", household="h1", sex="f"),
         line("household", "h1", grid="g1", address="某村1号"),
         {**STAFF, "body": {**STAFF["body"], "phone": "16000000000", "openid": None}},
     ]
