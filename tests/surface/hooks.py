@@ -51,6 +51,7 @@ BEYOND_A_SCHEMA: Mapping[str, str] = {
     "cursor_malformed": "a cursor is what the page before gave",
     "division_code_malformed": "a tenant that is all digits is a division code, which ends exactly",
     "period_invalid": "no schema compares two fields",
+    "field_unknown": "which fields of a record are sealed, its kind decides",
     "search_invalid": "of a query's fields exactly one is given",
     "filter_unknown": "which filters a kind has, no schema of a path tells",
     "cursor_invalid": "a cursor is what the page before gave",

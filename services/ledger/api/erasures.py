@@ -1,13 +1,14 @@
 """The door by which an operator has personal texts erased, and what was erased."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.chassis.http import Problem
 from services.chassis.seal import CannotOpen
+from services.doors.document import refusal as refusal_shown
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.api.door import Door
@@ -42,13 +43,19 @@ class ErasureView(BaseModel):
     known: bool
 
 
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    404: refusal_shown("There is no such record"),
+    409: refusal_shown("Others still name it"),
+}
+
+
 def make_erasure_router(door: Door) -> APIRouter:
     """Make the endpoints that erase, and that list what was erased."""
     router = APIRouter(
         prefix="/v1/registry", tags=["registry"], route_class=json_route(door.operator)
     )
 
-    @router.post("/erasures")
+    @router.post("/erasures", responses=_REFUSED)
     async def post_erasure(body: ErasureBody, authorization: Authorization = None) -> ErasureView:
         """Make a record's personal texts unreadable in all its versions, and remove it."""
         who = door.operator(authorization, "erase")

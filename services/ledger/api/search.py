@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from services.chassis.http import Problem
 from services.chassis.postgres import Connection
 from services.chassis.token import Identity
+from services.doors.document import refusal as refusal_shown
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger import cursors
@@ -116,11 +117,16 @@ class _Search:
         return self.looked.kind, blind.token(key, _as_by(self.by), self.text)
 
 
+_SPENT: dict[int | str, dict[str, Any]] = {
+    429: refusal_shown("The budget of the day is spent: Retry-After")
+}
+
+
 def make_search_router(door: Door) -> APIRouter:
     """Make the door that looks records up; mount it before those that take any kind."""
     router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
 
-    @router.get("/search", response_model=FoundView)
+    @router.get("/search", response_model=FoundView, responses=_SPENT)
     async def get_search(
         looked: Annotated[Looked, Query()], authorization: Authorization = None
     ) -> Response:
