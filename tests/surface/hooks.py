@@ -46,6 +46,7 @@ BEYOND_A_SCHEMA: Mapping[str, str] = {
     "attachment_unknown": "an attachment's id is one that was given out",
     "change_set_faulty": "what a record must hold, its kind decides",
     "not_an_event": "the attributes of binary mode are headers, which no schema ties to a body",
+    "datacontenttype_unsupported": "a media type that says JSON is told by its words",
     "event_data_missing": "either of two fields holds the data",
     "data_base64_invalid": "what text is base64 of JSON no schema says",
     "cursor_malformed": "a cursor is what the page before gave",
