@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import json
+import re
 import signal
 import sys
 import zipfile
@@ -224,8 +225,10 @@ async def test_neither_group_nor_person_lies_open_and_each_entry_opens_in_its_ow
         await send(town, "put", group=group)
     rows = [dict(row) for row in await town.rows("sensitive_entry")]
     held = json.dumps(rows, default=str, ensure_ascii=False)
-    for word in ("mental", "hiv", "精神", "艾滋", NOTE, "p1", "2024-05-01"):
+    for word in ("mental", "精神", "艾滋", NOTE, "2024-05-01"):
         assert word not in held
+    for word in ("hiv", "p1"):  # so short that sealed bytes in base64 hold them by chance
+        assert not re.search(rf"\b{word}\b", held)
     ring, (one, other) = KeyRing(town.secrets.key_file), rows
     sealed = SealedFields(**one["sealed"])
     assert ring.open(town.tenant, one["place"], sealed, {"note"}) == {"note": NOTE}
