@@ -1,12 +1,19 @@
 """What time it is in a town: the database's, and in development so far ahead as its clock says."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from contracts.registry import TenantClock
 from services.chassis.postgres import Connection
 from services.ledger.domain.virtual_clock import Offset, now_of
 from services.ledger.store import registry
+
+_CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
+
+
+def today() -> date:
+    """Return the day after which nobody can have been born."""
+    return datetime.now(_CHINA).date()
 
 
 async def offsets_of(conn: Connection, tenant_id: str) -> tuple[Offset, ...]:

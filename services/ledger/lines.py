@@ -16,6 +16,9 @@ FAULTS_MAX = 50
 Fault = dict[str, Any]
 
 
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
+
+
 class Line(BaseModel):
     """One line of a change set. `body` null removes the record. Clocks have their own door.
 
@@ -44,7 +47,7 @@ class Line(BaseModel):
         "party_unit",
         "code_list",
     ]
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
+    id: Id
     body: dict[str, Any] | None
     expected_version: Annotated[int, Field(ge=0, strict=True)] | None = None
 

@@ -20,13 +20,12 @@ from services.ledger.domain.life import (
     split_grid,
     split_household,
 )
-from services.ledger.lines import Line
+from services.ledger.lines import Id, Line
 from services.ledger.references import SetUnfit
 from services.ledger.store import elements, history
 from services.ledger.store.elements import Key
 from services.ledger.store.registry import ChangeSet, Entry
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=5_000)]
 _OF_UNITS = (
     "unit", "staff", "household", "place", "thing", "matter", "organisation", "link",

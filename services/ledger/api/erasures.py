@@ -15,6 +15,7 @@ from services.ledger.api.door import Door
 from services.ledger.api.reason import Reason
 from services.ledger.checks import PERSONAL
 from services.ledger.erasing import erase
+from services.ledger.lines import Id
 from services.ledger.references import SetUnfit
 from services.ledger.store import erasure
 from services.ledger.store.erasure import Erasure
@@ -28,7 +29,7 @@ class ErasureBody(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     kind: Annotated[str, Field(max_length=64, json_schema_extra={"enum": sorted(PERSONAL)})]
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=64)]
+    id: Id
     reason: Reason
 
 

@@ -1,6 +1,5 @@
 """The door for what happens to a town: moves, splits and mergers, each as one dated change set."""
 
-from datetime import datetime, timedelta, timezone
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -16,14 +15,13 @@ from services.ledger.api.door import Door
 from services.ledger.api.reason import Reason
 from services.ledger.api.registry import REFUSALS, conflict
 from services.ledger.changes import SetReused, record_set
-from services.ledger.clock import town_now
+from services.ledger.clock import today, town_now
 from services.ledger.lines import Faulty
 from services.ledger.remarks import followed
 from services.ledger.reorganise import Act, entries_of
 from services.ledger.store import audit, history, registry
 from services.ledger.store.registry import ChangeSet
 
-_CHINA = timezone(timedelta(hours=8))
 ReorganisationId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 
 
@@ -57,7 +55,6 @@ def make_life_router(door: Door) -> APIRouter:
         who = door.operator(authorization)
         said = f"{valid_from.timestamp() if valid_from else ''}{body.model_dump_json()}"
         digest = door.keys.body_mac(who.tenant_id, said.encode())
-        today = datetime.now(_CHINA).date()
         try:
             async with door.within(who.tenant_id) as conn, conn.transaction():
                 await registry.take_turn(conn, who.tenant_id)
@@ -66,7 +63,7 @@ def make_life_router(door: Door) -> APIRouter:
                 one = ChangeSet(*given, digest, reason)
                 if await _known(conn, one):
                     return ReorganisationView(change_set=change_set_id, entries=0, known=True)
-                entries = await entries_of(conn, one, body, door.keys, today)
+                entries = await entries_of(conn, one, body, door.keys, today())
                 if await record_set(conn, one, entries, now):
                     await audit.write(conn, set_recorded(one, entries, reason))
                 later = await history.overtaken(conn, one, entries)

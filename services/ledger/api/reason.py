@@ -10,12 +10,17 @@ from services.ledger.domain.numbers import names_somebody
 from services.ledger.faults import both
 
 
-def _said(text: str) -> str:
+def without_controls(text: str) -> str:
+    """Refuse control characters in what somebody writes."""
     if NOT_KEPT.search(text):
         raise ValueError(
             both("不收控制字符，请删去。", "Control characters are not kept: remove them.")
         )
-    if is_blank(text):
+    return text
+
+
+def _said(text: str) -> str:
+    if is_blank(without_controls(text)):
         raise ValueError(both("不能空白，请写明理由。", "This must not be blank: say why."))
     if names_somebody(text):
         zh = "理由会留在审计日志里，抹不掉：这里不写任何人的身份证号和手机号。"

@@ -1,7 +1,7 @@
 """Reading the registry: a record as it is or was, its history, and lists. Personal texts masked."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
@@ -28,8 +28,6 @@ _KINDS = sorted(get_args(Line.model_fields["kind"].annotation))
 _OF_UNIT = ("unit", "household", "roster", "place", "thing", "matter", "organisation")
 _PLACES = {**dict.fromkeys(_OF_UNIT, ("unit",)), "person": ("unit", "household")}
 _SECRET = ("key_digest",)
-# Moments that a database can hold and a zone can shift; nothing lies beyond them.
-_FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def _known_kind(kind: str) -> str:
@@ -55,8 +53,7 @@ class Times(BaseModel):
     known_on: Moment | None = None
 
     def when(self, now: datetime) -> When:
-        known = None if self.known_on is None else _within(self.known_on)
-        return When(now if self.as_of is None else _within(self.as_of), known)
+        return When(self.as_of or now, self.known_on)
 
 
 class Wanted(Times):
@@ -189,10 +186,6 @@ def make_record_router(door: Door) -> APIRouter:
         return HistoryView(kind=kind, id=record_id, versions=versions[: page.limit], more=more)
 
     return router
-
-
-def _within(moment: datetime) -> datetime:
-    return min(max(moment, _FIRST), _LAST)
 
 
 def _place(kind: str, wanted: Wanted) -> Place:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Path, Request
@@ -33,7 +33,7 @@ from services.ledger.changes import (
     record_lines,
     record_set,
 )
-from services.ledger.clock import offsets_of, town_now
+from services.ledger.clock import offsets_of, today, town_now
 from services.ledger.domain.virtual_clock import AHEAD_MAX, Offset, Refused, moved, now_of
 from services.ledger.due import publish_due
 from services.ledger.guard import subject_of
@@ -44,7 +44,6 @@ from services.ledger.store import audit, elements, history, registry
 from services.ledger.store.registry import ChangeSet, Entry
 from services.ledger.taken import NumberTaken
 
-_CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
 _SET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 SetId = Annotated[str, Path(json_schema_extra={"pattern": f"^{_SET_ID.pattern}$"})]
 # What a record holds, its kind decides.
@@ -257,7 +256,7 @@ def _checked(
     tenant_id: str, body: bytes, keys: KeyRing, valid_from: datetime | None
 ) -> tuple[Mapping[int, Line], str, list[Numbered]]:
     lines = read_lines(body)
-    check_lines(tenant_id, lines, datetime.now(_CHINA).date())
+    check_lines(tenant_id, lines, today())
     return lines, digest_of(tenant_id, lines, keys, valid_from), numbers_of(lines)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.text import NOT_KEPT
 from services.chassis.crash import crash_point
 from services.chassis.http import Problem
 from services.chassis.postgres import Connection
@@ -20,12 +19,11 @@ from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.acts import sensitive_used
 from services.ledger.api.door import Door
-from services.ledger.api.reason import LongReason
+from services.ledger.api.reason import LongReason, without_controls
 from services.ledger.api.records import RecordId, no_record
 from services.ledger.api.unmask import spent_up
 from services.ledger.clock import town_now
 from services.ledger.domain.access import allow
-from services.ledger.faults import both
 from services.ledger.guard import object_of, refusal, subject_of
 from services.ledger.sensitive import Drawer
 from services.ledger.store import access, audit, history, registry, sensitive
@@ -39,15 +37,8 @@ _READ: dict[int | str, dict[str, Any]] = {
 T = TypeVar("T")
 
 
-def _kept(text: str) -> str:
-    if NOT_KEPT.search(text):
-        zh, en = "不收控制字符，请删去。", "Control characters are not kept: remove them."
-        raise ValueError(both(zh, en))
-    return text
-
-
 Group = Annotated[str, Path(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
-Note = Annotated[str, Field(max_length=500), Checked(_kept)]
+Note = Annotated[str, Field(max_length=500), Checked(without_controls)]
 
 
 class WhyBody(BaseModel):
