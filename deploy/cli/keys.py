@@ -73,13 +73,16 @@ def ls(
             used |= await used_on_topics(bootstrap or read_state(data_dir).kafka)
         uses = {use for counted in used.values() for use in counted}
         uses |= {(town, kid) for town, (kid, _) in known.items()}
+        uses = {(town, kid) for town, kid in uses if tenant in ("", town)}
         there = {(town, kid) for town, (_, kids) in known.items() for kid in kids}
+        there = {(town, kid) for town, kid in there if tenant in ("", town)}
+        if not uses | there:
+            keys.check_known(_file(key_file, data_dir), _named(tenant))
         for town, kid in sorted(uses | there):
-            if tenant in ("", town):
-                what = "封存 · seals" if known.get(town, ("",))[0] == kid else "打开 · opens"
-                what = what if (town, kid) in there else "[bold red]丢失 · LOST[/bold red]"
-                still = _still(_shown(used, (town, kid)), topics=topics)
-                out.print(f"{town} {kid}  {what}  还在用 · used by: {still}")
+            what = "封存 · seals" if known.get(town, ("",))[0] == kid else "打开 · opens"
+            what = what if (town, kid) in there else "[bold red]丢失 · LOST[/bold red]"
+            still = _still(_shown(used, (town, kid)), topics=topics)
+            out.print(f"{town} {kid}  {what}  还在用 · used by: {still}")
         return bool(uses - there)
 
     if run(work):
@@ -103,6 +106,7 @@ def reseal_(
 
     async def work() -> None:
         file, dsns = _file(key_file, data_dir), dsns_of(dsn, data_dir)
+        keys.check_known(file, _named(tenant))
         broker = bootstrap or read_state(data_dir).kafka
         ring, folder = KeyRing(file), _folder(attachments, data_dir)
         for town in _named(tenant) or keys.versions(file):

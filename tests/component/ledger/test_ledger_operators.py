@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import openpyxl
+import pytest
 
-from deploy.local.keys import rotate
+from deploy.local.keys import forget, rotate
 from services.doors.revoked import FILE
-from tests.component.ledger.desk import HOUSES, Desk
+from tests.component.ledger.desk import GRID, HOUSES, Desk
+from tests.component.ledger.office import Office
 
 STAFF: dict[str, Any] = {"kind": "staff", "id": "w-1", "body": {"name": "王秀英", "posts": []}}
 
@@ -55,6 +57,29 @@ async def test_topics_that_were_not_looked_at_are_not_said_to_use_no_key(desk: D
     told = await said(desk, "keys", "ls", "--tenant", town)
     assert told.count("主题未查 · topics not looked at") == 2
     assert "没有 · nothing" not in told
+
+
+async def test_a_lost_key_is_told_of_its_own_town_alone(desk: Desk, neighbour: Office) -> None:
+    town, file = desk.office.tenant, desk.office.secrets.key_file
+    before = file.read_text("utf-8")
+    person = {"kind": "person", "id": "p1", "body": {"name": "王秀英", "household": "h1"}}
+    home = {"kind": "household", "id": "h1", "body": {"grid": "g1", "address": "河边 3 号"}}
+    assert (await neighbour.post_set("s", [GRID, home, person])).status_code == 200
+    rotate(file, [neighbour.tenant])
+    forget(file, neighbour.tenant, "k1")
+    try:
+        assert "丢失" not in await said(desk, "keys", "ls", "--tenant", town)
+        told = await said(desk, "keys", "ls", "--tenant", neighbour.tenant, code=1)
+        assert f"{neighbour.tenant} k1  丢失 · LOST" in told
+        assert "有密钥丢失" in told
+    finally:
+        file.write_text(before, "utf-8")
+
+
+@pytest.mark.parametrize("act", ["ls", "reseal"])
+async def test_keys_of_a_town_that_is_not_there_are_not_looked_for(desk: Desk, act: str) -> None:
+    told = await said(desk, "keys", act, "--tenant", "nowhere", code=1)
+    assert "--tenant nowhere: the key file has no such town" in told
 
 
 async def test_a_workbook_that_cannot_be_written_is_told_before_the_work(desk: Desk) -> None:
