@@ -15,7 +15,7 @@ from deploy.local.phones import together
 from deploy.local.recording import seed as record
 from deploy.local.sandbox import Around, write_config
 from deploy.local.secrets import ensure_secrets, give_away, secrets_of
-from deploy.local.seeding import DEMO_TOWN, Size, check_together, town_wish
+from deploy.local.seeding import DEMO_TOWN, Size, check_together, tenant_named, town_wish
 from deploy.local.state import read_state
 
 SANDBOX_PORT = 8105
@@ -24,7 +24,9 @@ SEED = "随机种子，默认 1 · the made-up town's seed, else 1"
 
 def secrets(
     tenant: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="镇，可多次 · a tenant, repeatable")
+        list[str] | None, typer.Option(
+            metavar="ID", help="镇，如 seed 的写法，可多次 · a tenant as for seed, repeatable"
+        ),
     ] = None,
     owner: Annotated[
         int | None, typer.Option(min=0, help="交给这个用户号 · whose files they become, by number")
@@ -34,7 +36,7 @@ def secrets(
     """建缺少的密钥和密码，已有的不动 · Make keys and passwords that are missing; others stay."""
 
     async def work() -> None:
-        made = ensure_secrets(data_dir, tenant or [DEMO_TOWN])
+        made = ensure_secrets(data_dir, [tenant_named(one) for one in tenant or [DEMO_TOWN]])
         ensure_passwords(data_dir, (*SERVICES, *SERVICE_ROLES.values()))
         if owner is not None:
             give_away(data_dir, owner)

@@ -94,10 +94,7 @@ def _changing(key_file: Path) -> Iterator[dict[str, Any]]:
         fcntl.flock(directory, fcntl.LOCK_EX)
         content = _content(key_file)
         yield content
-        before = key_file.stat()
         write_private(key_file, json.dumps(content, indent=1).encode())
-        if before.st_uid != os.geteuid():  # it belongs to the services' user
-            os.chown(key_file, before.st_uid, before.st_gid)
     finally:
         os.close(directory)
 

@@ -135,11 +135,13 @@ def _key() -> str:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step, readable by its owner alone."""
-    fresh = path.with_suffix(".new")
+    """Replace a file in one step, readable by its owner alone: whoever it was, they stay."""
+    fresh, before = path.with_suffix(".new"), path.stat() if path.exists() else None
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    if before is not None and before.st_uid != os.geteuid():  # it belongs to the services' user
+        os.chown(fresh, before.st_uid, before.st_gid)
     fresh.replace(path)

@@ -60,7 +60,7 @@ def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int | None = None) -> 
     Raises:
         LocalStackError: there is no such profile, or no tenant can have that id.
     """
-    tenant, given, profile = name.rpartition("=")
+    profile = name.rpartition("=")[2]
     path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES / f"{profile}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml") if one.stem != "base"))
@@ -68,7 +68,18 @@ def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int | None = None) -> 
             f"没有镇配置 {profile}。可用：{known}，或给出一个 YAML 文件。",
             f"No profile {profile}. There are: {known}; or give a YAML file.",
         )
-    tenant_id = tenant if given else path.stem
+    return TownWish(path, tenant_named(name), size, seed)
+
+
+def tenant_named(name: str) -> str:
+    """Return the tenant's id of `profile` or `tenant=profile`; a profile's file is named apart.
+
+    Raises:
+        LocalStackError: no tenant can have that id.
+    """
+    tenant, given, profile = name.rpartition("=")
+    is_file = profile.endswith((".yaml", ".yml"))
+    tenant_id = tenant if given else Path(profile).stem if is_file else profile
     if not _TENANT_ID.fullmatch(tenant_id):
         raise LocalStackError(
             f"--tenant {name}：镇的编号 {tenant_id!r} 不合规。应以字母或数字开头，只含字母、数字"
@@ -77,7 +88,7 @@ def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int | None = None) -> 
             "digit and has letters, digits and . _ - alone, 64 at most, as in "
             f"--tenant t-1={profile}.",
         )
-    return TownWish(path, tenant_id, size, seed)
+    return tenant_id
 
 
 def check_together(wishes: Sequence[TownWish]) -> None:

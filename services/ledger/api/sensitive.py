@@ -13,7 +13,6 @@ from services.chassis.http import Problem
 from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen
 from services.chassis.token import Identity
-from services.doors.document import refusal as refusal_shown
 from services.doors.fields import Checked
 from services.doors.route import json_route
 from services.doors.who import Authorization
@@ -21,7 +20,7 @@ from services.ledger.acts import sensitive_used
 from services.ledger.api.door import Door
 from services.ledger.api.reason import LongReason, without_controls
 from services.ledger.api.records import RecordId, no_record
-from services.ledger.api.unmask import spent_up
+from services.ledger.api.unmask import READ_REFUSED, spent_up
 from services.ledger.clock import town_now
 from services.ledger.domain.access import allow
 from services.ledger.guard import object_of, refusal, subject_of
@@ -30,10 +29,6 @@ from services.ledger.store import access, audit, history, registry, sensitive
 from services.ledger.store.history import When
 
 _PERSON = "person"
-_READ: dict[int | str, dict[str, Any]] = {
-    410: refusal_shown("Its key is gone"),
-    429: refusal_shown("The budget of the day is spent: Retry-After"),
-}
 T = TypeVar("T")
 
 
@@ -146,7 +141,7 @@ def make_sensitive_router(door: Door) -> APIRouter:
 
         return await _audited(door, who, (record_id, group, "end"), body.reason, end)
 
-    @router.post("/{record_id}/sensitive-read", responses=_READ)
+    @router.post("/{record_id}/sensitive-read", responses=READ_REFUSED)
     async def post_read(
         record_id: RecordId, body: WhyBody, authorization: Authorization = None
     ) -> EntriesView:

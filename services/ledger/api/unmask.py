@@ -12,6 +12,7 @@ from services.chassis.http import Problem
 from services.chassis.postgres import Connection
 from services.chassis.seal import CannotOpen, KeyRing, SealedFields
 from services.chassis.token import Identity
+from services.doors.document import refusal as refusal_shown
 from services.doors.fields import Checked
 from services.doors.route import json_route
 from services.doors.who import Authorization
@@ -27,6 +28,10 @@ from services.ledger.store import access, audit, history
 from services.ledger.store.history import Held, When
 
 _FIELDS_MAX = 20
+READ_REFUSED: dict[int | str, dict[str, Any]] = {
+    410: refusal_shown("Its key is gone"),
+    429: refusal_shown("The budget of the day is spent: Retry-After"),
+}
 Answer = tuple[Held, dict[str, str], int]  # the record, its texts, what is left of the day
 
 
@@ -66,7 +71,7 @@ def make_unmask_router(door: Door) -> APIRouter:
     """Make the one door that shows personal texts unmasked."""
     router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=json_route(door.who))
 
-    @router.post("/{kind}/{record_id}/unmask")
+    @router.post("/{kind}/{record_id}/unmask", responses=READ_REFUSED)
     async def post_unmask(
         kind: Kind, record_id: RecordId, body: UnmaskBody, authorization: Authorization = None
     ) -> UnmaskedView:
@@ -78,7 +83,7 @@ def make_unmask_router(door: Door) -> APIRouter:
                 refused = answer.body["code"] if isinstance(answer, Problem) else None
                 act = unmasked(who, record, body.fields, body.reason, refused)
                 await audit.write(conn, act)
-            crash_point("after_unmask")
+            crash_point("after_unmask", responses=READ_REFUSED)
         if isinstance(answer, Problem):
             raise answer
         held, texts, left = answer

@@ -4,12 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from deploy.cli.clock import seconds_of
+from deploy.cli.main import app
 from deploy.cli.up import options
 from deploy.local.errors import LocalStackError
+from deploy.local.keys import versions
 from deploy.local.made import ignored, remember, remembered, told_as_it_was
 from deploy.local.phones import together
+from deploy.local.secrets import secrets_of
 from deploy.local.seeding import Size, town_wish
 from deploy.local.stack import locked
 from deploy.local.state import StackState
@@ -22,6 +26,15 @@ def test_an_id_that_no_tenant_can_have_is_refused_with_the_option(given: str) ->
         town_wish(given)
     assert f"--tenant {given}" in str(refused.value)
     assert "字母、数字和 . _ -" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "tenant"), [("yihe", "yihe"), ("t-1=yihe", "t-1"), ("towns/own.yaml", "own")]
+)
+def test_keys_are_made_for_the_town_that_is_seeded(given: str, tenant: str, tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["secrets", "--tenant", given, "--data-dir", str(tmp_path)])
+    assert told.exit_code == 0, told.output
+    assert list(versions(secrets_of(tmp_path).key_file)) == [tenant]
 
 
 def test_a_tenant_is_asked_for_once() -> None:

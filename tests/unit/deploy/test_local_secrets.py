@@ -1,12 +1,14 @@
 """Keys of a stack: what is there stays, and what cannot be read is named and left alone."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from deploy.local.errors import LocalStackError
-from deploy.local.secrets import ensure_secrets
+from deploy.local.keys import rotate
+from deploy.local.secrets import ensure_secrets, give_away
 
 
 def test_keys_that_are_there_stay_and_a_new_town_gets_its_own(tmp_path: Path) -> None:
@@ -40,3 +42,13 @@ def test_keys_that_are_gone_are_not_made_anew_over_what_they_sealed(tmp_path: Pa
         ensure_secrets(tmp_path, ["yihe"])
     assert str(file) in str(told.value)
     assert not file.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_keys_that_were_given_to_the_services_stay_theirs(tmp_path: Path) -> None:
+    file = ensure_secrets(tmp_path, ["yihe"]).key_file
+    give_away(tmp_path, 10001)
+    ensure_secrets(tmp_path, ["yihe", "gucheng"])
+    assert file.stat().st_uid == 10001
+    rotate(file, ["yihe"])
+    assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (10001, 0o600)
