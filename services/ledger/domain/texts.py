@@ -15,6 +15,7 @@ _LINES = ("address", "note")  # may have several
 _CONTROL = re.compile(r"[\x01-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _PHONE = re.compile(r"\+?[0-9](?:[ -]*[0-9]){4,19}")
+_AREA = re.compile(r"\(([+0-9 ]+)\)[ -]*")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—−"), "-")
 
 
@@ -26,8 +27,9 @@ def seen(text: str) -> str:
 
 
 def phone_as_kept(phone: str) -> str:
-    """Bring a telephone number to ASCII; its spaces and hyphens stay."""
-    return " ".join(western(phone).translate(_DASHES).split())
+    """Bring a telephone number to ASCII, (0546)1234567 to 0546-1234567; other spaces stay."""
+    plain = _AREA.sub(r"\1-", western(phone).translate(_DASHES), count=1)
+    return " ".join(plain.split())
 
 
 def wrong_text(kind: str, field: str, text: str) -> Said | None:

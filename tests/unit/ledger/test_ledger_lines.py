@@ -325,6 +325,8 @@ def test_a_citizen_number_is_kept_in_one_form_however_it_was_typed(ring: KeyRing
         ("person", "phone", "＋86 138–0000\u200b0000", "+86 138-00000000"),
         ("person", "phone", "12345", "12345"),
         ("organisation", "phone", "0546-1234567", "0546-1234567"),
+        ("organisation", "phone", "（0546） 1234567", "0546-1234567"),
+        ("person", "phone", "(+86)13800000000", "+86-13800000000"),
         ("person", "id_number", "١١٠١٠٥١٩٤٩١٢٣١٠٠٢x", NUMBER),
     ],
 )
