@@ -205,10 +205,12 @@ class Desk:
         return found[0]
 
     async def rows(self, table: str, case_id: UUID | None = None) -> list[asyncpg.Record]:
-        query = f"SELECT * FROM {table} WHERE tenant_id = $1"  # noqa: S608 - a table of ours
+        """Return a table's rows of this town in one order, whatever plan PostgreSQL takes."""
+        query, order = f"SELECT * FROM {table} WHERE tenant_id = $1", "ORDER BY ctid"  # noqa: S608 - ours
         if case_id is None:
-            return list(await self.pool.fetch(query, self.tenant))
-        return list(await self.pool.fetch(f"{query} AND case_id = $2", self.tenant, case_id))
+            return list(await self.pool.fetch(f"{query} {order}", self.tenant))
+        one = f"{query} AND case_id = $2 {order}"
+        return list(await self.pool.fetch(one, self.tenant, case_id))
 
     async def announced(self, case_id: UUID | None = None) -> list[Event]:
         """Return the tenant's facts in the outbox, read as any reader would."""
