@@ -24,7 +24,8 @@ SEED = "随机种子，默认 1 · the made-up town's seed, else 1"
 
 def secrets(
     tenant: Annotated[
-        list[str] | None, typer.Option(
+        list[str] | None,
+        typer.Option(
             metavar="ID", help="镇，如 seed 的写法，可多次 · a tenant as for seed, repeatable"
         ),
     ] = None,
