@@ -15,7 +15,7 @@ class IntakeSettings(ServiceSettings):
     consume_wait_ms: int = Field(200, ge=1, le=1_000)  # who follows a report looks later
     body_bytes_max: int = Field(256 * 1024, ge=1_024, le=900_000)
     in_flight_max: int = Field(256, ge=1)
-    refusal_hold_s: float = Field(0.5, ge=0, le=5)  # a 429 is given no sooner
+    refusal_hold_s: float = Field(1, ge=0, le=5)  # a 429 is given no sooner
     accept_deadline_s: float = Field(4, gt=0, lt=5)
     asking_max: int = Field(16, ge=1)  # how many wait while the broker stands still
     body_deadline_s: float = Field(10, gt=0)
