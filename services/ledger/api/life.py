@@ -16,13 +16,13 @@ from services.ledger.api.reason import Reason
 from services.ledger.api.registry import REFUSALS, conflict
 from services.ledger.changes import SetReused, record_set
 from services.ledger.clock import today, town_now
-from services.ledger.lines import Faulty
+from services.ledger.lines import Faulty, Id
 from services.ledger.remarks import followed
 from services.ledger.reorganise import Act, entries_of
 from services.ledger.store import audit, history, registry
 from services.ledger.store.registry import ChangeSet
 
-ReorganisationId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
+ReorganisationId = Annotated[Id, Path()]
 
 
 class ReorganisationView(BaseModel):

@@ -14,11 +14,11 @@ from pydantic import BaseModel, Field
 from services.chassis.http import Problem
 from services.chassis.postgres import Connection
 from services.chassis.token import Identity
-from services.doors.document import refusal as refusal_shown
 from services.doors.route import JsonRoute
 from services.doors.who import Authorization
 from services.ledger import cursors
 from services.ledger.acts import searched
+from services.ledger.api.budget import SPENT, spent_up
 from services.ledger.api.door import Door
 from services.ledger.api.records import (
     Limit,
@@ -117,16 +117,11 @@ class _Search:
         return self.looked.kind, blind.token(key, _as_by(self.by), self.text)
 
 
-_SPENT: dict[int | str, dict[str, Any]] = {
-    429: refusal_shown("The budget of the day is spent: Retry-After")
-}
-
-
 def make_search_router(door: Door) -> APIRouter:
     """Make the door that looks records up; mount it before those that take any kind."""
     router = APIRouter(prefix="/v1/registry", tags=["registry"], route_class=JsonRoute)
 
-    @router.get("/search", response_model=FoundView, responses=_SPENT)
+    @router.get("/search", response_model=FoundView, responses=SPENT)
     async def get_search(
         looked: Annotated[Looked, Query()], authorization: Authorization = None
     ) -> Response:
@@ -216,11 +211,9 @@ async def _tell(conn: Connection, asked: _Search, found: int | None) -> None:
 
 
 def _tried_enough(most: int, now: datetime, ends: datetime) -> Problem:
-    wait_s = int((ends - now).total_seconds()) + 1
-    zh = f"今天没查到的次数已满 {most} 次，{ends.isoformat()} 起重新计。"
-    en = f"Look-ups that found nothing: {most} a day are enough; anew at {ends.isoformat()}."
-    headers, until = {"Retry-After": str(wait_s)}, ends.isoformat()
-    return Problem(429, "search_budget", zh, en, headers, searches_max=most, resets_at=until)
+    zh = f"今天没查到的次数已满 {most} 次"
+    en = f"Look-ups that found nothing: {most} a day are enough;"
+    return spent_up("search_budget", (zh, en), now, ends, searches_max=most)
 
 
 async def _asked(

@@ -20,7 +20,7 @@ from services.ledger.acts import sensitive_used
 from services.ledger.api.door import Door
 from services.ledger.api.reason import LongReason, without_controls
 from services.ledger.api.records import RecordId, no_record
-from services.ledger.api.unmask import READ_REFUSED, spent_up
+from services.ledger.api.unmask import READ_REFUSED, seen_enough
 from services.ledger.clock import town_now
 from services.ledger.domain.access import allow
 from services.ledger.guard import object_of, refusal, subject_of
@@ -37,7 +37,7 @@ Note = Annotated[str, Field(max_length=500), Checked(without_controls)]
 
 
 class WhyBody(BaseModel):
-    """LongReason, for the audit log: nothing personal in it."""
+    """Why, for the audit log: nothing personal in it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     reason: LongReason
@@ -218,7 +218,7 @@ async def _shown(conn: Connection, asked: _Asked) -> EntriesView | Problem:
     most = asked.door.settings.unmask_fields_per_day_max
     spent = await access.spend(conn, (asked.who.tenant_id, asked.who.staff, day), 1, most)
     if spent is None:
-        return spent_up(most, asked.now, ends)
+        return seen_enough(most, asked.now, ends)
     entries = []
     for kept in await asked.drawer.all(conn):
         said = asked.drawer.opened(kept)

@@ -17,6 +17,7 @@ from services.doors.fields import Checked
 from services.doors.route import json_route
 from services.doors.who import Authorization
 from services.ledger.acts import unmasked
+from services.ledger.api.budget import SPENT, spent_up
 from services.ledger.api.door import Door
 from services.ledger.api.reason import LongReason
 from services.ledger.api.records import Kind, RecordId
@@ -30,7 +31,7 @@ from services.ledger.store.history import Held, When
 _FIELDS_MAX = 20
 READ_REFUSED: dict[int | str, dict[str, Any]] = {
     410: refusal_shown("Its key is gone"),
-    429: refusal_shown("The budget of the day is spent: Retry-After"),
+    **SPENT,
 }
 Answer = tuple[Held, dict[str, str], int]  # the record, its texts, what is left of the day
 
@@ -114,7 +115,7 @@ async def _answer(
     day, ends = await access.day(conn, who.tenant_id, now)
     most = door.settings.unmask_fields_per_day_max
     spent = await access.spend(conn, (who.tenant_id, who.staff, day), len(fields), most)
-    return spent_up(most, now, ends) if spent is None else (held, texts, most - spent)
+    return seen_enough(most, now, ends) if spent is None else (held, texts, most - spent)
 
 
 def _opened(
@@ -135,10 +136,8 @@ def _opened(
         raise Problem(410, "sealed_gone", zh, en) from error
 
 
-def spent_up(most: int, now: datetime, ends: datetime) -> Problem:
-    """Say that somebody's budget of a day does not suffice."""
-    wait_s = int((ends - now).total_seconds()) + 1
-    zh = f"今天看原文的额度（{most} 项）不够了，{ends.isoformat()} 起重新计。"
-    en = f"Your budget of {most} fields a day does not suffice: anew at {ends.isoformat()}."
-    headers, until = {"Retry-After": str(wait_s)}, ends.isoformat()
-    return Problem(429, "unmask_budget", zh, en, headers, fields_max=most, resets_at=until)
+def seen_enough(most: int, now: datetime, ends: datetime) -> Problem:
+    """Say that somebody's budget of unmasked fields does not suffice."""
+    zh = f"今天看原文的额度（{most} 项）不够了"
+    en = f"Your budget of {most} fields a day does not suffice:"
+    return spent_up("unmask_budget", (zh, en), now, ends, fields_max=most)

@@ -28,12 +28,10 @@ async def town(office: Office, ledger_dsn: str, ledger_secrets: Secrets) -> Asyn
 
 
 async def acts(town: Office) -> list[tuple[Any, ...]]:
-    rows = await town.pool.fetch(
-        "SELECT actor, object, fields, reason, decision, before_digest, after_digest FROM audit "
-        "WHERE tenant_id = $1 AND verb = 'registry.search' ORDER BY seq",
-        town.tenant,
+    digests = ("before_digest", "after_digest")
+    return await town.acts(
+        "registry.search", "actor", "object", "fields", "reason", "decision", *digests
     )
-    return [tuple(row) for row in rows]
 
 
 async def spent(town: Office) -> list[int]:

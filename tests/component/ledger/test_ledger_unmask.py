@@ -35,12 +35,7 @@ async def unmask(
 
 
 async def acts(town: Office) -> list[tuple[Any, ...]]:
-    rows = await town.pool.fetch(
-        "SELECT actor, object, fields, reason, decision FROM audit "
-        "WHERE tenant_id = $1 AND verb = 'registry.unmask' ORDER BY seq",
-        town.tenant,
-    )
-    return [tuple(row) for row in rows]
+    return await town.acts("registry.unmask", "actor", "object", "fields", "reason", "decision")
 
 
 async def test_fields_are_shown_as_they_stand_and_the_log_says_why(town: Office) -> None:
