@@ -67,16 +67,15 @@ def ls(
     """列出各版本和还在用它的地方，丢了密钥就以 1 退出 · List versions and what still uses each."""
 
     async def work() -> bool:
-        known = keys.versions(_file(key_file, data_dir))
+        every = keys.versions(_file(key_file, data_dir))
+        known = {town: every[town] for town in every if tenant in ("", town)}
         used = await _used(dsns_of(dsn, data_dir), _folder(attachments, data_dir))
         if topics:
             used |= await used_on_topics(bootstrap or read_state(data_dir).kafka)
-        uses = {use for counted in used.values() for use in counted}
+        uses = {use for counted in used.values() for use in counted if tenant in ("", use[0])}
         uses |= {(town, kid) for town, (kid, _) in known.items()}
-        uses = {(town, kid) for town, kid in uses if tenant in ("", town)}
         there = {(town, kid) for town, (_, kids) in known.items() for kid in kids}
-        there = {(town, kid) for town, kid in there if tenant in ("", town)}
-        if not uses | there:
+        if not uses:
             keys.check_known(_file(key_file, data_dir), _named(tenant))
         for town, kid in sorted(uses | there):
             what = "封存 · seals" if known.get(town, ("",))[0] == kid else "打开 · opens"

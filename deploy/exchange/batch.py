@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +16,9 @@ from deploy.exchange.town import Town, is_known, replaced_by, town_held
 from deploy.local.errors import LocalStackError
 from deploy.local.seeding import LedgerRefusedError, ndjson, post_lines
 from services.chassis.seal import KeyRing
+from services.ledger.clock import today
 from services.ledger.settings import LedgerSettings
 
-_CHINA = timezone(timedelta(hours=8))  # where citizen numbers are given out
 _SET_BYTES_MAX: int = LedgerSettings.model_fields["change_set_bytes_max"].default
 _NAMED_MAX = 10
 _LINE = re.compile(r"(第 |\bLine )(\d+)(?= 行| )")
@@ -69,7 +68,7 @@ async def bring(
     batch = batch or f"file-{hashlib.sha256(content).hexdigest()[:24]}"
     known = await is_known(office.dsn, office.tenant_id, batch)  # first: what it did is then seen
     town = await town_held(office.dsn, office.tenant_id, office.keys)
-    rows = check(reading, town, office.make_id, datetime.now(_CHINA).date())
+    rows = check(reading, town, office.make_id, today())
     outcome = Outcome(
         batch,
         faults=reading.faults,

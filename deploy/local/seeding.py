@@ -23,6 +23,7 @@ PROFILES = ROOT / "contracts" / "profiles"
 DEMO_TOWN = "yihe"
 DEFAULT_SEED = 1
 # As ledger has its ids, without the colon, which the name of a department's topic cannot hold.
+_FILES = (".yaml", ".yml")  # of profiles
 _TENANT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TIMEOUT = httpx.Timeout(120, connect=5)
 
@@ -61,7 +62,7 @@ def town_wish(name: str, size: Size = DEFAULT_SIZE, seed: int | None = None) -> 
         LocalStackError: there is no such profile, or no tenant can have that id.
     """
     profile = name.rpartition("=")[2]
-    path = Path(profile) if profile.endswith((".yaml", ".yml")) else PROFILES / f"{profile}.yaml"
+    path = Path(profile) if profile.endswith(_FILES) else PROFILES / f"{profile}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in PROFILES.glob("*.yaml") if one.stem != "base"))
         raise LocalStackError(
@@ -78,8 +79,8 @@ def tenant_named(name: str) -> str:
         LocalStackError: no tenant can have that id.
     """
     tenant, given, profile = name.rpartition("=")
-    is_file = profile.endswith((".yaml", ".yml"))
-    tenant_id = tenant if given else Path(profile).stem if is_file else profile
+    own = Path(profile).stem if profile.endswith(_FILES) else profile
+    tenant_id = tenant if given else own
     if not _TENANT_ID.fullmatch(tenant_id):
         raise LocalStackError(
             f"--tenant {name}：镇的编号 {tenant_id!r} 不合规。应以字母或数字开头，只含字母、数字"
